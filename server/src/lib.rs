@@ -1,0 +1,6 @@
+//! The Coulomb server: ingest → store → query → api, one way.
+//!
+//! Each module is a room with one door. Who may import whom is a table in `tests/tests/architecture.rs`.
+
+pub mod error;
+pub mod store;
