@@ -1,1 +1,12 @@
-//! x
+//! Fixtures for the tests of the whole product: the real programs, ephemeral ports, temporary data.
+//!
+//! Owns how a test starts and stops the programs and asks them. Must not know any room's inside: everything
+//! goes through a command line or HTTP. **Invariant:** what a fixture started ends with it, also in a panic.
+
+mod http;
+mod program;
+mod server;
+
+pub use http::Answer;
+pub use program::{Program, binary, run, target_dir, workspace_root};
+pub use server::Server;

@@ -1,0 +1,125 @@
+//! A real `coulomb serve` on a port of its own.
+
+use crate::http::{self, Answer};
+use crate::program::{Program, binary};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// A start replays the WAL; on a busy machine with two cores that takes seconds, not minutes.
+const START_AT_MOST: Duration = Duration::from_secs(60);
+const STOP_AT_MOST: Duration = Duration::from_secs(60);
+
+/// A running server; killed when dropped.
+pub struct Server {
+    pub program: Program,
+    pub url: String,
+    pub data: PathBuf,
+    /// The administrator's, as the first start wrote it.
+    pub token: String,
+    owned_data: Option<tempfile::TempDir>,
+}
+
+impl Server {
+    /// On an empty temporary data folder that goes with it.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Likewise, with further flags of `coulomb serve`.
+    pub fn start_with(flags: &[&str]) -> Self {
+        let dir = tempfile::Builder::new().prefix("coulomb-test-").tempdir().expect("a temporary folder can be made");
+        let mut server = Self::start_in(dir.path(), flags);
+        server.owned_data = Some(dir);
+        server
+    }
+
+    /// On a folder that the caller keeps.
+    pub fn start_in(data: &Path, flags: &[&str]) -> Self {
+        let mut command = Command::new(binary("coulomb"));
+        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]).args(flags);
+        let mut program = Program::start(&mut command);
+        let url = program.wait_for_line("coulomb: listening on ", START_AT_MOST);
+        let token_file = data.join("admin.token");
+        let token = std::fs::read_to_string(&token_file)
+            .unwrap_or_else(|e| panic!("cannot read {token_file:?}: {e}; the server said:\n{}", program.log()));
+        let url = url.trim_end_matches('/').to_owned();
+        Self { program, url, data: data.to_path_buf(), token: token.trim().to_owned(), owned_data: None }
+    }
+
+    /// SIGKILL and a new start on the same data, on another port.
+    pub fn kill_and_restart(self) -> Self {
+        self.restart(|program| program.kill())
+    }
+
+    /// An orderly stop and a new start on the same data, on another port.
+    pub fn stop_and_restart(self) -> Self {
+        self.restart(|program| assert!(program.stop(STOP_AT_MOST), "the server did not stop well"))
+    }
+
+    fn restart(mut self, end: impl FnOnce(&mut Program)) -> Self {
+        end(&mut self.program);
+        let owned_data = self.owned_data.take();
+        let mut server = Self::start_in(&self.data, &[]);
+        server.owned_data = owned_data;
+        server
+    }
+
+    /// Asks as the administrator; panics when there is no answer at all.
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let bearer = format!("Bearer {}", self.token);
+        let mut all = vec![("Authorization", bearer.as_str())];
+        all.extend_from_slice(headers);
+        self.try_request(method, path, &all, body)
+            .unwrap_or_else(|e| panic!("{method} {path} got no answer: {e}; the server said:\n{}", self.program.log()))
+    }
+
+    /// Asks with these headers only; an error when there is no answer at all.
+    pub fn try_request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Answer, Box<dyn std::error::Error>> {
+        http::send(method, &format!("{}{path}", self.url), headers, body)
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, &[], b"")
+    }
+
+    /// `POST /v1/ingest/{table}` of one Arrow IPC stream.
+    pub fn ingest(&self, table: &str, writer: &str, sequence: u64, stream: &[u8]) -> Answer {
+        let sequence = sequence.to_string();
+        let headers = [
+            ("Content-Type", "application/vnd.apache.arrow.stream"),
+            ("Coulomb-Writer", writer),
+            ("Coulomb-Sequence", sequence.as_str()),
+        ];
+        self.request("POST", &format!("/v1/ingest/{table}"), &headers, stream)
+    }
+
+    /// The answer of a query, one vector of cells a row, without the header line. Cells that hold a comma or a
+    /// quote are not for this function.
+    pub fn query(&self, sql: &str) -> Vec<Vec<String>> {
+        let body = serde_json::json!({ "sql": sql }).to_string();
+        let headers = [("Content-Type", "application/json"), ("Accept", "text/csv")];
+        let answer = self.request("POST", "/api/v1/query", &headers, body.as_bytes()).expect_status(200);
+        answer.text().lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect()
+    }
+
+    /// The one number that a query answers.
+    pub fn query_count(&self, sql: &str) -> u64 {
+        let rows = self.query(sql);
+        let cell = rows.first().and_then(|row| row.first());
+        cell.and_then(|c| c.parse().ok()).unwrap_or_else(|| panic!("{sql} did not answer one count but {rows:?}"))
+    }
+
+    /// A client command of the real program against this server.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary("coulomb"));
+        command.args(arguments).args(["--server", &self.url]).arg("--token-file").arg(self.data.join("admin.token"));
+        command
+    }
+}
