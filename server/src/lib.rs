@@ -2,5 +2,8 @@
 //!
 //! Each module is a room with one door. Who may import whom is a table in `tests/tests/architecture.rs`.
 
+pub mod access;
+pub mod client;
+pub mod config;
 pub mod error;
 pub mod store;

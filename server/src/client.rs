@@ -1,0 +1,20 @@
+//! The `coulomb` commands that ask a running server: query, import, token, check.
+//!
+//! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
+//! through the HTTP API, as any other program would. **Invariant:** a token is never printed, except the new one
+//! that `token create` was asked for.
+
+mod check;
+mod connection;
+mod error;
+mod import;
+mod output;
+mod query;
+mod token;
+
+pub use check::{CheckCommand, check};
+pub use error::ClientError;
+pub use import::{ImportCommand, import};
+pub use output::Format;
+pub use query::{QueryCommand, query};
+pub use token::{TokenCommand, token};

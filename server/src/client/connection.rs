@@ -1,0 +1,163 @@
+//! HTTP to the server, with the token. Blocking: a command does one thing at a time.
+
+use super::ClientError;
+use crate::config::ClientFlags;
+use contract::answers::{ErrorAnswer, IngestAnswer};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use ureq::Body;
+use ureq::http::Response;
+
+/// A server that does not take a connection within this is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than the longest query that a server allows by default, so that its own refusal is what is shown.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+/// Answers that are parsed whole; rows are streamed and have no bound here.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+/// Requests that are turned away while the server is full are repeated this often, a second apart or as told.
+const INGEST_TRIES: u32 = 60;
+/// A server that names a longer pause is down rather than full.
+const RETRY_AFTER_SECONDS_MAX: u64 = 30;
+
+/// Where a server on this machine leaves its first token, within its data directory.
+const ADMIN_TOKEN_FILE: &str = "admin.token";
+
+pub(super) struct Connection {
+    agent: ureq::Agent,
+    server: String,
+    token: String,
+}
+
+impl Connection {
+    pub(super) fn open(flags: &ClientFlags) -> Result<Self, ClientError> {
+        let bad = |why: &str| ClientError::Argument { what: "server", text: flags.server.clone(), why: why.to_owned() };
+        let url = url::Url::parse(&flags.server).map_err(|e| bad(&e.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(bad("give an address like http://127.0.0.1:6240"));
+        }
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(ANSWER_TIMEOUT))
+            .max_redirects(0)
+            .build();
+        let server = flags.server.trim_end_matches('/').to_owned();
+        Ok(Self { agent: config.new_agent(), server, token: read_token(flags)? })
+    }
+
+    pub(super) fn server(&self) -> &str {
+        &self.server
+    }
+
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let request = self.agent.get(self.address(path)).header("Authorization", self.bearer());
+        self.parsed(path, request.call())
+    }
+
+    pub(super) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.parsed(path, self.send_json(path, "application/json", body))
+    }
+
+    pub(super) fn delete(&self, path: &str) -> Result<(), ClientError> {
+        let request = self.agent.delete(self.address(path)).header("Authorization", self.bearer());
+        self.checked(request.call()).map(drop)
+    }
+
+    /// Posts and hands out the answer's body as it arrives.
+    pub(super) fn post_streaming(
+        &self,
+        path: &str,
+        accept: &str,
+        body: &impl Serialize,
+    ) -> Result<ureq::BodyReader<'static>, ClientError> {
+        let response = self.checked(self.send_json(path, accept, body))?;
+        Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
+    }
+
+    #[allow(dead_code)] // the importer is its caller
+    /// Posts an Arrow stream to a table; a full server is asked again, which the sequence makes harmless.
+    #[allow(clippy::disallowed_methods)] // the wait between tries is the outermost loop of a command
+    pub(super) fn ingest(
+        &self,
+        table: &str,
+        writer: &str,
+        sequence: u64,
+        body: &[u8],
+    ) -> Result<IngestAnswer, ClientError> {
+        let path = format!("/v1/ingest/{table}");
+        for attempt in 1.. {
+            let request = self
+                .agent
+                .post(self.address(&path))
+                .header("Authorization", self.bearer())
+                .header("Content-Type", contract::ARROW_STREAM_MIME)
+                .header(contract::WRITER_HEADER, writer)
+                .header(contract::SEQUENCE_HEADER, sequence.to_string());
+            let answer = request.send(body);
+            let full = answer.as_ref().ok().filter(|r| matches!(r.status().as_u16(), 429 | 503)).map(pause_seconds);
+            match full {
+                Some(seconds) if attempt < INGEST_TRIES => std::thread::sleep(Duration::from_secs(seconds)),
+                _ => return self.parsed(&path, answer),
+            }
+        }
+        unreachable!("the loop returns at the last try")
+    }
+
+    fn send_json(&self, path: &str, accept: &str, body: &impl Serialize) -> Result<Response<Body>, ureq::Error> {
+        let request = self.agent.post(self.address(path)).header("Authorization", self.bearer());
+        let text = serde_json::to_string(body).map_err(|e| ureq::Error::Other(Box::new(e)))?;
+        request.header("Content-Type", "application/json").header("Accept", accept).send(text)
+    }
+
+    fn parsed<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        response: Result<Response<Body>, ureq::Error>,
+    ) -> Result<T, ClientError> {
+        let mut response = self.checked(response)?;
+        let bad = |why: String| ClientError::Answer { path: path.to_owned(), why };
+        let read = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+        let text = read.map_err(|e| bad(e.to_string()))?;
+        serde_json::from_str(&text).map_err(|e| bad(e.to_string()))
+    }
+
+    fn checked(&self, response: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, ClientError> {
+        let unreachable = |why: String| ClientError::Unreachable { server: self.server.clone(), why };
+        let mut response = response.map_err(|e| unreachable(e.to_string()))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let read = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+        let text = read.map_err(|e| unreachable(e.to_string()))?;
+        let (kind, message, known) = match serde_json::from_str::<ErrorAnswer>(&text) {
+            Ok(answer) => (answer.error.kind, answer.error.message, answer.error.known),
+            Err(_) => (String::new(), format!("{} does not answer as a Coulomb server does", self.server), Vec::new()),
+        };
+        Err(ClientError::Refused { status: status.as_u16(), kind, message, known })
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.server)
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+}
+
+fn pause_seconds(response: &Response<Body>) -> u64 {
+    let told = response.headers().get("Retry-After").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    told.unwrap_or(1).clamp(1, RETRY_AFTER_SECONDS_MAX)
+}
+
+fn read_token(flags: &ClientFlags) -> Result<String, ClientError> {
+    let path = match (&flags.token_file, flags.token.text()) {
+        (Some(path), _) => path.clone(),
+        (None, Some(token)) => return Ok(token.trim().to_owned()),
+        (None, None) => flags.data.join(ADMIN_TOKEN_FILE),
+    };
+    let text = std::fs::read_to_string(&path);
+    Ok(text.map_err(|source| ClientError::TokenFile { path, source })?.trim().to_owned())
+}

@@ -1,0 +1,34 @@
+//! Why a command failed; its text is the one line on standard error.
+
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("cannot reach the server at {server}: {why}; is `coulomb serve` running there")]
+    Unreachable { server: String, why: String },
+    #[error("the server refused ({status}): {message}{}", known_text(.known))]
+    Refused { status: u16, kind: String, message: String, known: Vec<String> },
+    #[error("the answer of {path} is not what this version expects: {why}")]
+    Answer { path: String, why: String },
+    #[error("cannot read the token from {path:?}: {source}; give --token-file or set COULOMB_TOKEN")]
+    TokenFile { path: PathBuf, source: std::io::Error },
+    #[error("{what} {text:?} is not usable: {why}")]
+    Argument { what: &'static str, text: String, why: String },
+    #[error("cannot read {path:?}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot write the output: {0}")]
+    Output(#[from] std::io::Error),
+    #[error("{0}")]
+    Verdict(String),
+}
+
+impl ClientError {
+    /// The reader of our output went away, as `head` does: nothing to complain about.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(e) if e.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}
+
+fn known_text(known: &[String]) -> String {
+    if known.is_empty() { String::new() } else { format!(" (known: {})", known.join(", ")) }
+}

@@ -1,0 +1,277 @@
+//! Flags, environment and `coulomb.toml`: the only place that reads them.
+//!
+//! Owns every default and every knob of the server and its command line. A flag beats the environment, which
+//! beats the file, which beats the default. **Invariant:** settings are checked once, here; rooms get small
+//! structs of checked values. **Not here:** secrets, other than the text of `COULOMB_TOKEN` on its way to a client.
+
+use crate::client::{CheckCommand, ImportCommand, QueryCommand, TokenCommand};
+use crate::store::StoreSettings;
+use clap::{Args, Parser, Subcommand};
+use serde::Deserialize;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6240);
+const DATA_DIR: &str = "./coulomb-data";
+/// What all queries together may hold in memory: a small machine can give it, and beyond it a query spills.
+const QUERY_MEMORY_BYTES: u64 = 1 << 30;
+/// A page answers in a second; a minute is for SQL that somebody waits for.
+const QUERY_TIMEOUT_SECONDS: u64 = 60;
+/// Five minutes of rows make files worth writing; until then they are in the log and in memory.
+const FLUSH_AFTER_SECONDS: u64 = 300;
+/// Half of what a burst may hold, so that a flush can run while rows go on arriving.
+const FLUSH_BYTES: u64 = 128 << 20;
+/// Hot rows take no more memory than this: ten minutes of 10,000 GPUs at a row each five seconds.
+const HOT_BYTES_MAX: u64 = 512 << 20;
+/// The longest sensible values; a longer one is a slip of the unit.
+const SECONDS_MAX: u64 = 24 * 3600;
+/// Under this DataFusion cannot sort one batch of our widest table.
+const QUERY_MEMORY_BYTES_MIN: u64 = 16 << 20;
+
+/// GPU observability and cost analytics: the server and its command line.
+#[derive(Debug, Parser)]
+#[command(name = "coulomb", version, about)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server.
+    Serve(ServeFlags),
+    /// Ask a running server by SQL.
+    Query(QueryCommand),
+    /// Send files of jobs or samples to a running server.
+    Import(ImportCommand),
+    /// Make, list and revoke API tokens, or make a one-time login link for a browser.
+    Token(TokenCommand),
+    /// Say whether a server can be reached, is ready, takes the token and has fresh rows.
+    Check(CheckCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct ServeFlags {
+    /// File of settings; its keys are the names of these flags with `_` for `-`.
+    #[arg(long, env = "COULOMB_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory of everything that is kept (default ./coulomb-data).
+    #[arg(long, env = "COULOMB_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address and port of HTTP (default 127.0.0.1:6240; port 0 takes a free one).
+    #[arg(long, env = "COULOMB_LISTEN", value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// Memory of all running queries together (default 1073741824 = 1 GiB); beyond it they spill to disk.
+    #[arg(long, env = "COULOMB_QUERY_MEMORY_BYTES", value_name = "BYTES")]
+    query_memory_bytes: Option<u64>,
+    /// Longest time that a query may take (default 60).
+    #[arg(long, env = "COULOMB_QUERY_TIMEOUT_SECONDS", value_name = "SECONDS")]
+    query_timeout_seconds: Option<u64>,
+    /// Age at which rows in memory are written to Parquet (default 300).
+    #[arg(long, env = "COULOMB_FLUSH_AFTER_SECONDS", value_name = "SECONDS")]
+    flush_after_seconds: Option<u64>,
+    /// What is logged to standard error, as in `info` or `coulomb=debug,warn` (default info).
+    #[arg(long, env = "COULOMB_LOG", value_name = "FILTER")]
+    log: Option<String>,
+}
+
+/// `coulomb.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsFile {
+    data: Option<PathBuf>,
+    listen: Option<String>,
+    query_memory_bytes: Option<u64>,
+    query_timeout_seconds: Option<u64>,
+    flush_after_seconds: Option<u64>,
+    log: Option<String>,
+}
+
+/// Where the server is and which token it gets: the flags of every client command.
+#[derive(Debug, Clone, Args)]
+pub struct ClientFlags {
+    /// Address of the server.
+    #[arg(long, env = "COULOMB_SERVER", default_value = "http://127.0.0.1:6240", value_name = "URL")]
+    pub server: String,
+    /// File that holds the token (default: COULOMB_TOKEN if that is set, else admin.token in the data directory).
+    #[arg(long, env = "COULOMB_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Data directory of a server on this machine, for its admin.token.
+    #[arg(long, env = "COULOMB_DATA", default_value = DATA_DIR, value_name = "DIR")]
+    pub data: PathBuf,
+    /// The token itself, from the environment only: a flag would show it to everyone on the machine.
+    #[arg(skip = TokenText::from_environment())]
+    pub token: TokenText,
+}
+
+/// The text of `COULOMB_TOKEN`; printing it for debugging shows nothing of it.
+#[derive(Clone, Default)]
+pub struct TokenText(Option<String>);
+
+impl TokenText {
+    #[allow(clippy::disallowed_methods)] // config.rs is the one place that reads the environment
+    fn from_environment() -> Self {
+        Self(std::env::var("COULOMB_TOKEN").ok().filter(|t| !t.trim().is_empty()))
+    }
+
+    pub fn text(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+impl fmt::Debug for TokenText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "TokenText(…)" } else { "TokenText(none)" })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read settings from {path:?}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot understand settings in {path:?}: {why}")]
+    Parse { path: PathBuf, why: String },
+    #[error("listen {text:?} is not an address and port, give one like 127.0.0.1:6240")]
+    Listen { text: String },
+    #[error("{name} is {value}, it must be between {min} and {max}")]
+    OutOfRange { name: &'static str, value: u64, min: u64, max: u64 },
+}
+
+/// Checked settings of `coulomb serve`.
+#[derive(Debug, Clone)]
+pub struct ServeSettings {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub store: StoreSettings,
+    pub query_memory_bytes: u64,
+    pub query_timeout: Duration,
+    pub log: String,
+}
+
+impl ServeSettings {
+    /// Reads the settings file, if one is named, and checks everything.
+    pub fn load(flags: ServeFlags) -> Result<Self, ConfigError> {
+        let file = flags.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let listen = flags.listen.or(file.listen).as_deref().map(parse_listen).transpose()?.unwrap_or(LISTEN);
+        let data_dir = flags.data.or(file.data).unwrap_or_else(|| DATA_DIR.into());
+        let query_memory_bytes = within(
+            "query_memory_bytes",
+            flags.query_memory_bytes.or(file.query_memory_bytes).unwrap_or(QUERY_MEMORY_BYTES),
+            QUERY_MEMORY_BYTES_MIN,
+            u64::MAX,
+        )?;
+        let query_timeout_seconds = within(
+            "query_timeout_seconds",
+            flags.query_timeout_seconds.or(file.query_timeout_seconds).unwrap_or(QUERY_TIMEOUT_SECONDS),
+            1,
+            SECONDS_MAX,
+        )?;
+        let flush_after_seconds = within(
+            "flush_after_seconds",
+            flags.flush_after_seconds.or(file.flush_after_seconds).unwrap_or(FLUSH_AFTER_SECONDS),
+            1,
+            SECONDS_MAX,
+        )?;
+        let store = StoreSettings {
+            data_dir: data_dir.clone(),
+            flush_after: Duration::from_secs(flush_after_seconds),
+            flush_bytes: FLUSH_BYTES,
+            hot_bytes_max: HOT_BYTES_MAX,
+        };
+        let query_timeout = Duration::from_secs(query_timeout_seconds);
+        let log = flags.log.or(file.log).unwrap_or_else(|| "info".to_owned());
+        Ok(Self { listen, data_dir, store, query_memory_bytes, query_timeout, log })
+    }
+}
+
+/// One line, without secrets: there are none among the settings.
+impl fmt::Display for ServeSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "data={:?} listen={} query_memory_bytes={} query_timeout_seconds={} flush_after_seconds={} log={:?}",
+            self.data_dir,
+            self.listen,
+            self.query_memory_bytes,
+            self.query_timeout.as_secs(),
+            self.store.flush_after.as_secs(),
+            self.log
+        )
+    }
+}
+
+fn read_file(path: &Path) -> Result<SettingsFile, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    // The parser's text shows the line and lists the keys that are known.
+    toml::from_str(&text)
+        .map_err(|e| ConfigError::Parse { path: path.into(), why: e.to_string().trim_end().to_owned() })
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
+    let numeric = text.replacen("localhost:", "127.0.0.1:", usize::from(text.starts_with("localhost:")));
+    numeric.parse().map_err(|_| ConfigError::Listen { text: text.to_owned() })
+}
+
+fn within(name: &'static str, value: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
+    let good = (min..=max).contains(&value);
+    good.then_some(value).ok_or(ConfigError::OutOfRange { name, value, min, max })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn serve(arguments: &[&str]) -> Result<ServeSettings, ConfigError> {
+        let line = CommandLine::try_parse_from(["coulomb", "serve"].iter().chain(arguments)).unwrap();
+        match line.command {
+            Command::Serve(flags) => ServeSettings::load(flags),
+            other => panic!("parsed as {other:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_need_no_flag() {
+        let settings = serve(&[]).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:6240");
+        assert_eq!(settings.data_dir, Path::new("./coulomb-data"));
+        assert_eq!(settings.query_timeout.as_secs(), 60);
+    }
+
+    #[test]
+    fn a_flag_beats_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("coulomb.toml");
+        std::fs::write(&path, "listen = \"localhost:7000\"\nquery_timeout_seconds = 5\n").unwrap();
+        let config = path.to_str().unwrap();
+        let settings = serve(&["--config", config]).unwrap();
+        assert_eq!((settings.listen.port(), settings.query_timeout.as_secs()), (7000, 5));
+        let settings = serve(&["--config", config, "--listen", "127.0.0.1:0"]).unwrap();
+        assert_eq!((settings.listen.port(), settings.query_timeout.as_secs()), (0, 5));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("coulomb.toml");
+        std::fs::write(&path, "lisen = \"127.0.0.1:1\"\n").unwrap();
+        for (arguments, part) in [
+            (vec!["--config", path.to_str().unwrap()], "`listen`"),
+            (vec!["--config", "/does/not/exist"], "/does/not/exist"),
+            (vec!["--listen", "6240"], "127.0.0.1:6240"),
+            (vec!["--query-timeout-seconds", "0"], "query_timeout_seconds is 0"),
+            (vec!["--query-memory-bytes", "1"], "query_memory_bytes is 1"),
+        ] {
+            let text = serve(&arguments).unwrap_err().to_string();
+            assert!(text.contains(part), "{arguments:?} answered {text}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        CommandLine::command().debug_assert();
+    }
+}
