@@ -1,37 +1,35 @@
 //! The store's door: rows in, durable; immutable snapshots out.
+//!
+//! Owns the data directory: log segments, Parquet files in Delta tables, writers' watermarks. Must not know
+//! queries, HTTP or money. FORMAT.md draws what is on disk. **Invariants:** an append returns `Kept` only when
+//! its rows survive kill -9 and power loss; a writer's sequence is kept once, across restarts; a snapshot shows
+//! every kept row exactly once and never changes.
 
-use crate::error::ErrorKind;
+mod columns;
+mod commit;
+mod delta;
+mod error;
+mod flush;
+mod hot;
+mod meta;
+mod open;
+mod replay;
+#[cfg(test)]
+mod tests;
+mod wal;
+
+pub use error::StoreError;
+pub use replay::Damage;
+
 use arrow::array::RecordBatch;
-use arrow::compute::cast;
+use arrow::ipc::writer::StreamWriter;
 use contract::{Table, WriterId};
-use object_store::{ObjectStore, path::Path};
-use parking_lot::Mutex;
-use std::collections::HashMap;
+use object_store::{ObjectStore, local::LocalFileSystem, path::Path};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("hot memory is full ({bytes} bytes), retry in {retry_after_seconds} s")]
-    Full { bytes: u64, retry_after_seconds: u64 },
-    #[error("cannot write {what}: {source}")]
-    Io { what: String, source: std::io::Error },
-    #[error("{what} is corrupt: {why}")]
-    Corrupt { what: String, why: String },
-    #[error("internal store error: {0}")]
-    Internal(String),
-}
-
-impl StoreError {
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Full { .. } | Self::Io { .. } => ErrorKind::Unavailable,
-            Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::Internal(_) => ErrorKind::Internal,
-        }
-    }
-}
+use tokio::sync::oneshot;
 
 /// Settings of the store.
 #[derive(Debug, Clone)]
@@ -62,7 +60,7 @@ pub struct DataFile {
     pub path: Path,
     pub size_bytes: u64,
     pub rows: u64,
-    /// Least and greatest value of the table's time column, Unix microseconds.
+    /// Bounds of the table's time column, Unix microseconds; at most a millisecond wider than the rows.
     pub time_min_micros: i64,
     pub time_max_micros: i64,
 }
@@ -79,49 +77,112 @@ pub struct Snapshot {
     pub files: Arc<Vec<DataFile>>,
 }
 
+/// What the store counts about itself since it started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub log_syncs: AtomicU64,
+    pub log_bytes: AtomicU64,
+    pub flushes: AtomicU64,
+    pub flush_failures: AtomicU64,
+    pub flushed_rows: AtomicU64,
+}
+
 /// Shared handle; clones are cheap.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<Mutex<HashMap<&'static str, (u64, Vec<RecordBatch>)>>>,
+    inner: Arc<open::Running>,
 }
 
 impl Store {
-    /// Opens the data directory and replays what was not flushed.
-    pub fn open(_settings: StoreSettings) -> Result<Self, StoreError> {
-        Ok(Self { inner: Arc::default() })
+    /// Opens the data directory, replays what was not flushed and starts the log and the flush.
+    ///
+    /// Fails when another server has the directory, or when a table's log cannot be read.
+    pub fn open(settings: StoreSettings) -> Result<Self, StoreError> {
+        Ok(Self { inner: Arc::new(open::open(settings)?) })
     }
 
     /// Returns after the rows are durable. `batch` is in [`contract::schema`].
     pub async fn append(
         &self,
         table: &'static Table,
-        _writer: &WriterId,
-        _sequence: u64,
+        writer: &WriterId,
+        sequence: u64,
         batch: RecordBatch,
     ) -> Result<Appended, StoreError> {
-        let schema = contract::read_schema(table);
-        let columns = batch.columns().iter().zip(schema.fields()).map(|(a, f)| cast(a, f.data_type()));
-        let columns = columns.collect::<Result<Vec<_>, _>>().map_err(|e| StoreError::Internal(e.to_string()))?;
-        let read = RecordBatch::try_new(schema, columns).map_err(|e| StoreError::Internal(e.to_string()))?;
-        let mut tables = self.inner.lock();
-        let (generation, hot) = tables.entry(table.name).or_default();
-        *generation += 1;
-        hot.push(read);
-        Ok(Appended::Kept)
+        let read = columns::to_read_schema(table, &batch)?;
+        let bytes = hot::batch_bytes(&read);
+        let tables = &self.inner.tables;
+        if !tables.reserve(bytes, self.inner.hot_bytes_max) {
+            self.inner.ask_for_flush();
+            return Err(StoreError::Full { bytes: tables.bytes(), retry_after_seconds: 1 });
+        }
+        let (answer, outcome) = oneshot::channel();
+        let append = commit::Append {
+            table,
+            writer: writer.as_str().to_owned(),
+            sequence,
+            ipc: to_ipc(&batch).inspect_err(|_| tables.release(bytes))?,
+            batch: read,
+            answer,
+        };
+        if self.inner.send(commit::Command::Append(Box::new(append))).await.is_err() {
+            tables.release(bytes);
+            return Err(StoreError::Closed);
+        }
+        outcome.await.map_err(|_| StoreError::Closed)?
     }
 
     pub fn snapshot(&self, table: &'static Table) -> Snapshot {
-        let (generation, hot) = self.inner.lock().get(table.name).cloned().unwrap_or_default();
-        Snapshot { table, generation, hot, files: Arc::default() }
+        self.inner.tables.snapshot(table)
     }
 
     /// Where the files of the snapshots are.
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
-        Arc::new(object_store::memory::InMemory::new())
+        Arc::clone(&self.inner.object_store) as Arc<dyn ObjectStore>
     }
 
-    /// Writes hot rows to files and stops; further appends fail.
-    pub async fn close(&self) -> Result<(), StoreError> {
-        Ok(())
+    /// Bytes of rows that are not in files yet, as they are counted against the limit.
+    pub fn hot_bytes(&self) -> u64 {
+        self.inner.tables.bytes()
     }
+
+    pub fn counters(&self) -> &Counters {
+        &self.inner.counters
+    }
+
+    /// What the last start found damaged in the log.
+    pub fn damage(&self) -> Damage {
+        self.inner.damage
+    }
+
+    /// Writes hot rows to files and stops; further appends fail. Blocks until done.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.inner.close()
+    }
+}
+
+/// The rows as an Arrow IPC stream, without the schema's notes, as the log keeps them.
+fn to_ipc(batch: &RecordBatch) -> Result<Vec<u8>, StoreError> {
+    let fields = batch
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.as_ref().clone().with_metadata(Default::default()))
+        .collect::<Vec<_>>();
+    let bare = Arc::new(arrow::datatypes::Schema::new(fields));
+    let batch = RecordBatch::try_new(bare, batch.columns().to_vec()).map_err(StoreError::internal)?;
+    let mut out = Vec::new();
+    let mut writer = StreamWriter::try_new(&mut out, &batch.schema()).map_err(StoreError::internal)?;
+    writer.write(&batch).and_then(|()| writer.finish()).map_err(StoreError::internal)?;
+    drop(writer);
+    Ok(out)
+}
+
+fn local_files(dir: &std::path::Path) -> Result<LocalFileSystem, StoreError> {
+    LocalFileSystem::new_with_prefix(dir).map_err(StoreError::internal)
+}
+
+/// A counter's value for the metrics page.
+pub fn value(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
 }

@@ -1,0 +1,128 @@
+//! How rows become a Parquet file: sort order, encodings, statistics.
+
+use super::error::StoreError;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::{SortColumn, cast, concat_batches, lexsort_to_indices, take_record_batch};
+use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use contract::{Kind, Table};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Rows of one row group: small enough to prune within a day, large enough for dictionaries to pay.
+const ROW_GROUP_ROWS_MAX: usize = 256 * 1024;
+/// zstd 1: higher levels save about 3 % for twice the time on these columns.
+const ZSTD_LEVEL: i32 = 1;
+pub(super) const DAY_MICROS: i64 = 86_400_000_000;
+
+/// The rows of one UTC day, sorted by the table's key.
+pub(super) struct Day {
+    /// Days since the epoch.
+    pub day: i64,
+    pub rows: RecordBatch,
+    pub time_min_micros: i64,
+    pub time_max_micros: i64,
+}
+
+fn times(table: &Table, rows: &RecordBatch) -> Result<ArrayRef, StoreError> {
+    rows.column_by_name(table.time_column)
+        .cloned()
+        .ok_or_else(|| StoreError::Internal(format!("rows of {} have no {}", table.name, table.time_column)))
+}
+
+/// Joins batches of the read schema and splits them by day; nothing is lost, nothing is added.
+pub(super) fn by_day(table: &'static Table, batches: &[RecordBatch]) -> Result<Vec<Day>, StoreError> {
+    let all = concat_batches(&contract::read_schema(table), batches).map_err(StoreError::internal)?;
+    if all.num_rows() == 0 {
+        return Ok(Vec::new());
+    }
+    let time = times(table, &all)?;
+    let micros = time.as_primitive::<TimestampMicrosecondType>();
+    let days: ArrayRef =
+        Arc::new(arrow::array::Int64Array::from_iter_values(micros.values().iter().map(|t| t.div_euclid(DAY_MICROS))));
+    let mut order = vec![SortColumn { values: Arc::clone(&days), options: None }];
+    for key in table.sort_key {
+        let values = all.column_by_name(key).cloned();
+        let values = values.ok_or_else(|| StoreError::Internal(format!("{} has no {key}", table.name)))?;
+        order.push(SortColumn { values, options: None });
+    }
+    let order = lexsort_to_indices(&order, None).map_err(StoreError::internal)?;
+    let days = days.as_primitive::<arrow::datatypes::Int64Type>();
+    let mut parts = Vec::new();
+    let mut start = 0;
+    while start < order.len() {
+        let day = days.value(order.value(start) as usize);
+        let length = order.values()[start..].iter().take_while(|i| days.value(**i as usize) == day).count();
+        parts.push(one_day(table, &all, &order.slice(start, length), day)?);
+        start += length;
+    }
+    assert_eq!(parts.iter().map(|d| d.rows.num_rows()).sum::<usize>(), all.num_rows());
+    Ok(parts)
+}
+
+fn one_day(table: &'static Table, all: &RecordBatch, indices: &UInt32Array, day: i64) -> Result<Day, StoreError> {
+    let sorted = take_record_batch(all, indices).map_err(StoreError::internal)?;
+    let stored = contract::schema(table);
+    let columns = sorted.columns().iter().zip(stored.fields()).map(|(array, field)| cast(array, field.data_type()));
+    let columns = columns.collect::<Result<Vec<_>, _>>().map_err(StoreError::internal)?;
+    let rows = RecordBatch::try_new(stored, columns).map_err(StoreError::internal)?;
+    let time = times(table, &rows)?;
+    let micros = time.as_primitive::<TimestampMicrosecondType>();
+    let bounds = (arrow::compute::min(micros), arrow::compute::max(micros));
+    let (Some(time_min_micros), Some(time_max_micros)) = bounds else {
+        return Err(StoreError::Internal(format!("a day of {} has no time", table.name)));
+    };
+    Ok(Day { day, rows, time_min_micros, time_max_micros })
+}
+
+fn properties(table: &Table) -> Result<WriterProperties, StoreError> {
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(StoreError::internal)?;
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX));
+    for column in table.columns {
+        let path = ColumnPath::from(column.name);
+        let rises = column.kind == Kind::Time || (column.kind == Kind::Int && column.name.ends_with("_total"));
+        if rises {
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
+        }
+        if table.sort_key.contains(&column.name) || column.name == table.time_column {
+            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Page);
+        }
+    }
+    Ok(properties.build())
+}
+
+/// Writes one file and returns its size; the file is on disk, its name is not until the directory is synced.
+pub(super) fn write_file(table: &Table, rows: &RecordBatch, path: &Path) -> Result<u64, StoreError> {
+    let file = File::create(path).map_err(StoreError::io("create a data file"))?;
+    let synced = file.try_clone().map_err(StoreError::io("create a data file"))?;
+    let mut writer =
+        ArrowWriter::try_new(file, rows.schema(), Some(properties(table)?)).map_err(StoreError::internal)?;
+    let failed = |e: parquet::errors::ParquetError| StoreError::Io {
+        what: "write a data file".into(),
+        source: std::io::Error::other(e),
+    };
+    writer.write(rows).map_err(failed)?;
+    writer.close().map_err(failed)?;
+    synced.sync_all().map_err(StoreError::io("sync a data file"))?;
+    Ok(synced.metadata().map_err(StoreError::io("look at a data file"))?.len())
+}
+
+/// Casts rows of the stored schema to the read schema: texts become views.
+pub(super) fn to_read_schema(table: &Table, rows: &RecordBatch) -> Result<RecordBatch, StoreError> {
+    let schema = contract::read_schema(table);
+    let columns = rows.columns().iter().zip(schema.fields()).map(|(array, field)| match field.data_type() {
+        DataType::Utf8View => cast(array, field.data_type()),
+        _ => Ok(Arc::clone(array)),
+    });
+    let columns = columns.collect::<Result<Vec<_>, _>>().map_err(StoreError::internal)?;
+    RecordBatch::try_new(schema, columns).map_err(StoreError::internal)
+}

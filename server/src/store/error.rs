@@ -1,0 +1,38 @@
+//! Why the store refused or failed.
+
+use crate::error::ErrorKind;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing was kept; a flush is making room.
+    #[error("hot memory is full ({bytes} bytes), retry in {retry_after_seconds} s")]
+    Full { bytes: u64, retry_after_seconds: u64 },
+    /// The disk refused; nothing of the request was acknowledged.
+    #[error("cannot {what}: {source}")]
+    Io { what: String, source: std::io::Error },
+    #[error("{what} is corrupt: {why}")]
+    Corrupt { what: String, why: String },
+    #[error("the store is closed")]
+    Closed,
+    #[error("internal store error: {0}")]
+    Internal(String),
+}
+
+impl StoreError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Full { .. } | Self::Io { .. } | Self::Closed => ErrorKind::Unavailable,
+            Self::Corrupt { .. } => ErrorKind::Corrupt,
+            Self::Internal(_) => ErrorKind::Internal,
+        }
+    }
+
+    pub(super) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+
+    pub(super) fn internal(error: impl std::fmt::Display) -> Self {
+        Self::Internal(error.to_string())
+    }
+}

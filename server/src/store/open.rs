@@ -1,0 +1,254 @@
+//! Start and stop: lock the directory, open tables, replay the log, run the two threads.
+
+use super::commit::{Command, Committer, QUEUE_APPENDS_MAX};
+use super::error::StoreError;
+use super::flush::{Flusher, LOOK_EVERY};
+use super::hot::{Tables, batch_bytes};
+use super::meta::{Meta, Watermarks};
+use super::wal::{self, Segment};
+use super::{Counters, Damage, StoreSettings, columns, replay};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::ipc::reader::StreamReader;
+use contract::Table;
+use object_store::local::LocalFileSystem;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// After a failed flush (a full disk, say) the next try waits this long.
+const RETRY_FLUSH_AFTER: Duration = Duration::from_secs(5);
+
+/// A store that is open: its threads and what readers share with them.
+pub(super) struct Running {
+    pub tables: Arc<Tables>,
+    pub counters: Arc<Counters>,
+    pub object_store: Arc<LocalFileSystem>,
+    pub hot_bytes_max: u64,
+    pub damage: Damage,
+    log: Mutex<Option<mpsc::Sender<Command>>>,
+    wake_flush: Arc<Notify>,
+    stop_flush: Mutex<Option<oneshot::Sender<()>>>,
+    threads: Mutex<Vec<JoinHandle<Result<(), StoreError>>>>,
+    _lock: File,
+}
+
+pub(super) fn open(settings: StoreSettings) -> Result<Running, StoreError> {
+    // Delta needs a runtime of its own: `open` may be called from within one, where blocking is not allowed.
+    let opened = std::thread::Builder::new().name("coulomb-open".into()).spawn(move || start(settings));
+    let joined = opened.map_err(StoreError::io("start a thread"))?.join();
+    joined.unwrap_or_else(|_| Err(StoreError::Internal("opening the store panicked".into())))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, StoreError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StoreError::io("start a runtime"))
+}
+
+fn start(settings: StoreSettings) -> Result<Running, StoreError> {
+    let wal_dir = settings.data_dir.join("wal");
+    let tables_dir = settings.data_dir.join("tables");
+    for dir in [&settings.data_dir, &wal_dir, &tables_dir] {
+        std::fs::create_dir_all(dir).map_err(StoreError::io(format!("create {dir:?}")))?;
+    }
+    wal::sync_dir(&settings.data_dir)?;
+    let lock = lock(&settings.data_dir)?;
+    let tables = Arc::new(Tables::new());
+    let counters = Arc::new(Counters::default());
+    let meta = Meta::open(&settings.data_dir.join("meta.sqlite"))?;
+    let mut watermarks = meta.load()?;
+    let mut flusher = Flusher {
+        wal_dir: wal_dir.clone(),
+        tables_dir: tables_dir.clone(),
+        meta,
+        deltas: HashMap::new(),
+        tables: Arc::clone(&tables),
+        counters: Arc::clone(&counters),
+        unsaved: Watermarks::new(),
+    };
+    let runtime = runtime()?;
+    let covered = runtime.block_on(flusher.open_tables())?;
+    let replayed = replay_log(&wal_dir, &covered, &settings, &mut flusher, &runtime)?;
+    watermarks.extend(replayed.watermarks.clone());
+    let next_position = covered.values().copied().chain([replayed.position]).max().unwrap_or(0) + 1;
+    let committer = Committer {
+        segment: Segment::create(&wal_dir, next_position)?,
+        dir: wal_dir,
+        next_position,
+        watermarks,
+        changed: replayed.watermarks,
+        tables: Arc::clone(&tables),
+        counters: Arc::clone(&counters),
+        broken: false,
+    };
+    let (log, commands) = mpsc::channel(QUEUE_APPENDS_MAX);
+    let (stop_flush, stopped) = oneshot::channel();
+    let wake_flush = Arc::new(Notify::new());
+    let commit = spawn("coulomb-log", move || {
+        committer.run(commands);
+        Ok(())
+    })?;
+    let (flush_log, wake) = (log.clone(), Arc::clone(&wake_flush));
+    let limits = (settings.flush_after, settings.flush_bytes);
+    let flush =
+        spawn("coulomb-flush", move || runtime.block_on(keep_flushing(flusher, flush_log, limits, wake, stopped)))?;
+    Ok(Running {
+        tables,
+        counters,
+        object_store: Arc::new(super::local_files(&tables_dir)?),
+        hot_bytes_max: settings.hot_bytes_max,
+        damage: replayed.damage,
+        log: Mutex::new(Some(log)),
+        wake_flush,
+        stop_flush: Mutex::new(Some(stop_flush)),
+        threads: Mutex::new(vec![flush, commit]),
+        _lock: lock,
+    })
+}
+
+fn spawn(
+    name: &str,
+    body: impl FnOnce() -> Result<(), StoreError> + Send + 'static,
+) -> Result<JoinHandle<Result<(), StoreError>>, StoreError> {
+    std::thread::Builder::new().name(name.into()).spawn(body).map_err(StoreError::io("start a thread"))
+}
+
+fn lock(data_dir: &Path) -> Result<File, StoreError> {
+    let path = data_dir.join("lock");
+    let file = File::create(&path).map_err(StoreError::io("create the lock file"))?;
+    file.try_lock().map_err(|e| {
+        let source = std::io::Error::from(e);
+        StoreError::Io { what: format!("lock {data_dir:?}, is another server using it"), source }
+    })?;
+    Ok(file)
+}
+
+struct Replayed {
+    damage: Damage,
+    position: u64,
+    watermarks: Watermarks,
+}
+
+fn replay_log(
+    wal_dir: &Path,
+    covered: &HashMap<&'static str, u64>,
+    settings: &StoreSettings,
+    flusher: &mut Flusher,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<Replayed, StoreError> {
+    let mut position = 0;
+    let mut watermarks = Watermarks::new();
+    let tables = Arc::clone(&flusher.tables);
+    let damage = replay::replay(wal_dir, |frame| {
+        position = position.max(frame.position);
+        let Some(table) = contract::table(frame.table) else {
+            let why = "its table is not in the contract".to_owned();
+            return Err(StoreError::Corrupt {
+                what: format!("log frame {} of {:?}", frame.position, frame.table),
+                why,
+            });
+        };
+        let kept = watermarks.entry((table.name.to_owned(), frame.writer.to_owned())).or_insert(0);
+        *kept = frame.sequence.max(*kept);
+        if frame.position > covered.get(table.name).copied().unwrap_or(0) {
+            let batch = columns::to_read_schema(table, &from_ipc(table, frame.rows)?)?;
+            // No limit here: the bound is kept by flushing below, not by refusing what was acknowledged.
+            tables.reserve(batch_bytes(&batch), u64::MAX);
+            tables.publish(table, batch);
+        }
+        if tables.bytes() >= settings.flush_bytes {
+            tables.seal();
+            flusher.unsaved.extend(watermarks.clone());
+            runtime.block_on(flusher.commit_sealed(position))?;
+        }
+        Ok(())
+    })?;
+    if damage != Damage::default() {
+        tracing::warn!(damage.torn_bytes, damage.corrupt_ranges, damage.corrupt_bytes, "the log was not whole");
+    }
+    Ok(Replayed { damage, position, watermarks })
+}
+
+/// Rows as the log keeps them; columns that the table has gained since are null.
+fn from_ipc(table: &'static Table, ipc: &[u8]) -> Result<RecordBatch, StoreError> {
+    let corrupt = |e: arrow::error::ArrowError| StoreError::Corrupt {
+        what: format!("a log frame of {}", table.name),
+        why: e.to_string(),
+    };
+    let reader = StreamReader::try_new(ipc, None).map_err(corrupt)?;
+    let logged = reader.schema();
+    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(corrupt)?;
+    let rows = concat_batches(&logged, &batches).map_err(corrupt)?;
+    let schema = contract::schema(table);
+    let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
+        Some(array) => Arc::clone(array),
+        None => arrow::array::new_null_array(field.data_type(), rows.num_rows()),
+    });
+    RecordBatch::try_new(Arc::clone(&schema), columns.collect()).map_err(corrupt)
+}
+
+async fn keep_flushing(
+    mut flusher: Flusher,
+    log: mpsc::Sender<Command>,
+    (flush_after, flush_bytes): (Duration, u64),
+    wake: Arc<Notify>,
+    mut stopped: oneshot::Receiver<()>,
+) -> Result<(), StoreError> {
+    loop {
+        let stopping = tokio::select! {
+            _ = &mut stopped => true,
+            () = wake.notified() => false,
+            () = tokio::time::sleep(LOOK_EVERY) => false,
+        };
+        let old = flusher.tables.oldest_age().is_some_and(|age| age >= flush_after);
+        if stopping || old || flusher.tables.bytes() >= flush_bytes {
+            let flushed = flusher.flush(&log).await;
+            if let Err(error) = &flushed {
+                flusher.counters.flush_failures.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, "hot rows could not be written to files, they stay in the log");
+            }
+            if stopping {
+                return flushed;
+            }
+            if flushed.is_err() {
+                tokio::time::sleep(RETRY_FLUSH_AFTER).await;
+            }
+        }
+    }
+}
+
+impl Running {
+    pub(super) async fn send(&self, command: Command) -> Result<(), StoreError> {
+        let log = self.log.lock().clone();
+        log.ok_or(StoreError::Closed)?.send(command).await.map_err(|_| StoreError::Closed)
+    }
+
+    pub(super) fn ask_for_flush(&self) {
+        self.wake_flush.notify_one();
+    }
+
+    pub(super) fn close(&self) -> Result<(), StoreError> {
+        // Without senders the log's thread ends, after the flush's last seal.
+        drop(self.log.lock().take());
+        drop(self.stop_flush.lock().take());
+        let mut outcome = Ok(());
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            let ended = thread.join().unwrap_or_else(|_| Err(StoreError::Internal("a store thread panicked".into())));
+            outcome = outcome.and(ended);
+        }
+        outcome
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "the store did not close cleanly, the next start replays the log");
+        }
+    }
+}
