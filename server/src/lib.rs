@@ -6,4 +6,5 @@ pub mod access;
 pub mod client;
 pub mod config;
 pub mod error;
+pub mod query;
 pub mod store;

@@ -1,0 +1,173 @@
+//! The query door: SQL that can only read, and the named questions that pages ask.
+//!
+//! Owns DataFusion, the derived table `jobs` and the definition of a GPU's state. Must not know HTTP,
+//! ingest or how files are written. **Invariants:** an answer comes from immutable snapshots taken when its
+//! query starts; every query is bounded in rows, time, memory and spill; the engine's own threads do the
+//! work, so an answer that is dropped stops it and a slow query never blocks its asker's thread.
+
+mod answer;
+mod error;
+mod guard;
+mod jobs;
+mod tables;
+
+pub use answer::Answer;
+pub use error::QueryError;
+
+use crate::store::Store;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+    SchemaProvider,
+};
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::context::{SessionConfig, SessionContext, SessionState};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use url::Url;
+
+const CATALOG: &str = "coulomb";
+const SCHEMA: &str = "public";
+/// Footers of the files of a table that are kept parsed: about 20 KiB each, so some 3,000 files.
+const FOOTER_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// The engine names its spill folders so; what a killed process left behind is removed at start.
+const SPILL_PREFIX: &str = "datafusion-";
+
+/// The bounds of a query.
+#[derive(Debug, Clone)]
+pub struct QuerySettings {
+    /// Wall-clock time from the question to the last row.
+    pub timeout: Duration,
+    /// Rows of an answer to [`Engine::sql`].
+    pub rows_max: u64,
+    /// Memory of all running queries together.
+    pub memory_bytes_max: usize,
+    /// Where sorts and joins spill; only this engine may use it.
+    pub spill_dir: PathBuf,
+    /// Disk space of all running queries together.
+    pub spill_bytes_max: u64,
+}
+
+/// The value of `$1`, `$2`, … in a query.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Parameter {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// Shared handle; clones are cheap.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    settings: QuerySettings,
+    /// Functions, limits and caches, without tables.
+    base: SessionState,
+    jobs: Arc<jobs::JobsCache>,
+    threads: Threads,
+}
+
+/// The engine's own threads; dropping them must not block, because the last handle may go inside async code.
+struct Threads(Option<Runtime>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Engine {
+    pub fn new(store: Store, settings: QuerySettings) -> Result<Self, QueryError> {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let environment = Arc::new(environment(&store, &settings)?);
+        let mut config = SessionConfig::new()
+            .with_target_partitions(cores)
+            .with_information_schema(true)
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema(CATALOG, SCHEMA);
+        config.options_mut().execution.time_zone = Some("UTC".to_owned());
+        let base = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(environment)
+            .with_default_features()
+            .build();
+        let threads = Builder::new_multi_thread()
+            .worker_threads(cores)
+            .thread_name("query")
+            .enable_all()
+            .build()
+            .map_err(|e| QueryError::Internal(format!("cannot start query threads: {e}")))?;
+        let jobs = Arc::default();
+        Ok(Self { inner: Arc::new(Inner { store, settings, base, jobs, threads: Threads(Some(threads)) }) })
+    }
+
+    /// Answers one read-only statement. The rows stream; the limits hold until the last one.
+    pub async fn sql(&self, sql: &str, parameters: Vec<Parameter>) -> Result<Answer, QueryError> {
+        answer::start(self, sql.to_owned(), parameters).await
+    }
+
+    fn threads(&self) -> &Runtime {
+        self.inner.threads.0.as_ref().expect("taken only by drop")
+    }
+
+    /// A session whose tables are snapshots of this instant.
+    fn session(&self) -> Result<SessionContext, QueryError> {
+        let schema = MemorySchemaProvider::new();
+        for table in contract::TABLES {
+            let provider = tables::SnapshotTable::new(self.inner.store.snapshot(table));
+            if table.name == jobs::EVENTS {
+                let derived = jobs::JobsTable::new(provider.clone(), Arc::clone(&self.inner.jobs));
+                schema.register_table(jobs::NAME.to_owned(), Arc::new(derived))?;
+            }
+            schema.register_table(table.name.to_owned(), Arc::new(provider))?;
+        }
+        let catalog = MemoryCatalogProvider::new();
+        catalog.register_schema(SCHEMA, Arc::new(schema))?;
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        let state = SessionStateBuilder::new_from_existing(self.inner.base.clone())
+            .with_catalog_list(Arc::new(catalogs))
+            .build();
+        Ok(SessionContext::new_with_state(state))
+    }
+}
+
+fn environment(store: &Store, settings: &QuerySettings) -> Result<RuntimeEnv, QueryError> {
+    clear_spill(&settings.spill_dir)
+        .map_err(|e| QueryError::Unavailable(format!("cannot use the spill folder: {e}")))?;
+    let environment = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(settings.memory_bytes_max)))
+        .with_temp_file_path(&settings.spill_dir)
+        .with_max_temp_directory_size(settings.spill_bytes_max)
+        .with_metadata_cache_limit(FOOTER_CACHE_BYTES)
+        .build()?;
+    let url = Url::parse(tables::STORE_URL).map_err(|e| QueryError::Internal(e.to_string()))?;
+    environment.register_object_store(&url, store.object_store());
+    Ok(environment)
+}
+
+fn clear_spill(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(SPILL_PREFIX) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! The rows of an answer on their way to the asker: cast for clients, counted, timed, stopped when dropped.
+
+use super::{Engine, Parameter, QueryError, guard, tables};
+use arrow::array::RecordBatch;
+use arrow::compute::cast;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::execution::SendableRecordBatchStream;
+use futures::Stream;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+/// Batches that wait for a slow reader: one being read, one ready; more would only hold memory.
+const BATCHES_AHEAD: usize = 2;
+
+/// The schema and a stream of batches. Dropping it stops the query.
+pub struct Answer {
+    schema: SchemaRef,
+    batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
+    _work: AbortOnDrop,
+}
+
+impl Answer {
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// All rows. For answers that are known to be small.
+    pub async fn collect(mut self) -> Result<Vec<RecordBatch>, QueryError> {
+        let mut all = Vec::new();
+        while let Some(batch) = self.batches.recv().await {
+            all.push(batch?);
+        }
+        Ok(all)
+    }
+}
+
+impl Stream for Answer {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.batches.poll_recv(context)
+    }
+}
+
+pub(super) struct AbortOnDrop(pub(super) JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Starts a query on the engine's threads and waits until its schema is known.
+pub(super) async fn start(engine: &Engine, sql: String, parameters: Vec<Parameter>) -> Result<Answer, QueryError> {
+    let limit = engine.inner.settings.timeout;
+    let late = move || QueryError::Timeout { limit };
+    let deadline = Instant::now() + limit;
+    let (schema_sender, schema) = oneshot::channel();
+    let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
+    let worker = engine.clone();
+    let work = engine.threads().spawn(async move {
+        let planned = timeout_at(deadline, plan(&worker, &sql, parameters)).await.unwrap_or_else(|_| Err(late()));
+        let (schema, rows) = match planned {
+            Ok(rows) => (Ok(client_schema(&rows.schema())), Some(rows)),
+            Err(error) => (Err(error), None),
+        };
+        let wanted = schema_sender.send(schema).is_ok();
+        let Some(rows) = rows.filter(|_| wanted) else { return };
+        let sent = timeout_at(deadline, send(&worker, rows, &sender)).await.unwrap_or_else(|_| Err(late()));
+        if let Err(error) = sent {
+            // The asker may be gone by now, and then nobody is left to be told.
+            drop(sender.send(Err(error)).await);
+        }
+    });
+    let work = AbortOnDrop(work);
+    // Planning cannot be interrupted; the asker is answered in time even so.
+    let schema = timeout_at(deadline, schema).await.map_err(|_| late())?;
+    let schema = schema.map_err(|_| QueryError::Internal("the query's thread has stopped".to_owned()))??;
+    Ok(Answer { schema, batches, _work: work })
+}
+
+async fn plan(engine: &Engine, sql: &str, parameters: Vec<Parameter>) -> Result<SendableRecordBatchStream, QueryError> {
+    let context = engine.session()?;
+    let plan = guard::plan(&context, sql, parameters).await?;
+    Ok(context.execute_logical_plan(plan).await?.execute_stream().await?)
+}
+
+async fn send(
+    engine: &Engine,
+    mut rows: SendableRecordBatchStream,
+    sender: &mpsc::Sender<Result<RecordBatch, QueryError>>,
+) -> Result<(), QueryError> {
+    use futures::StreamExt;
+    let rows_max = engine.inner.settings.rows_max;
+    let schema = client_schema(&rows.schema());
+    let mut count = 0;
+    while let Some(batch) = rows.next().await {
+        let batch = batch?;
+        count += batch.num_rows() as u64;
+        if count > rows_max {
+            return Err(QueryError::TooManyRows { rows_max });
+        }
+        if sender.send(Ok(for_client(&batch, &schema)?)).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn client_schema(schema: &Schema) -> SchemaRef {
+    let field =
+        |f: &Arc<arrow::datatypes::Field>| f.as_ref().clone().with_data_type(tables::client_type(f.data_type()));
+    let fields: Vec<_> = schema.fields().iter().map(field).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+fn for_client(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, QueryError> {
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(array, field)| cast(array, field.data_type()));
+    let internal = |e: arrow::error::ArrowError| QueryError::Internal(format!("cannot cast an answer: {e}"));
+    let columns = columns.collect::<Result<Vec<_>, _>>().map_err(internal)?;
+    let rows = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows).map_err(internal)
+}

@@ -1,0 +1,125 @@
+//! SQL text → a plan that can only read.
+//!
+//! **Invariant:** what leaves here is one query, EXPLAIN, SHOW or DESCRIBE over registered tables. It is
+//! checked twice on different paths: the kind of the parsed statement, and every node of the plan.
+
+use super::{Parameter, QueryError};
+use datafusion::common::{ParamValues, ScalarValue, TableReference};
+use datafusion::execution::SessionState;
+use datafusion::execution::context::{SQLOptions, SessionContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::Statement as Sql;
+
+/// Longest query text: parsing and planning are not interruptible, and take seconds from about here.
+const SQL_BYTES_MAX: usize = 256 * 1024;
+/// Deepest nesting of expressions: a thread's stack holds this with a wide margin.
+const SQL_DEPTH_MAX: usize = 100;
+
+/// Parses, checks and plans one read-only statement.
+pub(super) async fn plan(
+    context: &SessionContext,
+    sql: &str,
+    parameters: Vec<Parameter>,
+) -> Result<LogicalPlan, QueryError> {
+    let statement = parse(sql)?;
+    if !reads_only(&statement) {
+        return Err(QueryError::Invalid(
+            "only SELECT, EXPLAIN, SHOW and DESCRIBE are allowed; rows come in through ingest only".to_owned(),
+        ));
+    }
+    let state = context.state();
+    check_tables(&state, &statement).await?;
+    let plan = state.statement_to_plan(statement).await?;
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan)?;
+    bind(plan, parameters)
+}
+
+fn parse(sql: &str) -> Result<Statement, QueryError> {
+    if sql.len() > SQL_BYTES_MAX {
+        let bytes = sql.len();
+        return Err(QueryError::Invalid(format!("the query has {bytes} bytes, at most {SQL_BYTES_MAX} are allowed")));
+    }
+    let parser = DFParserBuilder::new(sql).with_recursion_limit(SQL_DEPTH_MAX).build()?;
+    let mut statements = { parser }.parse_statements()?;
+    match (statements.pop_front(), statements.is_empty()) {
+        (Some(statement), true) => Ok(statement),
+        (None, _) => Err(QueryError::Invalid("the query is empty; send one SELECT".to_owned())),
+        (Some(_), false) => {
+            let count = statements.len() + 1;
+            Err(QueryError::Invalid(format!("the query has {count} statements; send one at a time")))
+        }
+    }
+}
+
+fn reads_only(statement: &Statement) -> bool {
+    match statement {
+        Statement::Statement(sql) => matches!(
+            **sql,
+            Sql::Query(_)
+                | Sql::ShowTables { .. }
+                | Sql::ShowColumns { .. }
+                | Sql::ShowVariable { .. }
+                | Sql::ShowFunctions { .. }
+                | Sql::Explain { .. }
+                | Sql::ExplainTable { .. }
+        ),
+        Statement::Explain(explain) => reads_only(&explain.statement),
+        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => false,
+    }
+}
+
+/// Names every table before planning, so that an unknown one is answered with the known ones.
+async fn check_tables(state: &SessionState, statement: &Statement) -> Result<(), QueryError> {
+    let known = || {
+        let schema = state.catalog_list().catalog(super::CATALOG).and_then(|c| c.schema(super::SCHEMA));
+        let mut names = schema.map(|s| s.table_names()).unwrap_or_default();
+        names.sort();
+        names
+    };
+    for reference in state.resolve_table_references(statement)? {
+        if reference.schema() == Some("information_schema") {
+            continue;
+        }
+        let plain = TableReference::partial(super::SCHEMA, reference.table());
+        let here = reference.schema().is_none_or(|s| s == super::SCHEMA)
+            && reference.catalog().is_none_or(|c| c == super::CATALOG);
+        let schema = state.schema_for_ref(plain)?;
+        if !here || !schema.table_exist(reference.table()) {
+            return Err(QueryError::UnknownTable { table: reference.to_string(), known: known() });
+        }
+    }
+    Ok(())
+}
+
+fn bind(plan: LogicalPlan, parameters: Vec<Parameter>) -> Result<LogicalPlan, QueryError> {
+    let named = plan.get_parameter_names()?;
+    for name in &named {
+        let position = name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
+        if !position.is_some_and(|n| (1..=parameters.len()).contains(&n)) {
+            let given = parameters.len();
+            return Err(QueryError::Invalid(format!(
+                "the query names parameter {name}, but {given} are given; number them $1, $2, … and give each a value"
+            )));
+        }
+    }
+    if named.len() < parameters.len() {
+        let (given, used) = (parameters.len(), named.len());
+        return Err(QueryError::Invalid(format!("{given} parameters are given, but the query uses {used} of them")));
+    }
+    if parameters.is_empty() {
+        return Ok(plan);
+    }
+    let values: Vec<ScalarValue> = parameters.into_iter().map(scalar).collect();
+    Ok(plan.with_param_values(ParamValues::from(values))?)
+}
+
+fn scalar(parameter: Parameter) -> ScalarValue {
+    match parameter {
+        Parameter::Null => ScalarValue::Null,
+        Parameter::Bool(value) => ScalarValue::Boolean(Some(value)),
+        Parameter::Int(value) => ScalarValue::Int64(Some(value)),
+        Parameter::Float(value) => ScalarValue::Float64(Some(value)),
+        Parameter::Text(value) => ScalarValue::Utf8(Some(value)),
+    }
+}
