@@ -6,5 +6,6 @@ pub mod access;
 pub mod client;
 pub mod config;
 pub mod error;
+pub mod ingest;
 pub mod query;
 pub mod store;

@@ -1,0 +1,217 @@
+//! The ingest door: outside bytes become checked rows of a table, and are kept.
+//!
+//! Owns what is accepted and with which words it is refused. Must not know HTTP, queries or files.
+//! **Invariants:** no length that a client states is believed; rows are acknowledged only after the store says
+//! that they are durable.
+
+mod framing;
+mod rows;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub use framing::FramingError;
+
+use crate::error::ErrorKind;
+use crate::store::{Appended, Store, StoreError};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::error::ArrowError;
+use arrow::ipc::reader::StreamReader;
+use bytes::Bytes;
+use contract::answers::{IngestAnswer, Rejection};
+use contract::{Table, WriterId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The largest body: a collector's batch is at most 8 MiB, an import's some more.
+pub const BODY_BYTES_MAX: usize = 64 << 20;
+
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error("there is no table {0:?}")]
+    NoTable(String),
+    /// A header is missing or not what it must be.
+    #[error("{0}")]
+    Header(String),
+    #[error("the body has {bytes} bytes or more, at most {BODY_BYTES_MAX} are allowed")]
+    BodyTooLarge { bytes: usize },
+    #[error(transparent)]
+    Framing(#[from] FramingError),
+    /// The framing is right, but what it frames is not.
+    #[error("not an Arrow IPC stream: {0}")]
+    NotArrow(String),
+    /// Columns or types that the table does not have.
+    #[error("{message}")]
+    Schema { message: String, known: Vec<String> },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl IngestError {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoTable(_) => ErrorKind::NotFound,
+            Self::Framing(FramingError::TooLarge { .. }) | Self::BodyTooLarge { .. } => ErrorKind::Limit,
+            Self::Header(_) | Self::Framing(_) | Self::NotArrow(_) | Self::Schema { .. } => ErrorKind::Invalid,
+            Self::Store(error) => error.kind(),
+        }
+    }
+
+    /// Names that would have been accepted.
+    pub fn known(&self) -> Vec<String> {
+        match self {
+            Self::NoTable(_) => contract::TABLES.iter().map(|t| t.name.to_owned()).collect(),
+            Self::Schema { known, .. } => known.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The stream is Arrow, but not of this table: 422 and not 400.
+    pub fn is_schema(&self) -> bool {
+        matches!(self, Self::Schema { .. })
+    }
+
+    /// Ask for less at once: 413.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self, Self::BodyTooLarge { .. } | Self::Framing(FramingError::TooLarge { .. }))
+    }
+
+    /// Memory is full: 429. Without it an unavailable store answers 503.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Full { .. }))
+    }
+
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        match self {
+            Self::Store(StoreError::Full { retry_after_seconds, .. }) => Some(*retry_after_seconds),
+            Self::Store(error) if error.kind() == ErrorKind::Unavailable => Some(5),
+            _ => None,
+        }
+    }
+}
+
+/// What ingest counts about itself since it started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub accepted_rows: AtomicU64,
+    pub rejected_rows: AtomicU64,
+    pub duplicates: AtomicU64,
+    pub refused_requests: AtomicU64,
+    pub body_bytes: AtomicU64,
+}
+
+/// Shared handle; clones are cheap.
+#[derive(Clone)]
+pub struct Ingest {
+    store: Store,
+    counters: Arc<Counters>,
+}
+
+/// A body that has been checked and is ready to be kept.
+struct Checked {
+    rows: RecordBatch,
+    rejected: Vec<Rejection>,
+    rejected_rows: u64,
+}
+
+impl Ingest {
+    pub fn new(store: Store) -> Self {
+        Self { store, counters: Arc::default() }
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Checks a posted stream and keeps its rows. `writer` and `sequence` are the request's headers.
+    pub async fn post(
+        &self,
+        table: &str,
+        writer: Option<&str>,
+        sequence: Option<&str>,
+        body: Bytes,
+        now_micros: i64,
+    ) -> Result<IngestAnswer, IngestError> {
+        let posted = self.checked_post(table, writer, sequence, body, now_micros).await;
+        if posted.is_err() {
+            self.counters.refused_requests.fetch_add(1, Ordering::Relaxed);
+        }
+        posted
+    }
+
+    async fn checked_post(
+        &self,
+        table: &str,
+        writer: Option<&str>,
+        sequence: Option<&str>,
+        body: Bytes,
+        now_micros: i64,
+    ) -> Result<IngestAnswer, IngestError> {
+        let table = contract::table(table).ok_or_else(|| IngestError::NoTable(table.to_owned()))?;
+        let writer = parse_writer(writer)?;
+        let sequence = parse_sequence(sequence)?;
+        if body.len() > BODY_BYTES_MAX {
+            return Err(IngestError::BodyTooLarge { bytes: body.len() });
+        }
+        self.counters.body_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        // On a thread of its own: casting takes a while, and should a reader panic on bytes that the framing
+        // check let through, it ends there as a refused request.
+        let checked = tokio::task::spawn_blocking(move || check(table, &body, now_micros)).await;
+        let checked = checked.map_err(|_| IngestError::NotArrow("its messages contradict each other".into()))??;
+        let accepted = checked.rows.num_rows() as u64;
+        match self.store.append(table, &writer, sequence, checked.rows).await? {
+            Appended::Duplicate => {
+                self.counters.duplicates.fetch_add(1, Ordering::Relaxed);
+                Ok(IngestAnswer { accepted: 0, duplicate: true, rejected: Vec::new() })
+            }
+            Appended::Kept => {
+                self.counters.accepted_rows.fetch_add(accepted, Ordering::Relaxed);
+                self.counters.rejected_rows.fetch_add(checked.rejected_rows, Ordering::Relaxed);
+                Ok(IngestAnswer { accepted, duplicate: false, rejected: checked.rejected })
+            }
+        }
+    }
+}
+
+fn parse_writer(header: Option<&str>) -> Result<WriterId, IngestError> {
+    let name = contract::WRITER_HEADER;
+    let text =
+        header.ok_or_else(|| IngestError::Header(format!("header {name} is missing, send <node>/<boot-uuid>")))?;
+    WriterId::parse(text).map_err(|e| IngestError::Header(format!("header {name}: {e}")))
+}
+
+fn parse_sequence(header: Option<&str>) -> Result<u64, IngestError> {
+    let name = contract::SEQUENCE_HEADER;
+    let text = header.ok_or_else(|| IngestError::Header(format!("header {name} is missing, send a rising number")))?;
+    match text.trim().parse::<u64>() {
+        Ok(sequence) if i64::try_from(sequence).is_ok() => Ok(sequence),
+        _ => Err(IngestError::Header(format!("header {name}: {text:?} is not a whole number from 0 to 2^63-1"))),
+    }
+}
+
+fn check(table: &'static Table, body: &[u8], now_micros: i64) -> Result<Checked, IngestError> {
+    framing::check(body)?;
+    let not_arrow = |e: ArrowError| IngestError::NotArrow(e.to_string());
+    let reader = StreamReader::try_new(body, None).map_err(not_arrow)?;
+    shape::check_schema(table, &reader.schema())?;
+    let mut checked =
+        Checked { rows: RecordBatch::new_empty(contract::schema(table)), rejected: Vec::new(), rejected_rows: 0 };
+    let mut kept = Vec::new();
+    let mut first_row = 0;
+    for batch in reader {
+        let batch = batch.map_err(not_arrow)?;
+        let columns = shape::conform(table, &batch)?;
+        let sifted = rows::sift(table, columns, first_row, now_micros).map_err(not_arrow)?;
+        first_row += batch.num_rows() as u64;
+        let room = rows::REJECTIONS_LISTED_MAX - checked.rejected.len();
+        checked.rejected.extend(sifted.rejected.into_iter().take(room));
+        checked.rejected_rows += sifted.rejected_rows;
+        kept.push(sifted.kept);
+    }
+    checked.rows = match kept.len() {
+        1 => kept.swap_remove(0),
+        _ => concat_batches(&contract::schema(table), &kept).map_err(not_arrow)?,
+    };
+    Ok(checked)
+}

@@ -1,0 +1,99 @@
+//! Which rows are kept: required values there, times not in the future, ratios between 0 and 1.
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch};
+use arrow::compute::{filter_record_batch, nullif};
+use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use contract::answers::Rejection;
+use contract::{Column, Kind, Table};
+use std::sync::Arc;
+
+/// How far a row's time may lie ahead of ours: clocks drift by minutes, a wrong zone by an hour or more.
+const AHEAD_MICROS_MAX: i64 = 3_600_000_000;
+/// Rejections that an answer lists; the rest of a wholly bad batch says nothing new.
+pub(super) const REJECTIONS_LISTED_MAX: usize = 1_000;
+
+/// The rows that are kept, and why the others are not.
+pub(super) struct Sifted {
+    pub kept: RecordBatch,
+    pub rejected: Vec<Rejection>,
+    pub rejected_rows: u64,
+}
+
+/// `columns` are in the table's order and types; `first_row` is the position of their first row in the body.
+pub(super) fn sift(
+    table: &'static Table,
+    mut columns: Vec<ArrayRef>,
+    first_row: u64,
+    now_micros: i64,
+) -> Result<Sifted, ArrowError> {
+    let rows = columns.first().map_or(0, |c| c.len());
+    let mut keep = vec![true; rows];
+    let mut rejected = Vec::new();
+    let mut rejected_rows = 0;
+    for (column, array) in table.columns.iter().zip(&mut columns) {
+        if column.kind == Kind::Float {
+            *array = without_nan(array)?;
+        }
+        for (row, kept) in keep.iter_mut().enumerate() {
+            if let Some(reason) = fault(column, array, row, now_micros)
+                && *kept
+            {
+                *kept = false;
+                rejected_rows += 1;
+                if rejected.len() < REJECTIONS_LISTED_MAX {
+                    rejected.push(Rejection { row: first_row + row as u64, column: column.name.into(), reason });
+                }
+            }
+        }
+    }
+    // The schema without nulls in required columns holds only after the filter.
+    let loose = arrow::datatypes::Schema::new(
+        contract::schema(table).fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect::<Vec<_>>(),
+    );
+    let batch = RecordBatch::try_new(Arc::new(loose), columns)?;
+    let kept = if rejected_rows == 0 { batch } else { filter_record_batch(&batch, &BooleanArray::from(keep))? };
+    let kept = RecordBatch::try_new(contract::schema(table), kept.columns().to_vec())?;
+    rejected.sort_by_key(|r| r.row);
+    Ok(Sifted { kept, rejected, rejected_rows })
+}
+
+/// "Not a number" is how some sources say "unknown", and unknown is null.
+fn without_nan(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let values: &Float64Array = array.as_primitive::<Float64Type>();
+    if !values.values().iter().any(|v| v.is_nan()) {
+        return Ok(Arc::clone(array));
+    }
+    nullif(array, &BooleanArray::from_unary(values, f64::is_nan))
+}
+
+fn fault(column: &Column, array: &ArrayRef, row: usize, now_micros: i64) -> Option<String> {
+    if array.is_null(row) {
+        return (!column.nullable).then(|| "a required value is missing".to_owned());
+    }
+    match column.kind {
+        Kind::Float => {
+            let value = array.as_primitive::<Float64Type>().value(row);
+            if value.is_infinite() {
+                return Some(format!("{value} is not a finite number"));
+            }
+            let outside = column.unit == "ratio" && !(0.0..=1.0).contains(&value);
+            outside.then(|| format!("{value} is not a ratio between 0 and 1"))
+        }
+        Kind::Time if column.name == "time" => {
+            let ahead = array.as_primitive::<TimestampMicrosecondType>().value(row).saturating_sub(now_micros);
+            (ahead > AHEAD_MICROS_MAX).then(|| {
+                format!("the time lies {} s ahead of the server's clock, at most 3600 s are allowed", ahead / 1_000_000)
+            })
+        }
+        Kind::Text => {
+            let empty = array.as_string::<i32>().value(row).is_empty();
+            (empty && !column.nullable && is_identity(column.name)).then(|| "an identity is empty".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn is_identity(name: &str) -> bool {
+    matches!(name, "cluster" | "node" | "gpu_uuid" | "job_id")
+}
