@@ -36,7 +36,7 @@ impl Answer {
 }
 
 /// `Err` only when there was no answer at all.
-pub(crate) fn send(
+pub fn send(
     method: &str,
     url: &str,
     headers: &[(&str, &str)],

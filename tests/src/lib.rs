@@ -7,6 +7,6 @@ mod http;
 mod program;
 mod server;
 
-pub use http::Answer;
+pub use http::{Answer, send};
 pub use program::{Program, binary, run, target_dir, workspace_root};
 pub use server::Server;
