@@ -16,7 +16,8 @@ pub fn workspace_root() -> PathBuf {
     crate_dir.parent().expect("the tests crate lies in the workspace").to_path_buf()
 }
 
-/// The folder that holds `debug/`: that of the running test, or `COULOMB_TARGET_DIR`.
+/// The folder that holds `debug/` and `release/`: that of the running test, or `COULOMB_TARGET_DIR`.
+#[allow(clippy::disallowed_methods)] // tests have no config.rs; this is their one knob
 pub fn target_dir() -> PathBuf {
     if let Some(dir) = std::env::var_os("COULOMB_TARGET_DIR") {
         return PathBuf::from(dir);
@@ -26,9 +27,16 @@ pub fn target_dir() -> PathBuf {
     deps.expect("a test lies in target/debug/deps").to_path_buf()
 }
 
+/// `debug` for tests, `release` for benchmarks: the programs are taken from the profile of their test.
+fn profile_dir() -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has a path");
+    let profile = test.parent().and_then(Path::parent).and_then(Path::file_name);
+    target_dir().join(profile.expect("a test lies in target/<profile>/deps"))
+}
+
 /// A program of the workspace that was built before, by name.
 pub fn binary(name: &str) -> PathBuf {
-    let path = target_dir().join("debug").join(name);
+    let path = profile_dir().join(name);
     assert!(
         path.is_file(),
         "{name} is not built in {:?}: run `cargo xtask test`, or `cargo build` first, \

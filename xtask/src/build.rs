@@ -1,0 +1,61 @@
+//! Host builds: one set of packages and profiles, so that `demo` and `test` share what they compile.
+
+use crate::config::{Config, WRAPPER_SWITCH};
+use crate::step::{Steps, run};
+use anyhow::Result;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// The crates whose proofs of `Send` take minutes in rustc's present trait solver and seconds in its next one:
+/// 277 CPU-seconds of a build. Fit for development; a release build uses the solver that is stable.
+const SLOW_PROOFS: [&str; 4] = ["datafusion", "datafusion_catalog", "datafusion_catalog_listing", "datafusion_session"];
+
+/// Everything for the host except xtask itself, whose dependencies have a profile of their own.
+pub(crate) const PACKAGES: [&str; 8] =
+    ["-p", "coulomb", "-p", "coulomb-collector", "-p", "coulomb-contract", "-p", "coulomb-tests"];
+
+/// cargo in the workspace, with the pages to embed and with the quicker solver.
+pub(crate) fn cargo(config: &Config, dist: &Path) -> Command {
+    let mut cargo = plain_cargo(config);
+    cargo.env("COULOMB_WEB_DIST", dist);
+    if !config.has_rustc_wrapper {
+        cargo.env("RUSTC_WRAPPER", &config.this_program).env(WRAPPER_SWITCH, "1");
+    }
+    cargo
+}
+
+/// cargo in the workspace as the user would call it.
+pub(crate) fn plain_cargo(config: &Config) -> Command {
+    let mut cargo = Command::new(&config.cargo);
+    cargo.current_dir(&config.root).env("CARGO_TARGET_DIR", &config.target);
+    cargo
+}
+
+/// Builds the programs and gives the folder that they are in.
+pub(crate) fn programs(config: &Config, steps: Steps, dist: &Path) -> Result<PathBuf> {
+    steps.say("building coulomb and coulomb-collector");
+    run(cargo(config, dist).arg("build").args(PACKAGES).arg("--bins"))?;
+    Ok(config.target.join("debug"))
+}
+
+/// In place of rustc: `xtask /path/to/rustc arguments…`.
+pub(crate) fn as_rustc_wrapper() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    let Some(rustc) = words.next() else {
+        eprintln!("xtask: {WRAPPER_SWITCH} is for cargo to set: unset it");
+        return ExitCode::FAILURE;
+    };
+    let arguments: Vec<_> = words.collect();
+    let mut command = Command::new(&rustc);
+    command.args(&arguments).env_remove(WRAPPER_SWITCH);
+    let of_slow_crate = |pair: &[std::ffi::OsString]| {
+        pair[0] == "--crate-name" && SLOW_PROOFS.iter().any(|name| pair[1].as_os_str() == *name)
+    };
+    if arguments.windows(2).any(of_slow_crate) {
+        command.arg("-Znext-solver=globally").env("RUSTC_BOOTSTRAP", "1");
+    }
+    let error = command.exec();
+    eprintln!("xtask: cannot start {rustc:?}: {error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,207 @@
+//! `demo`: a server, a simulated fleet with a month of history, and a link that logs a browser in.
+//!
+//! **Invariant:** what it started ends with it, the fleet before the server.
+
+use crate::build::programs;
+use crate::config::Config;
+use crate::step::{Steps, read, run, succeeds};
+use crate::web;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+const PORT: u16 = 6240;
+const START_AT_MOST: Duration = Duration::from_secs(60);
+/// A month of 256 GPUs takes one minute; a larger fleet on a slow disk may take many.
+const HISTORY_AT_MOST: Duration = Duration::from_secs(1800);
+/// A flush of everything that is in memory.
+const STOP_AT_MOST: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// The collector says this when the past is in and the present begins.
+const HISTORY_IS_IN: &str = "coulomb-collector: history sent";
+
+struct Wishes {
+    gpus: String,
+    backfill: String,
+    keep: bool,
+    exit_when_ready: bool,
+}
+
+pub(crate) fn demo(config: &Config, steps: Steps, words: &[String]) -> Result<()> {
+    let wishes = wishes(words)?;
+    let stopped = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stopped);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot catch Ctrl-C")?;
+
+    let dist = web::bundle(config, steps)?;
+    let folder = programs(config, steps, &dist)?;
+    let lock = fs::File::create(config.target.join("demo.lock"))?;
+    if lock.try_lock().is_err() {
+        bail!("a demo already runs from this target folder: stop it with Ctrl-C first");
+    }
+    let data = config.target.join("demo-data");
+    if data.exists() && !wishes.keep {
+        fs::remove_dir_all(&data).with_context(|| format!("cannot remove the last demo's {data:?}"))?;
+    }
+    fs::create_dir_all(&data)?;
+
+    let built = Instant::now();
+    let (server, url) = start_server(steps, &folder, &data)?;
+    let fleet = start_fleet(steps, &folder, &data, &url, &wishes, &stopped)?;
+    let seconds = built.elapsed().as_secs_f64();
+    steps.say(&format!("{} GPUs with {} of history after {seconds:.1} s", wishes.gpus, wishes.backfill));
+    if !wishes.exit_when_ready && !stopped.load(Ordering::Relaxed) {
+        show(config, steps, &folder, &data, &url)?;
+        live(steps, &stopped, fleet, server)?;
+    }
+    Ok(())
+}
+
+fn wishes(words: &[String]) -> Result<Wishes> {
+    let mut wishes = Wishes { gpus: "256".into(), backfill: "30d".into(), keep: false, exit_when_ready: false };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().cloned().with_context(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "--gpus" => wishes.gpus = value()?,
+            "--backfill" => wishes.backfill = value()?,
+            "--keep" => wishes.keep = true,
+            "--exit-when-ready" => wishes.exit_when_ready = true,
+            other => bail!("demo does not know {other:?}: it takes --keep, --exit-when-ready, --gpus, --backfill"),
+        }
+    }
+    Ok(wishes)
+}
+
+/// Starts the server and waits until it says where it listens.
+fn start_server(steps: Steps, folder: &Path, data: &Path) -> Result<(Running, String)> {
+    let port = if TcpListener::bind(("127.0.0.1", PORT)).is_ok() { PORT } else { 0 };
+    if port == 0 {
+        steps.say(&format!("port {PORT} is taken, using a free one"));
+    }
+    let log = data.with_file_name("demo-server.log");
+    steps.say(&format!("starting the server, its log is {}", log.display()));
+    let mut command = Command::new(folder.join("coulomb"));
+    command.arg("serve").arg("--data").arg(data).arg("--listen").arg(format!("127.0.0.1:{port}"));
+    command.stderr(fs::File::create(&log)?);
+    let mut server = Running::start("the server", &mut command)?;
+    let url = server.wait_for("coulomb: listening on ", START_AT_MOST, &AtomicBool::new(false), |_| ());
+    let url = url.with_context(|| format!("the server did not start, see {}", log.display()))?;
+    Ok((server, url))
+}
+
+/// Starts the simulated fleet and waits until its history is in.
+fn start_fleet(
+    steps: Steps,
+    folder: &Path,
+    data: &Path,
+    url: &str,
+    wishes: &Wishes,
+    stopped: &AtomicBool,
+) -> Result<Running> {
+    steps.say(&format!("simulating {} GPUs and their last {}", wishes.gpus, wishes.backfill));
+    let mut command = Command::new(folder.join("coulomb-collector"));
+    command.args(["simulate", "--gpus", &wishes.gpus, "--backfill", &wishes.backfill, "--server", url]);
+    command.arg("--token-file").arg(data.join("admin.token"));
+    command.arg("--spool").arg(data.with_file_name("demo-spool"));
+    let mut fleet = Running::start("the fleet", &mut command)?;
+    fleet.wait_for(HISTORY_IS_IN, HISTORY_AT_MOST, stopped, |line| steps.say(line))?;
+    Ok(fleet)
+}
+
+/// Prints the link, and opens it where there is a browser.
+fn show(config: &Config, steps: Steps, folder: &Path, data: &Path, url: &str) -> Result<()> {
+    let mut command = Command::new(folder.join("coulomb"));
+    command.args(["token", "link", "--server", url, "--token-file"]).arg(data.join("admin.token"));
+    let link = read(&mut command)?;
+    let link = link.trim();
+    steps.say(&format!("open this page, the link works once:\n\n    {link}\n"));
+    if config.has_display && !succeeds(Command::new("xdg-open").arg(link), Duration::from_secs(5)) {
+        steps.say("no browser could be opened from here");
+    }
+    Ok(())
+}
+
+/// Until Ctrl-C, or until one of the two ends by itself.
+fn live(steps: Steps, stopped: &AtomicBool, mut fleet: Running, mut server: Running) -> Result<()> {
+    steps.say("the fleet is live; Ctrl-C stops everything");
+    while !stopped.load(Ordering::Relaxed) {
+        for program in [&mut fleet, &mut server] {
+            if let Some(status) = program.child.try_wait()? {
+                bail!("{} ended by itself ({status})", program.name);
+            }
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    steps.say("stopping");
+    Ok(())
+}
+
+/// A child in a process group of its own, so that Ctrl-C reaches it through us; stopped when dropped.
+struct Running {
+    child: Child,
+    name: &'static str,
+}
+
+impl Running {
+    fn start(name: &'static str, command: &mut Command) -> Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
+        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        Ok(Self { child, name })
+    }
+
+    /// The rest of the first line that begins with `prefix`; lines before it go to `other`.
+    fn wait_for(
+        &mut self,
+        prefix: &str,
+        at_most: Duration,
+        stopped: &AtomicBool,
+        other: impl Fn(&str),
+    ) -> Result<String> {
+        let output = self.child.stdout.take().context("its output is already read")?;
+        // One line at a time: the program waits until we have shown it. Afterwards its lines are read and dropped.
+        let (send, lines) = sync_channel(0);
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                drop(send.send(line));
+            }
+        });
+        let end = Instant::now() + at_most;
+        while Instant::now() < end && !stopped.load(Ordering::Relaxed) {
+            match lines.recv_timeout(LOOK_EVERY) {
+                Ok(line) => match line.strip_prefix(prefix) {
+                    Some(rest) => return Ok(rest.trim().to_owned()),
+                    None => other(&line),
+                },
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => bail!("{} ended early ({})", self.name, self.child.wait()?),
+            }
+        }
+        bail!("{} was stopped, or took longer than {} s", self.name, at_most.as_secs())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let pid = self.child.id().to_string();
+        drop(run(Command::new("kill").args(["-TERM", &pid])));
+        let end = Instant::now() + STOP_AT_MOST;
+        while Instant::now() < end {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        // It had its time; nothing more can be done about a failure here.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -1,0 +1,163 @@
+//! Makes rustc able to compile for the browser: rustup if it can, else the distribution's source of std.
+//!
+//! **Invariant:** the proof is a real link, so that a half-installed or stale std never counts as present.
+
+use crate::config::Config;
+use crate::step::{Steps, read, run, succeeds};
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
+/// A download of 20 MB; rustup that waits longer has no server to talk to.
+const RUSTUP_AT_MOST: Duration = Duration::from_secs(180);
+const LINK_AT_MOST: Duration = Duration::from_secs(60);
+
+/// Debian's releases that may carry this compiler's source, the nearest first.
+const SUITES: [&str; 6] = ["bookworm-backports", "trixie-backports", "trixie", "forky-backports", "forky", "sid"];
+
+/// Allocation and formatting: what a std of another compiler would fail to link.
+const PROBE: &str = "#[unsafe(no_mangle)] pub extern \"C\" fn f(n: usize) -> usize { format!(\"{n}\").len() }\n";
+
+pub(crate) fn ensure_target(config: &Config, steps: Steps) -> Result<()> {
+    let work = config.target.join("wasm-std");
+    fs::create_dir_all(&work).with_context(|| format!("cannot make {work:?}"))?;
+    if links(&work)? {
+        return Ok(());
+    }
+    let sysroot = PathBuf::from(read(Command::new("rustc").args(["--print", "sysroot"]))?.trim());
+    let libraries = sysroot.join("lib/rustlib");
+    let lock = fs::File::create(libraries.join(".wasm-target.lock"));
+    let lock = lock.with_context(|| format!("{libraries:?} is not writable: install the {TARGET} target by hand"))?;
+    lock.lock()?;
+    if links(&work)? {
+        return Ok(());
+    }
+    if config.tool(&["rustup"]).is_some() {
+        steps.say(&format!("rustup target add {TARGET}"));
+        if succeeds(Command::new("rustup").args(["target", "add", TARGET]), RUSTUP_AT_MOST) && links(&work)? {
+            return Ok(());
+        }
+        steps.say("rustup could not install it; building it from the distribution's rust-src");
+    }
+    let version = rustc_field("release")?;
+    let package = download_source(config, steps, &work, &version)?;
+    steps.say(&format!("building std {version} for {TARGET}, about 3 minutes"));
+    install(config, &work, &package, &libraries)?;
+    if !links(&work)? {
+        bail!("std for {TARGET} was built, but a test link still fails: install the target by hand");
+    }
+    Ok(())
+}
+
+fn links(work: &Path) -> Result<bool> {
+    let source = work.join("probe.rs");
+    fs::write(&source, PROBE)?;
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition", "2024", "--target", TARGET, "--crate-type", "cdylib", "-o"]);
+    Ok(succeeds(rustc.arg(work.join("probe.wasm")).arg(&source), LINK_AT_MOST))
+}
+
+fn rustc_field(name: &str) -> Result<String> {
+    let version = read(Command::new("rustc").arg("-vV"))?;
+    let line = version.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(": "));
+    Ok(line.with_context(|| format!("rustc -vV has no {name:?}"))?.to_owned())
+}
+
+/// The mirror that this machine's apt uses, from either of its two formats.
+fn debian_mirror() -> Option<String> {
+    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
+    let parts = fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
+    files.extend(parts.map(|entry| entry.path()));
+    let text: String = files.iter().filter_map(|f| fs::read_to_string(f).ok()).collect::<Vec<_>>().join("\n");
+    let words = text.lines().filter(|l| !l.trim_start().starts_with('#')).flat_map(str::split_whitespace);
+    let is_mirror = |w: &&str| w.starts_with("http") && w.trim_end_matches('/').ends_with("/debian");
+    words.map(|w| w.trim_end_matches('/')).find(is_mirror).map(str::to_owned)
+}
+
+/// apt in a folder of its own: the machine's package lists stay as they are, and root is not needed.
+fn apt(program: &str, folder: &Path) -> Command {
+    let mut apt = Command::new(program);
+    let mut option = |key: &str, value: String| {
+        apt.arg("-o").arg(format!("{key}={value}"));
+    };
+    let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
+    option("Dir::Etc::sourcelist", at("sources.list"));
+    for nothing in ["sourceparts", "preferences", "preferencesparts"] {
+        option(&format!("Dir::Etc::{nothing}"), "-".into());
+    }
+    option("Dir::State::Lists", at("lists"));
+    option("Dir::State::status", "/dev/null".into());
+    option("Dir::Cache", at("cache"));
+    option("APT::Sandbox::User", "".into());
+    option("Acquire::Languages", "none".into());
+    option("Acquire::Retries", "3".into());
+    apt.arg("-qq").current_dir(folder);
+    apt
+}
+
+fn download_source(config: &Config, steps: Steps, work: &Path, version: &str) -> Result<PathBuf> {
+    config.need("apt-get", &format!("install the {TARGET} target of rustc {version} by hand"))?;
+    let mirror = debian_mirror().context("apt is configured with no Debian mirror: install the target by hand")?;
+    let folder = work.join("apt");
+    for part in ["lists/partial", "cache/archives/partial"] {
+        fs::create_dir_all(folder.join(part))?;
+    }
+    for suite in SUITES {
+        let keyring = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]";
+        fs::write(folder.join("sources.list"), format!("deb {keyring} {mirror} {suite} main\n"))?;
+        if run(apt("apt-get", &folder).arg("update")).is_err() {
+            steps.say(&format!("the mirror has no {suite}"));
+            continue;
+        }
+        let listed = read(apt("apt-cache", &folder).args(["madison", "rust-src"]))?;
+        let versions = listed.lines().filter_map(|l| l.split('|').nth(1)).map(str::trim);
+        let same = |v: &&str| v.strip_prefix(version).is_some_and(|rest| rest.starts_with(['+', '~', '-']));
+        let Some(found) = versions.into_iter().find(same) else { continue };
+        steps.say(&format!("downloading rust-src {found} from {suite}"));
+        run(apt("apt-get", &folder).arg("download").arg(format!("rust-src={found}")))?;
+        let files = fs::read_dir(&folder)?.flatten().map(|entry| entry.path());
+        return files.into_iter().find(|p| p.extension().is_some_and(|e| e == "deb")).context("apt left no package");
+    }
+    bail!("no suite of the mirror has rust-src {version}: install the {TARGET} target by hand")
+}
+
+/// Builds std out of the package and puts its libraries where rustc looks for them.
+fn install(config: &Config, work: &Path, package: &Path, libraries: &Path) -> Result<()> {
+    let unpacked = work.join("src");
+    run(Command::new("dpkg-deb").arg("-x").arg(package).arg(&unpacked))?;
+    let sources = fs::read_dir(unpacked.join("usr/src"))?.flatten().map(|entry| entry.path().join("library"));
+    let library = sources.into_iter().find(|p| p.is_dir()).context("rust-src holds no library folder")?;
+    let target = work.join("target");
+    let mut cargo = Command::new(&config.cargo);
+    cargo.args(["build", "--release", "-p", "sysroot", "--no-default-features", "--target", TARGET]);
+    for ours in ["RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER", "RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+        cargo.env_remove(ours);
+    }
+    cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_DIR", &target).env("CARGO_PROFILE_RELEASE_PANIC", "abort");
+    let remap = format!("--remap-path-prefix={}=/rustc/{}/library", library.display(), rustc_field("commit-hash")?);
+    let flags = ["-Zforce-unstable-if-unmarked", "-Cembed-bitcode=yes", &remap].join("\u{1f}");
+    run(cargo.env("CARGO_ENCODED_RUSTFLAGS", flags).current_dir(&library))?;
+
+    let fresh = libraries.join(format!(".{TARGET}.new"));
+    let place = libraries.join(TARGET);
+    for old in [&fresh, &place] {
+        if old.exists() {
+            fs::remove_dir_all(old)?;
+        }
+    }
+    fs::create_dir_all(fresh.join("lib"))?;
+    for entry in fs::read_dir(target.join(TARGET).join("release/deps"))? {
+        let path = entry?.path();
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.ends_with(".rlib") && !name.starts_with("libsysroot-") {
+            fs::copy(&path, fresh.join("lib").join(name))?;
+        }
+    }
+    fs::rename(&fresh, &place)?;
+    fs::remove_dir_all(&target)?;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! The web bundle: wasm, its JavaScript glue, the chart libraries and the static files, in `target/web-dist`.
+//!
+//! **Invariant:** a bundle is as new as its stamp says; nothing is built when no input changed.
+
+use crate::config::Config;
+use crate::step::{Steps, read, run};
+use crate::wasm;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What the bundle is made of; `Cargo.lock` stands for the dependencies.
+const INPUTS: [&str; 6] = ["web", "contract", "Cargo.toml", "Cargo.lock", "xtask/src/web.rs", ".cargo"];
+/// Folders in them that are not source.
+const NOT_INPUTS: [&str; 3] = ["node_modules", "target", "tests"];
+/// The size that the pages should stay below, uncompressed; more is said, not refused.
+const WASM_BYTES_MAX: u64 = 1_500_000;
+
+/// Builds what is out of date and gives the folder.
+pub(crate) fn bundle(config: &Config, steps: Steps) -> Result<PathBuf> {
+    let dist = config.target.join("web-dist");
+    let stamp = config.target.join("web-dist.stamp");
+    let inputs = fingerprint(config)?;
+    if dist.join("index.html").is_file() && fs::read_to_string(&stamp).is_ok_and(|s| s == inputs) {
+        steps.say("the web bundle is up to date");
+        return Ok(dist);
+    }
+    let fresh = config.target.join("web-dist.new");
+    if fresh.exists() {
+        fs::remove_dir_all(&fresh)?;
+    }
+    copy_folder(&config.root.join("web/static"), &fresh)?;
+    fs::copy(config.root.join("web/index.html"), fresh.join("index.html")).context("cannot copy web/index.html")?;
+    vendor(config, steps, &fresh)?;
+    pages(config, steps, &fresh)?;
+    if dist.exists() {
+        fs::remove_dir_all(&dist)?;
+    }
+    fs::rename(&fresh, &dist)?;
+    fs::write(&stamp, inputs)?;
+    Ok(dist)
+}
+
+/// Chart libraries from npm, bundled to one file that we serve ourselves.
+fn vendor(config: &Config, steps: Steps, fresh: &Path) -> Result<()> {
+    let npm = config.need("npm", "install Node.js 20 or newer, for example `apt install nodejs npm`")?;
+    steps.say("bundling the chart libraries (npm, esbuild)");
+    let work = config.target.join("web-vendor");
+    copy_folder(&config.root.join("web/vendor"), &work)?;
+    let ci = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+    run(Command::new(npm).args(ci).current_dir(&work))?;
+    let mut esbuild = Command::new(work.join("node_modules/.bin/esbuild"));
+    esbuild.args(["vendor.entry.js", "--bundle", "--minify", "--format=esm", "--log-level=warning"]);
+    run(esbuild.arg(format!("--outfile={}", fresh.join("vendor.js").display())).current_dir(&work))
+}
+
+/// The Leptos pages as wasm and its glue.
+fn pages(config: &Config, steps: Steps, fresh: &Path) -> Result<()> {
+    wasm::ensure_target(config, steps)?;
+    steps.say("compiling the pages to wasm");
+    let mut cargo = Command::new(&config.cargo);
+    cargo.args(["build", "--package", "coulomb-web", "--profile", "web", "--target", wasm::TARGET]);
+    run(cargo.arg("--target-dir").arg(&config.target).current_dir(&config.root))?;
+    let module = config.target.join(wasm::TARGET).join("web/coulomb-web.wasm");
+    let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
+    bindgen.input_path(&module).out_name("coulomb-web").web(true)?.typescript(false);
+    bindgen.remove_name_section(true).remove_producers_section(true);
+    bindgen.generate(fresh).context("wasm-bindgen failed")?;
+    let bytes = fs::metadata(fresh.join("coulomb-web_bg.wasm"))?.len();
+    let note = if bytes > WASM_BYTES_MAX { ", larger than it should be" } else { "" };
+    steps.say(&format!("the pages are {} KB of wasm{note}", bytes / 1000));
+    Ok(())
+}
+
+fn fingerprint(config: &Config) -> Result<String> {
+    let mut hash = DefaultHasher::new();
+    read(Command::new("rustc").arg("-vV"))?.hash(&mut hash);
+    for input in INPUTS {
+        for file in files(&config.root.join(input))? {
+            file.hash(&mut hash);
+            fs::read(&file).with_context(|| format!("cannot read {file:?}"))?.hash(&mut hash);
+        }
+    }
+    Ok(format!("{:016x}\n", hash.finish()))
+}
+
+/// All files below a path in a fixed order; a file is its own list.
+fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if path.is_file() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let entries = fs::read_dir(path).with_context(|| format!("cannot read the folder {path:?}"))?;
+    let mut entries = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    entries.retain(|entry| !NOT_INPUTS.iter().any(|name| entry.ends_with(name)));
+    entries.sort();
+    let below = entries.iter().map(|entry| files(entry)).collect::<Result<Vec<_>>>()?;
+    Ok(below.concat())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        bail!("{from:?} is missing: is this the whole repository?");
+    }
+    for file in files(from)? {
+        let place = to.join(file.strip_prefix(from)?);
+        let folder = place.parent().context("a copied file has a folder")?;
+        fs::create_dir_all(folder)?;
+        fs::copy(&file, &place).with_context(|| format!("cannot copy {file:?}"))?;
+    }
+    Ok(())
+}
