@@ -5,6 +5,7 @@
 //! structs of checked values. **Not here:** secrets, other than the text of `COULOMB_TOKEN` on its way to a client.
 
 use crate::client::{CheckCommand, ImportCommand, QueryCommand, TokenCommand};
+use crate::query::QuerySettings;
 use crate::store::StoreSettings;
 use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
@@ -19,6 +20,10 @@ const DATA_DIR: &str = "./coulomb-data";
 const QUERY_MEMORY_BYTES: u64 = 1 << 30;
 /// A page answers in a second; a minute is for SQL that somebody waits for.
 const QUERY_TIMEOUT_SECONDS: u64 = 60;
+/// Rows of one answer. A spreadsheet ends at a million; whoever takes tables away in bulk reads their Parquet.
+const QUERY_ROWS_MAX: u64 = 10_000_000;
+/// What sorts and joins may put on disk; a fraction of what a month of samples of 1,000 GPUs takes.
+const SPILL_BYTES_MAX: u64 = 16 << 30;
 /// Five minutes of rows make files worth writing; until then they are in the log and in memory.
 const FLUSH_AFTER_SECONDS: u64 = 300;
 /// Half of what a burst may hold, so that a flush can run while rows go on arriving.
@@ -145,8 +150,7 @@ pub struct ServeSettings {
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
     pub store: StoreSettings,
-    pub query_memory_bytes: u64,
-    pub query_timeout: Duration,
+    pub query: QuerySettings,
     pub log: String,
 }
 
@@ -180,9 +184,15 @@ impl ServeSettings {
             flush_bytes: FLUSH_BYTES,
             hot_bytes_max: HOT_BYTES_MAX,
         };
-        let query_timeout = Duration::from_secs(query_timeout_seconds);
+        let query = QuerySettings {
+            timeout: Duration::from_secs(query_timeout_seconds),
+            rows_max: QUERY_ROWS_MAX,
+            memory_bytes_max: usize::try_from(query_memory_bytes).unwrap_or(usize::MAX),
+            spill_dir: data_dir.join("spill"),
+            spill_bytes_max: SPILL_BYTES_MAX,
+        };
         let log = flags.log.or(file.log).unwrap_or_else(|| "info".to_owned());
-        Ok(Self { listen, data_dir, store, query_memory_bytes, query_timeout, log })
+        Ok(Self { listen, data_dir, store, query, log })
     }
 }
 
@@ -194,8 +204,8 @@ impl fmt::Display for ServeSettings {
             "data={:?} listen={} query_memory_bytes={} query_timeout_seconds={} flush_after_seconds={} log={:?}",
             self.data_dir,
             self.listen,
-            self.query_memory_bytes,
-            self.query_timeout.as_secs(),
+            self.query.memory_bytes_max,
+            self.query.timeout.as_secs(),
             self.store.flush_after.as_secs(),
             self.log
         )
@@ -237,7 +247,7 @@ mod tests {
         let settings = serve(&[]).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:6240");
         assert_eq!(settings.data_dir, Path::new("./coulomb-data"));
-        assert_eq!(settings.query_timeout.as_secs(), 60);
+        assert_eq!(settings.query.timeout.as_secs(), 60);
     }
 
     #[test]
@@ -247,9 +257,9 @@ mod tests {
         std::fs::write(&path, "listen = \"localhost:7000\"\nquery_timeout_seconds = 5\n").unwrap();
         let config = path.to_str().unwrap();
         let settings = serve(&["--config", config]).unwrap();
-        assert_eq!((settings.listen.port(), settings.query_timeout.as_secs()), (7000, 5));
+        assert_eq!((settings.listen.port(), settings.query.timeout.as_secs()), (7000, 5));
         let settings = serve(&["--config", config, "--listen", "127.0.0.1:0"]).unwrap();
-        assert_eq!((settings.listen.port(), settings.query_timeout.as_secs()), (0, 5));
+        assert_eq!((settings.listen.port(), settings.query.timeout.as_secs()), (0, 5));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Each module is a room with one door. Who may import whom is a table in `tests/tests/architecture.rs`.
 
 pub mod access;
+pub mod api;
 pub mod client;
 pub mod config;
 pub mod error;

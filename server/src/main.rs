@@ -1,1 +1,80 @@
-fn main() {}
+//! The `coulomb` program: settings → rooms → run → shut down in reverse order. Wiring only.
+
+use anyhow::Context;
+use clap::Parser;
+use coulomb::access::Access;
+use coulomb::api::{self, Services};
+use coulomb::client::{self, ClientError};
+use coulomb::config::{Command, CommandLine, ServeFlags, ServeSettings};
+use coulomb::ingest::Ingest;
+use coulomb::query::Engine;
+use coulomb::store::Store;
+use std::io::{BufWriter, Write, stderr, stdout};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let mut out = BufWriter::new(stdout());
+    let done = match CommandLine::parse().command {
+        Command::Serve(flags) => serve(flags),
+        Command::Query(command) => asked(client::query(&command, &mut out)),
+        Command::Import(command) => asked(client::import(&command, &mut out)),
+        Command::Token(command) => asked(client::token(&command, &mut out)),
+        Command::Check(command) => asked(client::check(&command, &mut out)),
+    };
+    // A command that fails half-way has written good lines before; one that cannot write has said so.
+    drop(out.flush());
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // There is nowhere left to say that standard error is closed.
+            drop(writeln!(stderr(), "coulomb: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn asked(result: Result<(), ClientError>) -> anyhow::Result<()> {
+    match result {
+        Err(error) if error.is_closed_pipe() => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn serve(flags: ServeFlags) -> anyhow::Result<()> {
+    let settings = ServeSettings::load(flags)?;
+    let filter =
+        EnvFilter::try_new(&settings.log).with_context(|| format!("log {:?} is not a filter", settings.log))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(false).init();
+    tracing::info!("settings: {settings}");
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(settings))
+}
+
+async fn run(settings: ServeSettings) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let store = Store::open(settings.store)?;
+    let access = Access::open(&settings.data_dir, now_micros())?;
+    let engine = Engine::new(store.clone(), settings.query)?;
+    let ingest = Ingest::new(store.clone());
+    let services = Services { store: store.clone(), ingest, engine, access, clock: now_micros };
+    let server = api::start(services, settings.listen)?;
+    writeln!(stdout(), "coulomb: listening on http://{}", server.address)?;
+    stdout().flush()?;
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("asked to terminate, shutting down"),
+        _ = interrupt.recv() => tracing::info!("interrupted, shutting down"),
+    }
+    let stopped = server.stop().await;
+    tokio::task::spawn_blocking(move || store.close()).await??;
+    tracing::info!("all rows are in files, stopped");
+    Ok(stopped?)
+}
+
+/// Unix microseconds, UTC; the one clock of the server.
+#[allow(clippy::disallowed_methods)]
+fn now_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
+}

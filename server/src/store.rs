@@ -9,6 +9,7 @@ mod columns;
 mod commit;
 mod delta;
 mod error;
+mod export;
 mod flush;
 mod hot;
 mod meta;
@@ -19,6 +20,7 @@ mod tests;
 mod wal;
 
 pub use error::StoreError;
+pub use export::parquet_bytes;
 pub use replay::Damage;
 
 use arrow::array::RecordBatch;

@@ -1,0 +1,25 @@
+//! HTTP in, JSON and Arrow out: the API, the pages' files, health, metrics.
+//!
+//! Owns routes, status codes, formats, headers and cookies; the only room that knows HTTP. Must not know how
+//! anything is stored or computed. **Invariant:** a route that is not in `routes::ROUTES` does not exist, and one
+//! that is needs what stands there. **Invariant:** every answer that is not 2xx or 3xx is a `contract` error with
+//! the request's id. **Not here:** TLS and other people's origins; there is no CORS.
+
+mod body;
+mod cells;
+mod error;
+mod front;
+mod ingest;
+mod metrics;
+mod openapi;
+mod origin;
+mod pages;
+mod query;
+mod questions;
+mod range;
+mod routes;
+mod rows;
+mod serve;
+mod sessions;
+
+pub use serve::{ApiError, Running, Services, start};

@@ -1,0 +1,117 @@
+//! Request bodies, bounded while they are read, with or without a `Content-Length`.
+
+use super::error::Refusal;
+use super::serve::State;
+use actix_web::error::JsonPayloadError;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::{self, Bytes, BytesMut, JsonConfig};
+use actix_web::{Error, HttpRequest};
+use futures::StreamExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// SQL and its parameters; the longest statement that people generate is some 100 KB.
+const JSON_BYTES_MAX: usize = 1 << 20;
+/// Ingest bodies in memory at once, over all connections. Beyond it a collector is told to come back.
+const BODIES_BYTES_MAX: u64 = 512 << 20;
+/// A body that is refused is read on and thrown away up to this, because most clients hear an answer only once
+/// they have sent everything.
+const DISCARD_BYTES_MAX: u64 = 256 << 20;
+/// A sender that pauses this long is gone.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Limits and error texts of JSON bodies.
+pub(super) fn json_limits() -> JsonConfig {
+    JsonConfig::default().limit(JSON_BYTES_MAX).error_handler(|error, _| {
+        let refusal = match &error {
+            JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+                Refusal::too_large(format!("the body is larger than {JSON_BYTES_MAX} bytes"))
+            }
+            JsonPayloadError::ContentType => {
+                Refusal::unsupported_body("send the body with Content-Type: application/json")
+            }
+            other => Refusal::invalid(format!("the body is not the JSON that is wanted here: {other}")),
+        };
+        Error::from(refusal)
+    })
+}
+
+/// Reads an ingest body whole. While it is read and used, its bytes count against the bound of all bodies.
+pub(super) async fn read_ingest_body<'a>(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    state: &'a State,
+    bytes_max: usize,
+) -> Result<(Bytes, Reserved<'a>), Refusal> {
+    let result = collect(request.headers(), &mut payload, state, bytes_max).await;
+    if result.is_err() {
+        discard(&mut payload).await;
+    }
+    result
+}
+
+async fn collect<'a>(
+    headers: &HeaderMap,
+    payload: &mut web::Payload,
+    state: &'a State,
+    bytes_max: usize,
+) -> Result<(Bytes, Reserved<'a>), Refusal> {
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|v| v.as_bytes() != b"identity") {
+        let message = "is not taken here, compress the Arrow stream's buffers with zstd or lz4 instead";
+        return Err(Refusal::unsupported_body(format!("Content-Encoding {encoding:?} {message}")));
+    }
+    let too_large =
+        || Refusal::too_large(format!("the body is larger than {bytes_max} bytes, send fewer rows at once"));
+    let told = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    if told.is_some_and(|length| length > bytes_max as u64) {
+        return Err(too_large());
+    }
+    let mut reserved = Reserved { total: &state.body_bytes, bytes: 0 };
+    let mut body = BytesMut::new();
+    loop {
+        let next = timeout(PAUSE_MAX, payload.next()).await;
+        let next = next.map_err(|_| Refusal::invalid(format!("the body stopped for {} s", PAUSE_MAX.as_secs())))?;
+        let Some(chunk) = next else { return Ok((body.freeze(), reserved)) };
+        let chunk = chunk.map_err(|e| Refusal::invalid(format!("the body broke off: {e}")))?;
+        if body.len() + chunk.len() > bytes_max {
+            return Err(too_large());
+        }
+        reserved.grow(chunk.len() as u64)?;
+        body.extend_from_slice(&chunk);
+    }
+}
+
+async fn discard(payload: &mut web::Payload) {
+    let mut seen = 0;
+    while seen < DISCARD_BYTES_MAX {
+        match timeout(PAUSE_MAX, payload.next()).await {
+            Ok(Some(Ok(chunk))) => seen += chunk.len() as u64,
+            _ => return,
+        }
+    }
+}
+
+/// A body's share of the bound of all bodies; given back when dropped.
+pub(super) struct Reserved<'a> {
+    total: &'a AtomicU64,
+    bytes: u64,
+}
+
+impl Reserved<'_> {
+    fn grow(&mut self, more: u64) -> Result<(), Refusal> {
+        let before = self.total.fetch_add(more, Ordering::Relaxed);
+        self.bytes += more;
+        if before + more <= BODIES_BYTES_MAX {
+            return Ok(());
+        }
+        let message = "too many bodies are being received at once, send this one again";
+        Err(Refusal::of_kind(crate::error::ErrorKind::Unavailable, message))
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,158 @@
+//! `GET /metrics`: the server about itself, in Prometheus' text format.
+
+use super::serve::State;
+use actix_web::{HttpResponse, web};
+use contract::answers::IngestAnswer;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counted since the start. Labels are routes and tables that exist, so there are few.
+#[derive(Default)]
+pub(super) struct Metrics {
+    requests: Mutex<BTreeMap<(&'static str, &'static str, u16), Total>>,
+    ingest: Mutex<BTreeMap<&'static str, Ingested>>,
+    queries: Mutex<BTreeMap<&'static str, Total>>,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Total {
+    count: u64,
+    seconds: f64,
+}
+
+impl Total {
+    fn add(&mut self, seconds: f64) {
+        self.count += 1;
+        self.seconds += seconds;
+    }
+}
+
+#[derive(Default, Clone, Copy)]
+struct Ingested {
+    rows: u64,
+    duplicates: u64,
+}
+
+impl Metrics {
+    pub(super) fn count_request(&self, method: &str, route: &'static str, status: u16, seconds: f64) {
+        let methods = ["GET", "POST", "DELETE", "HEAD"];
+        let method = methods.into_iter().find(|m| *m == method).unwrap_or("other");
+        self.requests.lock().entry((route, method, status)).or_default().add(seconds);
+    }
+
+    pub(super) fn count_ingest(&self, table: &str, answer: &IngestAnswer) {
+        let Some(table) = contract::table(table) else { return };
+        let mut ingest = self.ingest.lock();
+        let counted = ingest.entry(table.name).or_default();
+        counted.rows += answer.accepted;
+        counted.duplicates += u64::from(answer.duplicate);
+    }
+
+    pub(super) fn count_query(&self, seconds: f64, answered: bool) {
+        let outcome = if answered { "answered" } else { "refused" };
+        self.queries.lock().entry(outcome).or_default().add(seconds);
+    }
+}
+
+pub(super) async fn metrics(state: web::Data<State>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text(&state))
+}
+
+/// One metric family with its lines.
+struct Family<'a> {
+    name: &'a str,
+    kind: &'a str,
+    help: &'a str,
+    lines: Vec<(String, f64)>,
+}
+
+impl Family<'_> {
+    fn write(&self, out: &mut String) {
+        let Self { name, kind, help, lines } = self;
+        let wrote = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}").and_then(|()| {
+            lines.iter().try_for_each(|(labels, value)| {
+                let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+                writeln!(out, "{name}{labels} {value}")
+            })
+        });
+        wrote.expect("a string takes all text");
+    }
+}
+
+fn counter<'a>(name: &'a str, help: &'a str, lines: Vec<(String, f64)>) -> Family<'a> {
+    Family { name, kind: "counter", help, lines }
+}
+
+fn gauge<'a>(name: &'a str, help: &'a str, lines: Vec<(String, f64)>) -> Family<'a> {
+    Family { name, kind: "gauge", help, lines }
+}
+
+fn text(state: &State) -> String {
+    let metrics = &state.metrics;
+    let mut families = vec![gauge(
+        "coulomb_build_info",
+        "Version of the server.",
+        vec![(format!("version=\"{}\"", env!("CARGO_PKG_VERSION")), 1.0)],
+    )];
+    let requests: Vec<(String, Total)> = metrics
+        .requests
+        .lock()
+        .iter()
+        .map(|((route, method, status), total)| {
+            (format!("route=\"{route}\",method=\"{method}\",status=\"{status}\""), *total)
+        })
+        .collect();
+    let queries: Vec<(String, Total)> =
+        metrics.queries.lock().iter().map(|(outcome, total)| (format!("outcome=\"{outcome}\""), *total)).collect();
+    let counts = |totals: &[(String, Total)]| totals.iter().map(|(l, t)| (l.clone(), t.count as f64)).collect();
+    let seconds = |totals: &[(String, Total)]| totals.iter().map(|(l, t)| (l.clone(), t.seconds)).collect();
+    families.push(counter("coulomb_http_requests_total", "Requests answered.", counts(&requests)));
+    families.push(counter("coulomb_http_request_seconds_total", "Time spent on them.", seconds(&requests)));
+    families.push(counter("coulomb_queries_total", "SQL statements.", counts(&queries)));
+    families.push(counter("coulomb_query_seconds_total", "Time until their first rows.", seconds(&queries)));
+    let ingested: Vec<(String, Ingested)> =
+        metrics.ingest.lock().iter().map(|(table, counted)| (format!("table=\"{table}\""), *counted)).collect();
+    let lines = |of: fn(&Ingested) -> u64| ingested.iter().map(|(l, i)| (l.clone(), of(i) as f64)).collect();
+    families.push(counter("coulomb_ingest_rows_total", "Rows kept.", lines(|i| i.rows)));
+    families.push(counter("coulomb_ingest_duplicates_total", "Bodies that were kept before.", lines(|i| i.duplicates)));
+    let counters = state.ingest.counters();
+    let (rejected, refused) = (one(&counters.rejected_rows), one(&counters.refused_requests));
+    families.push(counter("coulomb_ingest_rejected_rows_total", "Rows not kept.", rejected));
+    families.push(counter("coulomb_ingest_refused_total", "Bodies refused whole.", refused));
+    families.push(gauge("coulomb_ingest_receiving_bytes", "Bodies in memory now.", one(&state.body_bytes)));
+    families.extend(store_families(state));
+    let mut out = String::new();
+    families.iter().for_each(|family| family.write(&mut out));
+    out
+}
+
+/// A family of one value without labels.
+fn one(value: &AtomicU64) -> Vec<(String, f64)> {
+    vec![(String::new(), value.load(Ordering::Relaxed) as f64)]
+}
+
+fn store_families(state: &State) -> Vec<Family<'static>> {
+    let (mut bytes, mut rows, mut files, mut hot) = (vec![], vec![], vec![], vec![]);
+    for table in contract::TABLES {
+        let snapshot = state.store.snapshot(table);
+        let label = format!("table=\"{}\"", table.name);
+        let hot_rows: usize = snapshot.hot.iter().map(|batch| batch.num_rows()).sum();
+        bytes.push((label.clone(), snapshot.files.iter().map(|f| f.size_bytes).sum::<u64>() as f64));
+        rows.push((label.clone(), (snapshot.files.iter().map(|f| f.rows).sum::<u64>() + hot_rows as u64) as f64));
+        files.push((label.clone(), snapshot.files.len() as f64));
+        hot.push((label, hot_rows as f64));
+    }
+    let counters = state.store.counters();
+    vec![
+        gauge("coulomb_store_bytes", "Parquet files on disk.", bytes),
+        gauge("coulomb_store_rows", "Rows, in files and in memory.", rows),
+        gauge("coulomb_store_files", "Parquet files.", files),
+        gauge("coulomb_store_hot_rows", "Rows in memory.", hot),
+        counter("coulomb_store_log_syncs_total", "Syncs of the log.", one(&counters.log_syncs)),
+        counter("coulomb_store_log_bytes_total", "Bytes written to the log.", one(&counters.log_bytes)),
+        counter("coulomb_store_flushes_total", "Flushes to Parquet.", one(&counters.flushes)),
+        counter("coulomb_store_flush_failures_total", "Flushes that failed.", one(&counters.flush_failures)),
+    ]
+}

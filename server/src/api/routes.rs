@@ -1,0 +1,102 @@
+//! Every route and what it needs. What is not here is a page, or not found.
+
+use super::{ingest, metrics, openapi, query, questions, sessions};
+use crate::access::Action;
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig};
+
+/// What a request must bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    Nothing,
+    /// Any token or session that is valid.
+    Identity,
+    /// One whose role may do this.
+    May(Action),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Route {
+    pub(super) method: &'static str,
+    /// As in OpenAPI, and as the router matches it.
+    pub(super) pattern: &'static str,
+    pub(super) needs: Needs,
+}
+
+const fn route(method: &'static str, pattern: &'static str, needs: Needs) -> Route {
+    Route { method, pattern, needs }
+}
+
+const READ: Needs = Needs::May(Action::Read);
+const ADMINISTER: Needs = Needs::May(Action::Administer);
+
+pub(super) const ROUTES: &[Route] = &[
+    route("GET", "/health/live", Needs::Nothing),
+    route("GET", "/health/ready", Needs::Nothing),
+    route("GET", "/metrics", READ),
+    route("GET", "/api/openapi.json", Needs::Identity),
+    route("POST", "/v1/ingest/{table}", Needs::May(Action::Ingest)),
+    route("POST", "/api/v1/query", READ),
+    route("POST", "/api/v1/session", Needs::Nothing),
+    route("GET", "/api/v1/session", Needs::Identity),
+    route("DELETE", "/api/v1/session", Needs::Identity),
+    route("POST", "/api/v1/login-links", READ),
+    route("POST", "/api/v1/tokens", ADMINISTER),
+    route("GET", "/api/v1/tokens", ADMINISTER),
+    route("DELETE", "/api/v1/tokens/{id}", ADMINISTER),
+];
+
+/// Paths that are never pages.
+const NOT_PAGES: &[&str] = &["/api", "/v1", "/health", "/metrics"];
+
+/// What a path is to the table above.
+pub(super) enum Found {
+    Route(&'static Route),
+    /// The path exists, with other methods.
+    OtherMethods(Vec<&'static str>),
+    Page,
+    Nothing,
+}
+
+/// Looks a request up; `pattern` is the router's match of its path.
+pub(super) fn find(method: &Method, pattern: Option<&str>, path: &str) -> Found {
+    let here = || ROUTES.iter().filter(|r| Some(r.pattern) == pattern);
+    if let Some(route) = here().find(|r| r.method == method.as_str()) {
+        return Found::Route(route);
+    }
+    let others: Vec<&'static str> = here().map(|r| r.method).collect();
+    if !others.is_empty() {
+        return Found::OtherMethods(others);
+    }
+    let under = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if NOT_PAGES.iter().any(|root| under(root)) {
+        return Found::Nothing;
+    }
+    match *method {
+        Method::GET | Method::HEAD => Found::Page,
+        _ => Found::OtherMethods(vec!["GET", "HEAD"]),
+    }
+}
+
+/// Gives each route of the table its handler.
+pub(super) fn configure(app: &mut ServiceConfig) {
+    app.route("/health/live", web::get().to(questions::live))
+        .route("/health/ready", web::get().to(questions::ready))
+        .route("/metrics", web::get().to(metrics::metrics))
+        .route("/api/openapi.json", web::get().to(openapi::openapi))
+        .route("/v1/ingest/{table}", web::post().to(ingest::ingest))
+        .route("/api/v1/query", web::post().to(query::query))
+        .route("/api/v1/login-links", web::post().to(sessions::create_link))
+        .route("/api/v1/tokens/{id}", web::delete().to(sessions::revoke_token))
+        .service(
+            web::resource("/api/v1/session")
+                .route(web::post().to(sessions::log_in))
+                .route(web::get().to(sessions::who))
+                .route(web::delete().to(sessions::log_out)),
+        )
+        .service(
+            web::resource("/api/v1/tokens")
+                .route(web::post().to(sessions::create_token))
+                .route(web::get().to(sessions::tokens)),
+        );
+}

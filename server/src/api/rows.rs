@@ -1,0 +1,183 @@
+//! Rows as JSON, CSV, Arrow or Parquet, streamed.
+//!
+//! **Invariant:** an answer that fails before its first megabyte is a plain error; one that fails later breaks off,
+//! so that no client takes a part for the whole. Dropping the body drops the query.
+
+use super::cells;
+use super::error::Refusal;
+use crate::query::{Answer, QueryError};
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::Bytes;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::ipc::writer::StreamWriter;
+use futures::{Stream, StreamExt, stream};
+use serde_json::json;
+
+/// So much is held back before the status is sent: most answers are smaller and most errors come earlier.
+const HELD_BYTES: usize = 1 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Csv,
+    Arrow,
+    Parquet,
+}
+
+impl Form {
+    pub(super) const ALL: [Self; 4] = [Self::Json, Self::Csv, Self::Arrow, Self::Parquet];
+
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Csv => "text/csv",
+            Self::Arrow => contract::ARROW_STREAM_MIME,
+            Self::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+
+    pub(super) fn of_media_type(text: &str) -> Option<Self> {
+        match text {
+            "*/*" | "application/*" => Some(Self::Json),
+            "text/*" => Some(Self::Csv),
+            text => Self::ALL.into_iter().find(|form| form.media_type() == text),
+        }
+    }
+}
+
+/// The response that carries an answer.
+pub(super) async fn respond(mut answer: Answer, form: Form) -> Result<HttpResponse, Refusal> {
+    let mut response = HttpResponse::Ok();
+    response.content_type(if form == Form::Csv { "text/csv; charset=utf-8" } else { form.media_type() });
+    if matches!(form, Form::Arrow | Form::Parquet) {
+        // Columns compress themselves where it pays.
+        response.insert_header(header::ContentEncoding::Identity);
+    }
+    if form == Form::Parquet {
+        let schema = answer.schema();
+        let batches = answer.collect().await?;
+        let written = actix_web::web::block(move || crate::store::parquet_bytes(&schema, &batches)).await;
+        let bytes = written.map_err(internal)?.map_err(internal)?;
+        return Ok(response.body(bytes));
+    }
+    let mut encoder = Encoder::new(form, &answer.schema()).map_err(internal)?;
+    let mut held = encoder.head();
+    while held.len() < HELD_BYTES {
+        match answer.next().await {
+            Some(batch) => held.extend(encoder.batch(&batch?).map_err(internal)?),
+            None => {
+                held.extend(encoder.tail().map_err(internal)?);
+                return Ok(response.body(held));
+            }
+        }
+    }
+    let first = stream::once(async move { Ok(Bytes::from(held)) });
+    Ok(response.streaming(first.chain(rest(answer, encoder))))
+}
+
+fn internal(error: impl ToString) -> Refusal {
+    QueryError::Internal(error.to_string()).into()
+}
+
+/// What follows the part that was held back.
+fn rest(answer: Answer, encoder: Encoder) -> impl Stream<Item = Result<Bytes, Refusal>> {
+    stream::unfold(Some((answer, encoder)), |running| async move {
+        let (mut answer, mut encoder) = running?;
+        let (part, running) = match answer.next().await {
+            Some(Ok(batch)) => match encoder.batch(&batch) {
+                Ok(part) => (Ok(part), Some((answer, encoder))),
+                Err(error) => (Err(internal(error)), None),
+            },
+            Some(Err(error)) => (Err(Refusal::from(error)), None),
+            None => (encoder.tail().map_err(internal), None),
+        };
+        if let Err(refusal) = &part {
+            tracing::warn!(error = %refusal, "an answer broke off after its first part was sent");
+        }
+        Some((part.map(Bytes::from), running))
+    })
+}
+
+/// Turns batches into bytes, one after another.
+enum Encoder {
+    Json { columns: String, rows: u64 },
+    Csv { names: String },
+    Arrow(Box<StreamWriter<Vec<u8>>>),
+}
+
+impl Encoder {
+    fn new(form: Form, schema: &SchemaRef) -> Result<Self, ArrowError> {
+        let fields = schema.fields();
+        match form {
+            Form::Csv => {
+                let names: Vec<String> = fields.iter().map(|f| cells::csv_text(f.name())).collect();
+                Ok(Self::Csv { names: names.join(",") })
+            }
+            Form::Arrow => Ok(Self::Arrow(Box::new(StreamWriter::try_new(Vec::new(), schema)?))),
+            Form::Json | Form::Parquet => {
+                let column = |f: &arrow::datatypes::FieldRef| json!({ "name": f.name(), "type": cells::type_name(f.data_type()) });
+                let columns: Vec<_> = fields.iter().map(column).collect();
+                Ok(Self::Json { columns: json!(columns).to_string(), rows: 0 })
+            }
+        }
+    }
+
+    fn head(&mut self) -> Vec<u8> {
+        match self {
+            Self::Json { columns, .. } => format!("{{\"columns\":{columns},\"rows\":[").into_bytes(),
+            Self::Csv { names } => format!("{names}\n").into_bytes(),
+            Self::Arrow(writer) => std::mem::take(writer.get_mut()),
+        }
+    }
+
+    fn batch(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+        let mut out = String::new();
+        match self {
+            Self::Json { rows, .. } => {
+                for row in 0..batch.num_rows() {
+                    out.push_str(if *rows == 0 { "[" } else { ",\n[" });
+                    write_cells(&mut out, batch, row, cells::write_json)?;
+                    out.push(']');
+                    *rows += 1;
+                }
+            }
+            Self::Csv { .. } => {
+                for row in 0..batch.num_rows() {
+                    write_cells(&mut out, batch, row, cells::write_csv)?;
+                    out.push('\n');
+                }
+            }
+            Self::Arrow(writer) => {
+                writer.write(batch)?;
+                return Ok(std::mem::take(writer.get_mut()));
+            }
+        }
+        Ok(out.into_bytes())
+    }
+
+    fn tail(&mut self) -> Result<Vec<u8>, ArrowError> {
+        match self {
+            Self::Json { rows, .. } => Ok(format!("],\"row_count\":{rows}}}").into_bytes()),
+            Self::Csv { .. } => Ok(Vec::new()),
+            Self::Arrow(writer) => {
+                writer.finish()?;
+                Ok(std::mem::take(writer.get_mut()))
+            }
+        }
+    }
+}
+
+type WriteCell = fn(&mut String, &dyn arrow::array::Array, usize) -> Result<(), ArrowError>;
+
+fn write_cells(out: &mut String, batch: &RecordBatch, row: usize, write: WriteCell) -> Result<(), ArrowError> {
+    for (i, column) in batch.columns().iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        write(out, column.as_ref(), row)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! The listener and what handlers share.
+
+use super::{front, metrics::Metrics, pages, routes};
+use crate::access::Access;
+use crate::error::ErrorKind;
+use crate::ingest::Ingest;
+use crate::query::Engine;
+use crate::store::Store;
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::{App, HttpServer, web};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A client that sends its headers slower than this is not a client.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Collectors send every few seconds and should not connect anew each time.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Running requests get this long after the signal to stop.
+const SHUTDOWN_SECONDS: u64 = 10;
+/// Open connections a worker; 10,000 nodes keep one each.
+const CONNECTIONS_MAX: usize = 16_384;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error("cannot listen on {address}: {source}; is another server running there")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("the HTTP server stopped: {0}")]
+    Stopped(io::Error),
+}
+
+impl ApiError {
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Unavailable
+    }
+}
+
+/// The rooms that handlers ask.
+#[derive(Clone)]
+pub struct Services {
+    pub store: Store,
+    pub ingest: Ingest,
+    pub engine: Engine,
+    pub access: Access,
+    /// Unix microseconds, UTC.
+    pub clock: fn() -> i64,
+}
+
+/// What a handler sees.
+pub(super) struct State {
+    pub(super) store: Store,
+    pub(super) ingest: Ingest,
+    pub(super) engine: Engine,
+    pub(super) access: Access,
+    pub(super) clock: fn() -> i64,
+    pub(super) metrics: Metrics,
+    pub(super) loopback_only: bool,
+    /// False from the signal to stop on.
+    pub(super) ready: AtomicBool,
+    /// Bytes of ingest bodies that are in memory now.
+    pub(super) body_bytes: AtomicU64,
+}
+
+/// A listening server.
+pub struct Running {
+    pub address: SocketAddr,
+    handle: ServerHandle,
+    state: web::Data<State>,
+    done: tokio::task::JoinHandle<io::Result<()>>,
+}
+
+/// Binds and starts to answer. Must be called within a Tokio runtime.
+pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError> {
+    let failed = |source| ApiError::Listen { address: listen, source };
+    let listener = TcpListener::bind(listen).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let state = web::Data::from(Arc::new(State {
+        store: services.store,
+        ingest: services.ingest,
+        engine: services.engine,
+        access: services.access,
+        clock: services.clock,
+        metrics: Metrics::default(),
+        loopback_only: address.ip().is_loopback(),
+        ready: AtomicBool::new(true),
+        body_bytes: AtomicU64::new(0),
+    }));
+    let shared = state.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .app_data(super::body::json_limits())
+            .configure(routes::configure)
+            .default_service(web::to(pages::page))
+            .wrap(from_fn(front::front))
+            .wrap(Compress::default())
+    })
+    .client_request_timeout(HEADERS_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .max_connections(CONNECTIONS_MAX)
+    .shutdown_timeout(SHUTDOWN_SECONDS)
+    .disable_signals()
+    .listen(listener)
+    .map_err(failed)?
+    .run();
+    let handle = server.handle();
+    Ok(Running { address, handle, state, done: tokio::spawn(server) })
+}
+
+impl Running {
+    /// Lets running requests finish, up to a bound, and returns when the last worker has stopped.
+    pub async fn stop(self) -> Result<(), ApiError> {
+        self.state.ready.store(false, Ordering::Relaxed);
+        self.handle.stop(true).await;
+        match self.done.await {
+            Ok(result) => result.map_err(ApiError::Stopped),
+            Err(e) => Err(ApiError::Stopped(io::Error::other(e))),
+        }
+    }
+}
