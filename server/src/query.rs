@@ -6,13 +6,30 @@
 //! work, so an answer that is dropped stops it and a slow query never blocks its asker's thread.
 
 mod answer;
+mod ask;
+mod attention;
+mod buckets;
 mod error;
+mod events;
+mod fleet;
+mod gpu;
+mod gpu_fold;
 mod guard;
+mod job_names;
 mod jobs;
+mod node;
+mod overview;
+mod rack;
+mod samples;
+mod series;
+mod state;
+mod status;
 mod tables;
+mod timeline;
 
 pub use answer::Answer;
 pub use error::QueryError;
+pub use status::DataStatus;
 
 use crate::store::Store;
 use datafusion::catalog::{

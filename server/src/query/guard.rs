@@ -78,7 +78,9 @@ async fn check_tables(state: &SessionState, statement: &Statement) -> Result<(),
         names
     };
     for reference in state.resolve_table_references(statement)? {
-        if reference.schema() == Some("information_schema") {
+        // Table functions are named like tables; they have their own check when planned.
+        let function = reference.schema().is_none() && state.table_functions().contains_key(reference.table());
+        if function || reference.schema() == Some("information_schema") {
             continue;
         }
         let plain = TableReference::partial(super::SCHEMA, reference.table());

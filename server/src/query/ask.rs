@@ -1,0 +1,108 @@
+//! One named question at one instant: its session, its SQL, and typed access to the rows.
+
+use super::answer::AbortOnDrop;
+use super::{Engine, QueryError};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SessionContext;
+use std::future::Future;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// All parts of a question are asked of the same snapshots.
+pub(super) struct Asking {
+    context: SessionContext,
+}
+
+impl Asking {
+    pub(super) fn new(engine: &Engine) -> Result<Self, QueryError> {
+        Ok(Self { context: engine.session()? })
+    }
+
+    async fn frame(&self, sql: &str, with: Vec<ScalarValue>) -> Result<DataFrame, QueryError> {
+        let frame = self.context.sql(sql).await?;
+        Ok(if with.is_empty() { frame } else { frame.with_param_values(ParamValues::from(with))? })
+    }
+
+    pub(super) async fn rows(&self, sql: &str, with: Vec<ScalarValue>) -> Result<Vec<RecordBatch>, QueryError> {
+        Ok(self.frame(sql, with).await?.collect().await?)
+    }
+
+    /// The rows in as many streams as there are cores, in no order among them.
+    pub(super) async fn streams(
+        &self,
+        sql: &str,
+        with: Vec<ScalarValue>,
+    ) -> Result<Vec<SendableRecordBatchStream>, QueryError> {
+        Ok(self.frame(sql, with).await?.execute_stream_partitioned().await?)
+    }
+}
+
+pub(super) fn instant(micros: i64) -> ScalarValue {
+    ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into()))
+}
+
+pub(super) fn text(value: &str) -> ScalarValue {
+    ScalarValue::Utf8View(Some(value.to_owned()))
+}
+
+/// Runs a question on the engine's threads, in time.
+pub(super) async fn bounded<T: Send + 'static>(
+    engine: &Engine,
+    work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+) -> Result<T, QueryError> {
+    let limit = engine.inner.settings.timeout;
+    let (sender, receiver) = oneshot::channel();
+    let task = engine.threads().spawn(async move {
+        // The asker may be gone; then nobody wants the answer.
+        drop(sender.send(work.await));
+    });
+    let _work = AbortOnDrop(task);
+    let answer = timeout(limit, receiver).await.map_err(|_| QueryError::Timeout { limit })?;
+    answer.map_err(|_| QueryError::Internal("the question's thread has stopped".to_owned()))?
+}
+
+/// One row of a small answer, read by the position of its columns.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    batch: &'a RecordBatch,
+    row: usize,
+}
+
+pub(super) fn each_row(batches: &[RecordBatch]) -> impl Iterator<Item = Row<'_>> {
+    batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| Row { batch, row }))
+}
+
+impl<'a> Row<'a> {
+    fn valid(&self, at: usize) -> Option<&'a ArrayRef> {
+        let column = self.batch.column(at);
+        column.is_valid(self.row).then_some(column)
+    }
+
+    pub(super) fn text(&self, at: usize) -> Option<&'a str> {
+        let column = self.valid(at)?;
+        match column.data_type() {
+            DataType::Utf8View => Some(column.as_string_view().value(self.row)),
+            _ => column.as_string_opt::<i32>().map(|array| array.value(self.row)),
+        }
+    }
+
+    pub(super) fn owned(&self, at: usize) -> Option<String> {
+        self.text(at).map(str::to_owned)
+    }
+
+    pub(super) fn int(&self, at: usize) -> Option<i64> {
+        Some(self.valid(at)?.as_primitive_opt::<Int64Type>()?.value(self.row))
+    }
+
+    pub(super) fn float(&self, at: usize) -> Option<f64> {
+        Some(self.valid(at)?.as_primitive_opt::<Float64Type>()?.value(self.row))
+    }
+
+    pub(super) fn time(&self, at: usize) -> Option<i64> {
+        Some(self.valid(at)?.as_primitive_opt::<TimestampMicrosecondType>()?.value(self.row))
+    }
+}

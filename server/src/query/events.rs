@@ -1,0 +1,81 @@
+//! `device_events` as the named questions need them: who is lost, what to list, what to count.
+
+use super::QueryError;
+use super::ask::{Asking, Row, each_row, instant};
+use super::gpu_fold::GpuFold;
+use super::samples::Scope;
+use super::timeline::Presence;
+use contract::answers::{DeviceEvent, Range};
+use std::collections::HashMap;
+
+/// Events that one answer lists, the latest: a page shows a list of them, not a log.
+const EVENTS_MAX: usize = 1000;
+
+/// Lost and reset events, by GPU and by node.
+pub(super) struct Presences {
+    by_gpu: HashMap<String, Vec<Presence>>,
+    by_node: HashMap<(String, String), Vec<Presence>>,
+}
+
+impl Presences {
+    pub(super) async fn ask(asking: &Asking, scope: &Scope, since: i64, to: i64) -> Result<Self, QueryError> {
+        let scope = Scope { gpu_uuid: None, ..scope.clone() };
+        let (conditions, values) = scope.conditions(3);
+        let sql = format!(
+            "select time, kind, gpu_uuid, cluster, node from device_events \
+             where kind in ('lost', 'reset') and time >= $1 and time < $2{conditions} order by time"
+        );
+        let mut with = vec![instant(since), instant(to)];
+        with.extend(values);
+        let mut found = Self { by_gpu: HashMap::new(), by_node: HashMap::new() };
+        for row in each_row(&asking.rows(&sql, with).await?) {
+            let Some(time) = row.time(0) else { continue };
+            let presence = Presence { time, lost: row.text(1) == Some("lost") };
+            match row.owned(2) {
+                Some(gpu) => found.by_gpu.entry(gpu).or_default().push(presence),
+                None => {
+                    let node = (row.owned(3).unwrap_or_default(), row.owned(4).unwrap_or_default());
+                    found.by_node.entry(node).or_default().push(presence);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Of the GPU, of the GPU that it is cut from, and of its node as a whole.
+    pub(super) fn of(&self, gpu: &GpuFold) -> Vec<Presence> {
+        let parent = gpu.identity.parent.as_ref().and_then(|parent| self.by_gpu.get(parent));
+        let node = self.by_node.get(&(gpu.identity.cluster.clone(), gpu.identity.node.clone()));
+        let mut all: Vec<Presence> =
+            [self.by_gpu.get(&gpu.uuid), parent, node].into_iter().flatten().flatten().copied().collect();
+        all.sort();
+        all
+    }
+}
+
+/// The latest events of a node or GPU within the range, in order of time.
+pub(super) async fn list(asking: &Asking, scope: &Scope, range: Range) -> Result<Vec<DeviceEvent>, QueryError> {
+    let (conditions, values) = scope.conditions(3);
+    let sql = format!(
+        "select time, gpu_uuid, kind, code, job_id, severity, message from device_events \
+         where time >= $1 and time < $2{conditions} order by time desc limit {EVENTS_MAX}"
+    );
+    let mut with = vec![instant(range.from_unix_micros), instant(range.to_unix_micros)];
+    with.extend(values);
+    let rows = asking.rows(&sql, with).await?;
+    let mut events: Vec<DeviceEvent> = each_row(&rows).map(|row| event(&row)).collect();
+    events.reverse();
+    Ok(events)
+}
+
+fn event(row: &Row<'_>) -> DeviceEvent {
+    DeviceEvent {
+        time_unix_micros: row.time(0).unwrap_or_default(),
+        gpu_uuid: row.owned(1),
+        kind: row.owned(2).unwrap_or_default(),
+        code: row.int(3),
+        job_id: row.owned(4),
+        severity: row.owned(5).unwrap_or_default(),
+        message: row.owned(6).unwrap_or_default(),
+    }
+}
