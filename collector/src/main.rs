@@ -1,1 +1,41 @@
-fn main() {}
+//! The collector: reads GPUs and their node, batches, spools and sends. Wiring only.
+
+mod batch;
+mod check;
+mod config;
+mod metrics;
+mod record;
+mod replay;
+mod run;
+mod send;
+mod signal;
+mod source;
+mod spool;
+mod wire;
+
+use clap::Parser as _;
+use config::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    match start(&cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(command: &Command) -> anyhow::Result<()> {
+    let signals = signal::Signals::block()?;
+    match command {
+        Command::Run(options) => run::run(options, signals),
+        Command::Record(options) => run::record(options, signals),
+        Command::Replay(options) => replay::replay(options, signals),
+        Command::Simulate(options) => source::simulated::simulate(options, signals),
+        Command::Check(options) => check::check(options),
+    }
+}

@@ -1,0 +1,116 @@
+//! What the collector counts about itself, and the optional loopback port that shows it as Prometheus text.
+//!
+//! Owns the counters and their names. Must not know what the counted things mean.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A scrape that takes longer is cut, so that a stuck client cannot hold the port.
+const SCRAPE_SECONDS_MAX: Duration = Duration::from_secs(5);
+/// A request line and headers longer than this are no scrape.
+const REQUEST_BYTES_MAX: u64 = 8 * 1024;
+
+/// Own counters. Relaxed ordering: each stands for itself.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub rows_collected: AtomicU64,
+    pub rows_sent: AtomicU64,
+    pub rows_refused: AtomicU64,
+    pub rows_dropped: AtomicU64,
+    pub bytes_sent: AtomicU64,
+    pub frames_sent: AtomicU64,
+    pub frames_duplicate: AtomicU64,
+    pub retries: AtomicU64,
+    pub spool_bytes: AtomicU64,
+    pub spool_rows: AtomicU64,
+    pub host_errors: AtomicU64,
+    nvml_errors: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Counters {
+    pub(crate) fn add(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(gauge: &AtomicU64, to: u64) {
+        gauge.store(to, Ordering::Relaxed);
+    }
+
+    pub(crate) fn nvml_error(&self, call: &'static str) {
+        *self.nvml_errors.lock().unwrap_or_else(PoisonError::into_inner).entry(call).or_default() += 1;
+    }
+
+    /// The counters in Prometheus' text format.
+    pub(crate) fn text(&self) -> String {
+        let mut out = String::with_capacity(2048);
+        let rows: [(&str, &str, &str, &AtomicU64); 11] = [
+            ("rows_collected_total", "counter", "Rows that the sources gave", &self.rows_collected),
+            ("rows_sent_total", "counter", "Rows that the server acknowledged", &self.rows_sent),
+            ("rows_refused_total", "counter", "Rows that the server refused for good", &self.rows_refused),
+            ("rows_dropped_total", "counter", "Rows that were lost because the spool was full", &self.rows_dropped),
+            ("sent_bytes_total", "counter", "Bytes of acknowledged bodies", &self.bytes_sent),
+            ("frames_sent_total", "counter", "Acknowledged requests", &self.frames_sent),
+            ("frames_duplicate_total", "counter", "Requests that the server already had", &self.frames_duplicate),
+            ("retries_total", "counter", "Requests that must be sent again", &self.retries),
+            ("spool_bytes", "gauge", "Bytes in the spool", &self.spool_bytes),
+            ("spool_rows", "gauge", "Rows in the spool that are not acknowledged", &self.spool_rows),
+            ("host_errors_total", "counter", "Reads of the host's files that failed", &self.host_errors),
+        ];
+        for (name, kind, help, value) in rows {
+            let value = value.load(Ordering::Relaxed);
+            write!(
+                out,
+                "# HELP coulomb_collector_{name} {help}\n# TYPE coulomb_collector_{name} {kind}\ncoulomb_collector_{name} {value}\n"
+            )
+            .expect("writing to a string cannot fail");
+        }
+        out.push_str("# HELP coulomb_collector_nvml_errors_total NVML calls that failed\n# TYPE coulomb_collector_nvml_errors_total counter\n");
+        for (call, count) in self.nvml_errors.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            writeln!(out, "coulomb_collector_nvml_errors_total{{call=\"{call}\"}} {count}")
+                .expect("writing to a string cannot fail");
+        }
+        out
+    }
+}
+
+/// Serves the counters at `http://<listen>/metrics` from a thread of its own; returns the bound address.
+pub(crate) fn serve(listen: SocketAddr, counters: Arc<Counters>) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(listen)?;
+    let address = listener.local_addr()?;
+    std::thread::Builder::new().name("metrics".to_owned()).stack_size(128 * 1024).spawn(move || {
+        for stream in listener.incoming() {
+            if let Err(error) = stream.and_then(|stream| answer(stream, &counters)) {
+                tracing::debug!(%error, "a scrape of the own metrics failed");
+            }
+        }
+    })?;
+    Ok(address)
+}
+
+fn answer(mut stream: TcpStream, counters: &Counters) -> io::Result<()> {
+    stream.set_read_timeout(Some(SCRAPE_SECONDS_MAX))?;
+    stream.set_write_timeout(Some(SCRAPE_SECONDS_MAX))?;
+    let mut reader = BufReader::new((&stream).take(REQUEST_BYTES_MAX));
+    let mut request = String::new();
+    reader.read_line(&mut request)?;
+    loop {
+        let mut header = String::new();
+        if reader.read_line(&mut header)? == 0 || header.trim_end().is_empty() {
+            break;
+        }
+    }
+    let (status, body) = match request.split(' ').nth(1) {
+        Some("/metrics") => ("200 OK", counters.text()),
+        _ => ("404 Not Found", "the metrics are at /metrics\n".to_owned()),
+    };
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}

@@ -1,0 +1,63 @@
+//! This node as it is now: GPUs through NVML, the host, and who owns what.
+//!
+//! **Invariant:** one source that fails takes its own rows with it and nothing else.
+
+use super::host::Host;
+use super::process::Processes;
+use super::{Interval, NodeIdentity, Sample};
+use crate::config::SourceOptions;
+use crate::metrics::Counters;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(crate) struct Live {
+    node: NodeIdentity,
+    host: Host,
+    host_failing: bool,
+    processes: Processes,
+    counters: Arc<Counters>,
+}
+
+impl Live {
+    pub(crate) fn open(options: &SourceOptions, counters: Arc<Counters>) -> Self {
+        let node = NodeIdentity { cluster: options.cluster.as_str().into(), node: options.node.as_str().into() };
+        let root = Path::new("/");
+        Self {
+            host: Host::new(root, node.clone()),
+            host_failing: false,
+            processes: Processes::new(root),
+            node,
+            counters,
+        }
+    }
+
+    pub(crate) fn node(&self) -> &NodeIdentity {
+        &self.node
+    }
+
+    /// Reads everything once. `elapsed` is the time since the look before; the first look has none and gives no
+    /// rows of intervals, because nothing is known of what went before it.
+    pub(crate) fn look(&mut self, now_unix_micros: i64, elapsed: Option<Duration>) -> Sample {
+        let elapsed = elapsed.unwrap_or_default();
+        let micros = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
+        let interval =
+            Interval { time_unix_micros: now_unix_micros.saturating_sub(micros), seconds: elapsed.as_secs_f64() };
+        let mut sample = Sample::default();
+        self.processes.next_look();
+        match self.host.look(interval) {
+            Ok(row) => {
+                sample.hosts.extend(row);
+                self.host_failing = false;
+            }
+            Err(error) => {
+                Counters::add(&self.counters.host_errors, 1);
+                if !std::mem::replace(&mut self.host_failing, true) {
+                    tracing::warn!(%error, "the host gives no rows");
+                }
+            }
+        }
+        sample
+    }
+}

@@ -1,0 +1,139 @@
+//! Which user, program and job own a process id.
+//!
+//! Owns the reading of /proc/PID and the layouts of Slurm's, Kubernetes' and container runtimes' cgroups.
+//! Must not know GPUs. **Invariants:** arguments of a command are never read, they may hold secrets; a process
+//! that is gone or hidden is unknown, not an error.
+
+mod cgroup;
+
+use cgroup::Owner;
+use std::collections::HashMap;
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An environment longer than this is not searched to its end.
+const ENVIRON_BYTES_MAX: u64 = 1 << 20;
+/// Files of /proc/PID that are read are shorter by far.
+const FILE_BYTES_MAX: u64 = 64 << 10;
+/// Where a prolog may say which job holds a GPU, as Jobstats does: one file a GPU, `<job> <uid>`.
+const GPU_JOB_DIR: &str = "run/gpustat";
+
+/// What is known of a process.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Owned {
+    pub user: Option<Arc<str>>,
+    pub command: Option<Arc<str>>,
+    pub job_id: Option<Arc<str>>,
+}
+
+/// Resolves process ids, and remembers them as long as the process lives.
+#[derive(Debug)]
+pub(crate) struct Processes {
+    root: PathBuf,
+    users: HashMap<u32, Arc<str>>,
+    known: HashMap<u32, Known>,
+    look: u64,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// Start time in ticks since boot: with the pid it names one process.
+    started: u64,
+    look: u64,
+    owned: Owned,
+}
+
+impl Processes {
+    /// `root` is `/`, or a directory that looks like it.
+    pub(crate) fn new(root: &Path) -> Self {
+        let passwd = read(&root.join("etc/passwd"), ENVIRON_BYTES_MAX).unwrap_or_default();
+        let users = passwd.lines().filter_map(parse_passwd_line).collect();
+        Self { root: root.to_owned(), users, known: HashMap::new(), look: 0 }
+    }
+
+    /// Forgets processes that were not asked for since the last call.
+    pub(crate) fn next_look(&mut self) {
+        let look = self.look;
+        self.known.retain(|_, known| known.look == look);
+        self.look += 1;
+    }
+
+    pub(crate) fn owner(&mut self, pid: u32) -> Owned {
+        let dir = self.root.join("proc").join(pid.to_string());
+        let Some(started) = read(&dir.join("stat"), FILE_BYTES_MAX).as_deref().and_then(parse_start_time) else {
+            return Owned::default();
+        };
+        if let Some(known) = self.known.get_mut(&pid).filter(|known| known.started == started) {
+            known.look = self.look;
+            return known.owned.clone();
+        }
+        let owned = self.resolve(&dir);
+        self.known.insert(pid, Known { started, look: self.look, owned: owned.clone() });
+        owned
+    }
+
+    fn resolve(&self, dir: &Path) -> Owned {
+        let command = read(&dir.join("comm"), FILE_BYTES_MAX).map(|name| Arc::from(name.trim_end()));
+        // A process that ends between two reads is unknown.
+        let uid = fs::metadata(dir).ok().map(|m| m.uid());
+        let user = uid.map(|uid| self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string().into()));
+        Owned { user, command, job_id: self.job(dir).map(Arc::from) }
+    }
+
+    fn job(&self, dir: &Path) -> Option<String> {
+        let cgroup = read(&dir.join("cgroup"), FILE_BYTES_MAX).unwrap_or_default();
+        let environ = || read(&dir.join("environ"), ENVIRON_BYTES_MAX).unwrap_or_default();
+        match cgroup::owner(&cgroup) {
+            Some(Owner::Slurm(job)) => Some(cgroup::slurm_name(&environ(), Some(&job)).unwrap_or(job)),
+            Some(Owner::Pod(uid)) => Some(self.pod_name(&uid).unwrap_or(uid)),
+            Some(Owner::Container(id)) => cgroup::slurm_name(&environ(), None).or(Some(id)),
+            None => cgroup::slurm_name(&environ(), None),
+        }
+    }
+
+    /// `namespace/pod` of a pod's UID, from the names of the kubelet's log directories.
+    fn pod_name(&self, uid: &str) -> Option<String> {
+        let logs = fs::read_dir(self.root.join("var/log/pods")).ok()?; // not there or not for this user: the UID stands
+        logs.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).find_map(|name| {
+            let mut parts = name.splitn(3, '_');
+            let (namespace, pod, found) = (parts.next()?, parts.next()?, parts.next()?);
+            (found == uid).then(|| format!("{namespace}/{pod}"))
+        })
+    }
+
+    /// The job that a prolog noted for a GPU, by its UUID or index.
+    pub(crate) fn job_of_gpu(&self, gpu_uuid: &str, gpu_index: i64) -> Option<Arc<str>> {
+        let dir = self.root.join(GPU_JOB_DIR);
+        // A UUID with a slash would be a path; NVML gives none.
+        let names = [gpu_uuid.to_owned(), gpu_index.to_string()];
+        names.iter().filter(|name| !name.contains('/')).find_map(|name| {
+            let text = read(&dir.join(name), FILE_BYTES_MAX)?;
+            text.split_ascii_whitespace().next().filter(|job| *job != "0").map(Arc::from)
+        })
+    }
+}
+
+/// The text of a file, lossy; `None` when it cannot be read.
+fn read(path: &Path, bytes_max: u64) -> Option<String> {
+    let mut bytes = Vec::new();
+    // Absent, hidden and vanished all mean unknown here.
+    fs::File::open(path).and_then(|file| file.take(bytes_max).read_to_end(&mut bytes)).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Start time, the 22nd field of /proc/PID/stat; the second field is a name in brackets that may hold anything.
+fn parse_start_time(stat: &str) -> Option<u64> {
+    stat.get(stat.rfind(')')? + 1..)?.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+fn parse_passwd_line(line: &str) -> Option<(u32, Arc<str>)> {
+    let mut parts = line.split(':');
+    let name = parts.next().filter(|name| !name.is_empty())?;
+    Some((parts.nth(1)?.parse().ok()?, Arc::from(name)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use proptest::prelude::*;
+
+const UID: &str = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0";
+const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+fn check(cgroup: &str, expected: Option<Owner>) {
+    assert_eq!(cgroup::owner(cgroup), expected, "{cgroup}");
+}
+
+#[test]
+fn cgroup_layouts_of_schedulers_and_runtimes() {
+    let slurm = |id: &str| Some(Owner::Slurm(id.to_owned()));
+    check("9:memory:/slurm/uid_1000/job_4711/step_0/task_0\n3:cpu:/user.slice\n", slurm("4711"));
+    check("9:memory:/slurm_node07/uid_1000/job_12/step_batch", slurm("12"));
+    check("0::/system.slice/slurmstepd.scope/job_88/step_extern/user/task_0", slurm("88"));
+    check("0::/system.slice/node1_slurmstepd.scope/job_88/step_0", slurm("88"));
+    check(&format!("0::/system.slice/slurmstepd.scope/job_9/step_0/docker-{HEX}.scope"), slurm("9"));
+    check("0::/system.slice/slurmstepd.scope/system", None);
+    check("0::/system.slice/slurmstepd.scope/job_x/step_0", None);
+    check("0::/user.slice/job_7/x", None);
+    let pod = || Some(Owner::Pod(UID.to_owned()));
+    let under = UID.replace('-', "_");
+    check(&format!("4:memory:/kubepods/burstable/pod{UID}/{HEX}"), pod());
+    check(&format!("4:memory:/kubepods/pod{UID}/{HEX}"), pod());
+    check(
+        &format!(
+            "0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{under}.slice/cri-containerd-{HEX}.scope"
+        ),
+        pod(),
+    );
+    check(&format!("0::/kubepods.slice/kubepods-pod{under}.slice/crio-{HEX}.scope"), pod());
+    let container = || Some(Owner::Container(HEX[..12].to_owned()));
+    check(&format!("0::/system.slice/docker-{HEX}.scope"), container());
+    check(&format!("5:cpu:/docker/{HEX}"), container());
+    check(&format!("0::/user.slice/user-1000.slice/libpod-{HEX}.scope/container"), container());
+    check("0::/user.slice/user-1000.slice/session-2.scope", None);
+    check("", None);
+}
+
+#[test]
+fn names_of_slurm_jobs_are_those_that_slurm_prints() {
+    let name = cgroup::slurm_name;
+    assert_eq!(name("A=1\0SLURM_JOB_ID=7\0", None), Some("7".to_owned()));
+    assert_eq!(
+        name("SLURM_JOB_ID=7\0SLURM_ARRAY_JOB_ID=5\0SLURM_ARRAY_TASK_ID=2\0", Some("7")),
+        Some("5_2".to_owned())
+    );
+    assert_eq!(name("SLURM_JOB_ID=10\0SLURM_HET_JOB_ID=9\0SLURM_HET_JOB_OFFSET=1", None), Some("9+1".to_owned()));
+    assert_eq!(name("SLURM_JOB_ID=8\0", Some("7")), None);
+    for bad in ["", "SLURM_JOB_ID=", "SLURM_JOB_ID=7;rm", "XSLURM_JOB_ID=7"] {
+        assert_eq!(name(bad, None), None, "{bad:?}");
+    }
+}
+
+fn put(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn stat(started: u64) -> String {
+    format!("42 (a) b) S 1 42 42 0 -1 4194304 1 0 0 0 1 1 0 0 20 0 1 0 {started} 1000 1")
+}
+
+#[test]
+fn a_pid_is_remembered_as_long_as_its_process_lives() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path(), "proc/42/stat", &stat(100));
+    put(root.path(), "proc/42/comm", "python3\n");
+    put(root.path(), "proc/42/cgroup", "0::/system.slice/slurmstepd.scope/job_7/step_0\n");
+    let uid = fs::metadata(root.path()).unwrap().uid();
+    put(root.path(), "etc/passwd", &format!("odd line\nada:x:{uid}:0:Ada:/:/bin/sh\n"));
+    let mut processes = Processes::new(root.path());
+    let owned = processes.owner(42);
+    assert_eq!(owned.user.as_deref(), Some("ada"));
+    assert_eq!(owned.command.as_deref(), Some("python3"));
+    assert_eq!(owned.job_id.as_deref(), Some("7"));
+    put(root.path(), "proc/42/comm", "changed\n");
+    assert_eq!(processes.owner(42), owned);
+    put(root.path(), "proc/42/stat", &stat(200));
+    assert_eq!(processes.owner(42).command.as_deref(), Some("changed"), "the pid belongs to another process now");
+    assert_eq!(processes.owner(43), Owned::default());
+    processes.next_look();
+    processes.next_look();
+    assert!(processes.known.is_empty());
+}
+
+#[test]
+fn a_pod_is_named_by_the_log_directories() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path(), "proc/42/stat", &stat(1));
+    put(root.path(), "proc/42/cgroup", &format!("0::/kubepods/pod{UID}/{HEX}\n"));
+    assert_eq!(Processes::new(root.path()).owner(42).job_id.as_deref(), Some(UID));
+    fs::create_dir_all(root.path().join(format!("var/log/pods/research_train-0_{UID}"))).unwrap();
+    assert_eq!(Processes::new(root.path()).owner(42).job_id.as_deref(), Some("research/train-0"));
+}
+
+#[test]
+fn a_prolog_may_say_which_job_holds_a_gpu() {
+    let root = tempfile::tempdir().unwrap();
+    let processes = Processes::new(root.path());
+    assert_eq!(processes.job_of_gpu("GPU-1", 0), None);
+    put(root.path(), "run/gpustat/0", "4711 1000\n");
+    assert_eq!(processes.job_of_gpu("GPU-1", 0).as_deref(), Some("4711"));
+    put(root.path(), "run/gpustat/GPU-1", "4712 1000\n");
+    assert_eq!(processes.job_of_gpu("GPU-1", 0).as_deref(), Some("4712"));
+    assert_eq!(processes.job_of_gpu("../0", 5), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    #[test]
+    fn no_text_panics(text in "(0::|/|slurm|job_|kubepods|pod|docker-|[0-9a-f]{32}|[0-9]{1,25}|[\n:_.-]|\\PC){0,40}") {
+        if let Some(Owner::Slurm(id)) = cgroup::owner(&text) {
+            prop_assert!(id.bytes().all(|b| b.is_ascii_digit()));
+        }
+        cgroup::slurm_name(&text, None);
+        parse_start_time(&text);
+        parse_passwd_line(&text);
+    }
+}

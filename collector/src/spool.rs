@@ -1,0 +1,240 @@
+//! The bounded queue on disk between the sources and the server.
+//!
+//! Owns the directory: frames in append-only segment files, one table each, in the order of their numbers.
+//! Must not know Arrow or HTTP; a frame is bytes with a row count.
+//! **Invariants:** a frame is written through before `append` returns, so killing the process loses none;
+//! a frame keeps the writer and sequence that it was first given, so sending it again cannot double rows;
+//! a new process is a new writer, so a sequence is never given twice, not even after a power cut;
+//! at the bound the oldest rows are dropped and counted, device events last.
+
+mod frame;
+mod segment;
+
+pub(crate) use frame::FRAME_BYTES_MAX;
+
+use contract::WriterId;
+use segment::Segment;
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A segment is a sixteenth of the bound, so that a drop costs little, and not above 4 MiB, so that a restart
+/// sends little again; below 64 KiB the files would be too many.
+const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
+const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Refused frames that are kept for a person to look at; beyond this the oldest go.
+const REJECTED_FILES_MAX: usize = 64;
+/// The table whose rows tell of losses; it is dropped only when nothing else is left.
+const KEPT_LONGEST: &str = "device_events";
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SpoolError {
+    #[error("the spool {path:?} cannot be used: {source}; choose another directory with --spool")]
+    Directory { path: PathBuf, source: io::Error },
+    #[error("the spool {0:?} is in use by another collector; give this one its own --spool")]
+    Locked(PathBuf),
+    #[error("a batch of {bytes} bytes is more than the {max} that fit the spool")]
+    TooLarge { bytes: usize, max: u64 },
+    #[error("writing to the spool failed: {0}")]
+    Write(#[source] io::Error),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct SpoolSettings {
+    pub dir: PathBuf,
+    pub bytes_max: u64,
+}
+
+/// What a restart found.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Recovered {
+    pub frames: u64,
+    pub rows: u64,
+    /// Bytes behind the last good frame of a segment: a write that the crash cut, or damage.
+    pub bytes_cut: u64,
+}
+
+/// A frame to send, with the place that [`Spool::done`] needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub table: String,
+    pub writer: String,
+    pub sequence: u64,
+    pub rows: u64,
+    pub payload: Vec<u8>,
+    segment: u64,
+    end: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Spool {
+    settings: SpoolSettings,
+    segment_bytes: u64,
+    writer: WriterId,
+    segments: VecDeque<Segment>,
+    number_next: u64,
+    sequence_next: u64,
+    /// Segment and rows of the frame that is being sent: it is not lost when its segment is dropped.
+    in_flight: Option<(u64, u64)>,
+    /// Held for its lock; the operating system releases it however the process ends.
+    _lock: File,
+}
+
+impl Spool {
+    /// Opens or creates the spool; `writer` marks the frames of this process.
+    pub(crate) fn open(settings: SpoolSettings, writer: WriterId) -> Result<(Self, Recovered), SpoolError> {
+        let failed = |source| SpoolError::Directory { path: settings.dir.clone(), source };
+        fs::create_dir_all(&settings.dir).map_err(failed)?;
+        let lock = File::create(settings.dir.join("lock")).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(SpoolError::Locked(settings.dir)),
+            Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let (segments, recovered) = segment::recover(&settings.dir).map_err(failed)?;
+        let number_next = segments.last().map_or(1, |s| s.number + 1);
+        let segment_bytes = (settings.bytes_max / 16).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
+        let segments = VecDeque::from(segments);
+        let spool = Self {
+            settings,
+            segment_bytes,
+            writer,
+            segments,
+            number_next,
+            sequence_next: 1,
+            in_flight: None,
+            _lock: lock,
+        };
+        Ok((spool, recovered))
+    }
+
+    /// Whether a payload of that size fits without a drop.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.bytes() + frame::bytes_of(bytes) + segment::HEADER_BYTES_MAX <= self.settings.bytes_max
+    }
+
+    /// Appends a frame, written through; returns how many unsent rows had to go for it, by table.
+    pub(crate) fn append(&mut self, table: &str, rows: u64, payload: &[u8]) -> Result<Vec<(String, u64)>, SpoolError> {
+        if payload.len() as u64 > self.settings.bytes_max / 2 || payload.len() as u64 > u64::from(FRAME_BYTES_MAX) {
+            let max = (self.settings.bytes_max / 2).min(u64::from(FRAME_BYTES_MAX));
+            return Err(SpoolError::TooLarge { bytes: payload.len(), max });
+        }
+        let mut dropped = Vec::new();
+        while !self.has_room(payload.len()) {
+            match self.drop_oldest().map_err(SpoolError::Write)? {
+                Some(loss) => dropped.push(loss),
+                None => break,
+            }
+        }
+        dropped.retain(|(_, rows)| *rows > 0);
+        let sequence = self.sequence_next;
+        let at = self.active_segment(table).map_err(SpoolError::Write)?;
+        self.segments[at].append(sequence, rows, payload).map_err(SpoolError::Write)?;
+        self.sequence_next += 1;
+        Ok(dropped)
+    }
+
+    /// Position of the segment that this process appends to for a table; rotates it when it is full.
+    fn active_segment(&mut self, table: &str) -> io::Result<usize> {
+        let found = self.segments.iter().rposition(|s| s.table == table && s.is_active());
+        if let Some(at) = found {
+            if self.segments[at].bytes < self.segment_bytes {
+                return Ok(at);
+            }
+            self.segments[at].seal()?;
+        }
+        let segment = Segment::create(&self.settings.dir, self.number_next, table, self.writer.as_str())?;
+        self.number_next += 1;
+        self.segments.push_back(segment);
+        Ok(self.segments.len() - 1)
+    }
+
+    fn drop_oldest(&mut self) -> io::Result<Option<(String, u64)>> {
+        let droppable = |s: &&Segment| s.table != KEPT_LONGEST && s.bytes > s.header_bytes;
+        let oldest = self.segments.iter().find(droppable).or(self.segments.front()).map(|s| s.number);
+        let Some(at) = oldest.and_then(|number| self.position(number)) else { return Ok(None) };
+        let segment = self.segments.remove(at).expect("the position was just found");
+        segment.delete()?;
+        let sending = self.in_flight.filter(|(number, _)| *number == segment.number).map_or(0, |(_, rows)| rows);
+        Ok(Some((segment.table, segment.rows_pending.saturating_sub(sending))))
+    }
+
+    fn position(&self, number: u64) -> Option<usize> {
+        self.segments.iter().position(|s| s.number == number)
+    }
+
+    /// The tables that have something to send.
+    pub(crate) fn tables_pending(&self) -> Vec<String> {
+        let mut tables: Vec<String> =
+            self.segments.iter().filter(|s| s.frames_pending > 0).map(|s| s.table.clone()).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        tables
+    }
+
+    /// The oldest unsent frame of a table, with the rows and bytes that turned out unreadable on the way to it.
+    pub(crate) fn next(&mut self, table: &str) -> io::Result<(Option<Frame>, u64)> {
+        let mut rows_unreadable = 0;
+        loop {
+            let Some(at) = self.segments.iter().position(|s| s.table == table && s.frames_pending > 0) else {
+                return Ok((None, rows_unreadable));
+            };
+            if let Some(frame) = self.segments[at].read()? {
+                self.in_flight = Some((frame.segment, frame.rows));
+                return Ok((Some(frame), rows_unreadable));
+            }
+            // The file changed under us; what it still held is gone and is counted.
+            let segment = self.segments.remove(at).expect("the position was just found");
+            rows_unreadable += segment.rows_pending;
+            segment.delete()?;
+        }
+    }
+
+    /// Forgets a frame that the server has, or never will have.
+    pub(crate) fn done(&mut self, frame: &Frame) -> io::Result<()> {
+        self.in_flight = None;
+        // The segment may have been dropped meanwhile; then there is nothing left to forget.
+        let Some(at) = self.position(frame.segment) else { return Ok(()) };
+        self.segments[at].advance(frame.end, frame.rows);
+        if self.segments[at].frames_pending > 0 {
+            return Ok(());
+        }
+        if self.segments[at].is_active() {
+            return self.segments[at].empty();
+        }
+        let segment = self.segments.remove(at).expect("the position was just found");
+        segment.delete()
+    }
+
+    /// Keeps a refused frame beside the spool, for a person to look at, and forgets it.
+    pub(crate) fn set_aside(&mut self, frame: &Frame) -> io::Result<()> {
+        let kept = keep_rejected(&self.settings.dir.join("rejected"), frame);
+        self.done(frame)?;
+        kept
+    }
+
+    /// Bytes on disk.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.segments.iter().map(|s| s.bytes).sum()
+    }
+
+    pub(crate) fn rows_pending(&self) -> u64 {
+        self.segments.iter().map(|s| s.rows_pending).sum()
+    }
+}
+
+fn keep_rejected(dir: &Path, frame: &Frame) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    let mut kept: Vec<PathBuf> = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    kept.sort_by_key(|path| fs::metadata(path).and_then(|m| m.modified()).ok());
+    let surplus = (kept.len() + 1).saturating_sub(REJECTED_FILES_MAX);
+    for path in &kept[..surplus] {
+        fs::remove_file(path)?;
+    }
+    let boot = frame.writer.rsplit('/').next().unwrap_or_default();
+    fs::write(dir.join(format!("{}-{boot}-{}.arrows", frame.table, frame.sequence)), &frame.payload)
+}
+
+#[cfg(test)]
+mod tests;

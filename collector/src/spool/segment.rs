@@ -1,0 +1,210 @@
+//! One segment file: `<number>-<table>.frames`, a head and then frames.
+//!
+//! **Invariant:** `bytes` is the length of good frames and head; whatever lies behind them was cut.
+
+use super::frame::{self, FRAME_HEAD_BYTES};
+use super::{Frame, Recovered};
+use contract::WriterId;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+pub(super) const HEADER_BYTES_MAX: u64 = frame::SEGMENT_HEAD_BYTES_MAX as u64;
+const SUFFIX: &str = ".frames";
+
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub number: u64,
+    pub table: String,
+    pub bytes: u64,
+    pub header_bytes: u64,
+    pub frames_pending: u64,
+    pub rows_pending: u64,
+    path: PathBuf,
+    writer: String,
+    file: File,
+    access: Access,
+    read_at: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// This process appends to it.
+    Active,
+    /// Full, or of an earlier process.
+    Sealed,
+}
+
+impl Segment {
+    pub(super) fn create(dir: &Path, number: u64, table: &str, writer: &str) -> io::Result<Self> {
+        let path = dir.join(format!("{number:020}-{table}{SUFFIX}"));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        let head = frame::encode_segment_head(writer);
+        file.write_all_at(&head, 0)?;
+        let header_bytes = head.len() as u64;
+        Ok(Self {
+            number,
+            table: table.to_owned(),
+            bytes: header_bytes,
+            header_bytes,
+            frames_pending: 0,
+            rows_pending: 0,
+            path,
+            writer: writer.to_owned(),
+            file,
+            access: Access::Active,
+            read_at: header_bytes,
+        })
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.access == Access::Active
+    }
+
+    pub(super) fn append(&mut self, sequence: u64, rows: u64, payload: &[u8]) -> io::Result<()> {
+        let rows_32 = u32::try_from(rows).map_err(|_| io::Error::other("a frame of more than 2^32 rows"))?;
+        let bytes = frame::encode(sequence, rows_32, payload);
+        if let Err(error) = self.file.write_all_at(&bytes, self.bytes) {
+            // A part may have been written (disk full); the next frame must not follow a torn one.
+            self.file.set_len(self.bytes)?;
+            return Err(error);
+        }
+        self.bytes += bytes.len() as u64;
+        self.frames_pending += 1;
+        self.rows_pending += rows;
+        Ok(())
+    }
+
+    /// Reads the oldest unsent frame; `None` when the file no longer holds what it did.
+    pub(super) fn read(&self) -> io::Result<Option<Frame>> {
+        let Some((head, payload)) = read_frame(&self.file, self.read_at, self.bytes)? else { return Ok(None) };
+        Ok(Some(Frame {
+            table: self.table.clone(),
+            writer: self.writer.clone(),
+            sequence: head.sequence,
+            rows: u64::from(head.rows),
+            end: self.read_at + frame::bytes_of(payload.len()),
+            payload,
+            segment: self.number,
+        }))
+    }
+
+    pub(super) fn advance(&mut self, end: u64, rows: u64) {
+        self.read_at = end;
+        self.frames_pending = self.frames_pending.saturating_sub(1);
+        self.rows_pending = self.rows_pending.saturating_sub(rows);
+    }
+
+    /// Everything in it was acknowledged: start again behind the head.
+    pub(super) fn empty(&mut self) -> io::Result<()> {
+        self.file.set_len(self.header_bytes)?;
+        self.bytes = self.header_bytes;
+        self.read_at = self.header_bytes;
+        Ok(())
+    }
+
+    /// No more appends; what it holds goes to the disk itself.
+    pub(super) fn seal(&mut self) -> io::Result<()> {
+        self.access = Access::Sealed;
+        self.file.sync_data()
+    }
+
+    pub(super) fn delete(&self) -> io::Result<()> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One frame at `at`, or `None` where there is no whole, good frame before `end`.
+fn read_frame(file: &File, at: u64, end: u64) -> io::Result<Option<(frame::FrameHead, Vec<u8>)>> {
+    let mut head = [0_u8; FRAME_HEAD_BYTES];
+    if at + FRAME_HEAD_BYTES as u64 > end || !read_exact_at(file, &mut head, at)? {
+        return Ok(None);
+    }
+    let Some(head) = frame::decode_head(&head) else { return Ok(None) };
+    // The length is checked against the file before anything is allocated for it.
+    if at + frame::bytes_of(head.payload_bytes as usize) > end {
+        return Ok(None);
+    }
+    let mut payload = vec![0; head.payload_bytes as usize];
+    if !read_exact_at(file, &mut payload, at + FRAME_HEAD_BYTES as u64)? || !head.matches(&payload) {
+        return Ok(None);
+    }
+    Ok(Some((head, payload)))
+}
+
+fn read_exact_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<bool> {
+    match file.read_exact_at(buffer, at) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn parse_name(name: &str) -> Option<(u64, &str)> {
+    let (number, table) = name.strip_suffix(SUFFIX)?.split_once('-')?;
+    // A name that is not a number and a table of the contract is not a segment of ours.
+    Some((number.parse().ok()?, contract::table(table)?.name))
+}
+
+/// Opens every segment in the directory, in the order of their numbers, and cuts what a crash tore.
+pub(super) fn recover(dir: &Path) -> io::Result<(Vec<Segment>, Recovered)> {
+    let mut recovered = Recovered::default();
+    let mut segments = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some((number, table)) = name.to_str().and_then(parse_name) else { continue };
+        match open(&entry.path(), number, table, &mut recovered)? {
+            Some(segment) => segments.push(segment),
+            None => fs::remove_file(entry.path())?,
+        }
+    }
+    segments.sort_by_key(|s: &Segment| s.number);
+    Ok((segments, recovered))
+}
+
+/// Opens one segment; `None` when it holds no frame.
+fn open(path: &Path, number: u64, table: &str, recovered: &mut Recovered) -> io::Result<Option<Segment>> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let length = file.metadata()?.len();
+    let mut head = vec![0; frame::SEGMENT_HEAD_BYTES_MAX.min(usize::try_from(length).unwrap_or(usize::MAX))];
+    file.read_exact_at(&mut head, 0)?;
+    let writer = frame::decode_segment_head(&head).filter(|(writer, _)| WriterId::parse(writer).is_ok());
+    let Some((writer, header_bytes)) = writer else {
+        recovered.bytes_cut += length;
+        return Ok(None);
+    };
+    let header_bytes = header_bytes as u64;
+    let (mut at, mut frames, mut rows) = (header_bytes, 0, 0);
+    while let Some((head, payload)) = read_frame(&file, at, length)? {
+        at += frame::bytes_of(payload.len());
+        frames += 1;
+        rows += u64::from(head.rows);
+    }
+    if at < length {
+        recovered.bytes_cut += length - at;
+        file.set_len(at)?;
+    }
+    recovered.frames += frames;
+    recovered.rows += rows;
+    let path = path.to_owned();
+    let table = table.to_owned();
+    let segment = Segment {
+        number,
+        table,
+        bytes: at,
+        header_bytes,
+        frames_pending: frames,
+        rows_pending: rows,
+        path,
+        writer,
+        file,
+        access: Access::Sealed,
+        read_at: header_bytes,
+    };
+    Ok((frames > 0).then_some(segment))
+}
