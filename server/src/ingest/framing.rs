@@ -47,11 +47,11 @@ pub(super) fn check(body: &[u8]) -> Result<u64, FramingError> {
             };
         }
         let length = usize::try_from(length).map_err(|_| not_arrow("a message's length is negative"))?;
+        let metadata = body.get(at..at + length).ok_or(not_arrow("a message is cut off"))?;
         if length > METADATA_BYTES_MAX {
             let (stated, limit) = (length as i64, METADATA_BYTES_MAX as i64);
             return Err(FramingError::TooLarge { what: "message metadata", stated, limit });
         }
-        let metadata = body.get(at..at + length).ok_or(not_arrow("a message is cut off"))?;
         at += length;
         let message = root_as_message(metadata).map_err(|_| not_arrow("a message's metadata is damaged"))?;
         let is_first = index == 0;
