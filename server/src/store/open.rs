@@ -46,8 +46,15 @@ pub(super) fn open(settings: StoreSettings) -> Result<Running, StoreError> {
     joined.unwrap_or_else(|_| Err(StoreError::Internal("opening the store panicked".into())))
 }
 
+/// Delta's reader blocks within async code, which only a runtime with a worker of its own allows without deadlock.
 fn runtime() -> Result<tokio::runtime::Runtime, StoreError> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StoreError::io("start a runtime"))
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder
+        .worker_threads(1)
+        .thread_name("coulomb-delta")
+        .enable_all()
+        .build()
+        .map_err(StoreError::io("start a runtime"))
 }
 
 fn start(settings: StoreSettings) -> Result<Running, StoreError> {
