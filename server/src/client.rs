@@ -14,7 +14,7 @@ mod token;
 
 pub use check::{CheckCommand, check};
 pub use error::ClientError;
-pub use import::{ImportCommand, import};
+pub use import::{ImportCommand, ImportError, import};
 pub use output::Format;
 pub use query::{QueryCommand, query};
 pub use token::{TokenCommand, token};

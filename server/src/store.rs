@@ -14,6 +14,7 @@ mod flush;
 mod hot;
 mod meta;
 mod open;
+mod read_file;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ mod wal;
 
 pub use error::StoreError;
 pub use export::parquet_bytes;
+pub use read_file::{ParquetFile, read_parquet};
 pub use replay::Damage;
 
 use arrow::array::RecordBatch;

@@ -75,7 +75,6 @@ impl Connection {
         Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
     }
 
-    #[allow(dead_code)] // the importer is its caller
     /// Posts an Arrow stream to a table; a full server is asked again, which the sequence makes harmless.
     #[allow(clippy::disallowed_methods)] // the wait between tries is the outermost loop of a command
     pub(super) fn ingest(

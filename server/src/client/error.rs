@@ -16,6 +16,8 @@ pub enum ClientError {
     Argument { what: &'static str, text: String, why: String },
     #[error("cannot read {path:?}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Import(#[from] super::import::ImportError),
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
     #[error("{0}")]
