@@ -100,7 +100,8 @@ fn check(server: &Server, writers: &[Writer]) {
     let sql = "select node, count(*), count(distinct code), min(code), max(code) from device_events group by node";
     let number = |cell: &String| cell.parse::<i64>().expect("a count is a number");
     let found = server.query(sql).into_iter();
-    let found: BTreeMap<_, Vec<i64>> = found.map(|row| (row[0].clone(), row[1..].iter().map(number).collect())).collect();
+    let found: BTreeMap<_, Vec<i64>> =
+        found.map(|row| (row[0].clone(), row[1..].iter().map(number).collect())).collect();
     for writer in writers.iter().filter(|w| w.next_row > 0) {
         let rows = found.get(&writer.name).unwrap_or_else(|| panic!("nothing of {} is there", writer.name));
         let [count, distinct, min, max] = rows[..] else { panic!("{rows:?}") };
