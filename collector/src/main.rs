@@ -15,11 +15,13 @@ mod wire;
 
 use clap::Parser as _;
 use config::{Cli, Command};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_target(false).init();
     match start(&cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -36,6 +38,6 @@ fn start(command: &Command) -> anyhow::Result<()> {
         Command::Record(options) => run::record(options, signals),
         Command::Replay(options) => replay::replay(options, signals),
         Command::Simulate(options) => source::simulated::simulate(options, signals),
-        Command::Check(options) => check::check(options),
+        Command::Check(options) => check::check(options, signals),
     }
 }

@@ -6,6 +6,7 @@
 
 mod host;
 mod live;
+mod nvml;
 mod process;
 pub(crate) mod replay;
 pub(crate) mod simulated;

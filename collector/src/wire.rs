@@ -19,7 +19,7 @@ pub(crate) fn encode(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
     for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
         // A column of nulls alone says nothing that its absence does not say.
-        if field.is_nullable() && column.null_count() == column.len() {
+        if field.is_nullable() && column.null_count() == column.len() && !column.is_empty() {
             continue;
         }
         let column = match field.data_type() {

@@ -3,6 +3,7 @@
 //! **Invariant:** one source that fails takes its own rows with it and nothing else.
 
 use super::host::Host;
+use super::nvml::Gpus;
 use super::process::Processes;
 use super::{Interval, NodeIdentity, Sample};
 use crate::config::SourceOptions;
@@ -14,6 +15,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Live {
     node: NodeIdentity,
+    gpus: Gpus,
     host: Host,
     host_failing: bool,
     processes: Processes,
@@ -25,12 +27,18 @@ impl Live {
         let node = NodeIdentity { cluster: options.cluster.as_str().into(), node: options.node.as_str().into() };
         let root = Path::new("/");
         Self {
+            gpus: Gpus::new(node.clone(), options.nvml_library.clone(), Arc::clone(&counters)),
             host: Host::new(root, node.clone()),
             host_failing: false,
             processes: Processes::new(root),
             node,
             counters,
         }
+    }
+
+    /// What `check` prints of the GPUs.
+    pub(crate) fn gpus(&self) -> &Gpus {
+        &self.gpus
     }
 
     pub(crate) fn node(&self) -> &NodeIdentity {
@@ -40,12 +48,19 @@ impl Live {
     /// Reads everything once. `elapsed` is the time since the look before; the first look has none and gives no
     /// rows of intervals, because nothing is known of what went before it.
     pub(crate) fn look(&mut self, now_unix_micros: i64, elapsed: Option<Duration>) -> Sample {
+        let first = elapsed.is_none();
         let elapsed = elapsed.unwrap_or_default();
         let micros = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
         let interval =
             Interval { time_unix_micros: now_unix_micros.saturating_sub(micros), seconds: elapsed.as_secs_f64() };
         let mut sample = Sample::default();
         self.processes.next_look();
+        self.gpus.look(interval, &mut self.processes, &mut sample);
+        if first {
+            // What these rows stand for began before anyone looked.
+            sample.gpus.clear();
+            sample.processes.clear();
+        }
         match self.host.look(interval) {
             Ok(row) => {
                 sample.hosts.extend(row);
