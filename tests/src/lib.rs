@@ -6,6 +6,7 @@
 mod http;
 mod program;
 mod server;
+pub mod source;
 
 pub use http::{Answer, send};
 pub use program::{Program, binary, run, target_dir, workspace_root};

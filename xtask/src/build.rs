@@ -1,6 +1,6 @@
 //! Host builds: one set of packages and profiles, so that `demo` and `test` share what they compile.
 
-use crate::config::{Config, WRAPPER_SWITCH};
+use crate::config::{Config, WRAPPER_SWITCH, raw_words};
 use crate::step::{Steps, run};
 use anyhow::Result;
 use std::os::unix::process::CommandExt;
@@ -41,21 +41,17 @@ pub(crate) fn programs(config: &Config, steps: Steps, dist: &Path) -> Result<Pat
 
 /// In place of rustc: `xtask /path/to/rustc arguments…`.
 pub(crate) fn as_rustc_wrapper() -> ExitCode {
-    let mut words = std::env::args_os().skip(1);
-    let Some(rustc) = words.next() else {
+    let words = raw_words();
+    let Some((rustc, arguments)) = words.split_first() else {
         eprintln!("xtask: {WRAPPER_SWITCH} is for cargo to set: unset it");
         return ExitCode::FAILURE;
     };
-    let arguments: Vec<_> = words.collect();
-    let mut command = Command::new(&rustc);
-    command.args(&arguments).env_remove(WRAPPER_SWITCH);
-    let of_slow_crate = |pair: &[std::ffi::OsString]| {
-        pair[0] == "--crate-name" && SLOW_PROOFS.iter().any(|name| pair[1].as_os_str() == *name)
-    };
-    if arguments.windows(2).any(of_slow_crate) {
+    let mut command = Command::new(rustc);
+    command.args(arguments).env_remove(WRAPPER_SWITCH);
+    let crate_name = arguments.windows(2).find(|pair| pair[0] == "--crate-name").map(|pair| &pair[1]);
+    if crate_name.is_some_and(|name| SLOW_PROOFS.iter().any(|slow| name == slow)) {
         command.arg("-Znext-solver=globally").env("RUSTC_BOOTSTRAP", "1");
     }
-    let error = command.exec();
-    eprintln!("xtask: cannot start {rustc:?}: {error}");
+    eprintln!("xtask: cannot start {rustc:?}: {}", command.exec());
     ExitCode::FAILURE
 }

@@ -15,7 +15,6 @@ pub(crate) struct Config {
     pub(crate) target: PathBuf,
     pub(crate) cargo: OsString,
     pub(crate) this_program: PathBuf,
-    pub(crate) search_path: OsString,
     /// Whether a browser would have somewhere to appear.
     pub(crate) has_display: bool,
     /// A wrapper that the user asked for stays.
@@ -33,23 +32,10 @@ impl Config {
             root: root.to_path_buf(),
             target: target.to_path_buf(),
             cargo: std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
-            search_path: std::env::var_os("PATH").unwrap_or_default(),
             has_display: set("DISPLAY") || set("WAYLAND_DISPLAY"),
             has_rustc_wrapper: set("RUSTC_WRAPPER"),
             this_program,
         })
-    }
-
-    /// The first of these programs that is installed.
-    pub(crate) fn tool(&self, names: &[&str]) -> Option<PathBuf> {
-        let folders: Vec<PathBuf> = std::env::split_paths(&self.search_path).collect();
-        let at = |name: &str| folders.iter().map(|f| f.join(name)).find(|p| p.is_file());
-        names.iter().find_map(|name| at(name))
-    }
-
-    /// Likewise, or says what to install.
-    pub(crate) fn need(&self, name: &str, install: &str) -> Result<PathBuf> {
-        self.tool(&[name]).with_context(|| format!("{name} is not installed: {install}"))
     }
 }
 
@@ -57,4 +43,13 @@ impl Config {
 #[allow(clippy::disallowed_methods)] // the one place that reads the environment
 pub(crate) fn is_rustc_wrapper() -> bool {
     std::env::var_os(WRAPPER_SWITCH).is_some()
+}
+
+/// The arguments; rustc's may be any bytes, ours are text.
+pub(crate) fn raw_words() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
+}
+
+pub(crate) fn words() -> Vec<String> {
+    raw_words().iter().map(|word| word.to_string_lossy().into_owned()).collect()
 }

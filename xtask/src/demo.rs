@@ -6,7 +6,7 @@ use crate::build::programs;
 use crate::config::Config;
 use crate::step::{Steps, read, run, succeeds};
 use crate::web;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -28,15 +28,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The collector says this when the past is in and the present begins.
 const HISTORY_IS_IN: &str = "coulomb-collector: history sent";
 
-struct Wishes {
-    gpus: String,
-    backfill: String,
-    keep: bool,
-    exit_when_ready: bool,
-}
+/// The fleet and its past.
+const GPUS: &str = "256";
+const HISTORY: &str = "30d";
 
 pub(crate) fn demo(config: &Config, steps: Steps, words: &[String]) -> Result<()> {
-    let wishes = wishes(words)?;
+    if let Some(word) = words.iter().find(|word| !["--keep", "--exit-when-ready"].contains(&word.as_str())) {
+        bail!("demo does not know {word:?}: it takes --keep and --exit-when-ready");
+    }
+    let asked = |flag: &str| words.iter().any(|word| word == flag);
     let stopped = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&stopped);
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot catch Ctrl-C")?;
@@ -44,41 +44,23 @@ pub(crate) fn demo(config: &Config, steps: Steps, words: &[String]) -> Result<()
     let dist = web::bundle(config, steps)?;
     let folder = programs(config, steps, &dist)?;
     let lock = fs::File::create(config.target.join("demo.lock"))?;
-    if lock.try_lock().is_err() {
-        bail!("a demo already runs from this target folder: stop it with Ctrl-C first");
-    }
+    ensure!(lock.try_lock().is_ok(), "a demo already runs from this target folder: stop it with Ctrl-C first");
     let data = config.target.join("demo-data");
-    if data.exists() && !wishes.keep {
+    if data.exists() && !asked("--keep") {
         fs::remove_dir_all(&data).with_context(|| format!("cannot remove the last demo's {data:?}"))?;
     }
     fs::create_dir_all(&data)?;
 
     let built = Instant::now();
     let (server, url) = start_server(steps, &folder, &data)?;
-    let fleet = start_fleet(steps, &folder, &data, &url, &wishes, &stopped)?;
+    let fleet = start_fleet(steps, &folder, &data, &url, &stopped)?;
     let seconds = built.elapsed().as_secs_f64();
-    steps.say(&format!("{} GPUs with {} of history after {seconds:.1} s", wishes.gpus, wishes.backfill));
-    if !wishes.exit_when_ready && !stopped.load(Ordering::Relaxed) {
+    steps.say(&format!("{GPUS} GPUs with {HISTORY} of history, {seconds:.1} s after the start of the server"));
+    if !asked("--exit-when-ready") && !stopped.load(Ordering::Relaxed) {
         show(config, steps, &folder, &data, &url)?;
         live(steps, &stopped, fleet, server)?;
     }
     Ok(())
-}
-
-fn wishes(words: &[String]) -> Result<Wishes> {
-    let mut wishes = Wishes { gpus: "256".into(), backfill: "30d".into(), keep: false, exit_when_ready: false };
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        let mut value = || words.next().cloned().with_context(|| format!("{word} needs a value"));
-        match word.as_str() {
-            "--gpus" => wishes.gpus = value()?,
-            "--backfill" => wishes.backfill = value()?,
-            "--keep" => wishes.keep = true,
-            "--exit-when-ready" => wishes.exit_when_ready = true,
-            other => bail!("demo does not know {other:?}: it takes --keep, --exit-when-ready, --gpus, --backfill"),
-        }
-    }
-    Ok(wishes)
 }
 
 /// Starts the server and waits until it says where it listens.
@@ -99,17 +81,10 @@ fn start_server(steps: Steps, folder: &Path, data: &Path) -> Result<(Running, St
 }
 
 /// Starts the simulated fleet and waits until its history is in.
-fn start_fleet(
-    steps: Steps,
-    folder: &Path,
-    data: &Path,
-    url: &str,
-    wishes: &Wishes,
-    stopped: &AtomicBool,
-) -> Result<Running> {
-    steps.say(&format!("simulating {} GPUs and their last {}", wishes.gpus, wishes.backfill));
+fn start_fleet(steps: Steps, folder: &Path, data: &Path, url: &str, stopped: &AtomicBool) -> Result<Running> {
+    steps.say(&format!("simulating {GPUS} GPUs and their last {HISTORY}"));
     let mut command = Command::new(folder.join("coulomb-collector"));
-    command.args(["simulate", "--gpus", &wishes.gpus, "--backfill", &wishes.backfill, "--server", url]);
+    command.args(["simulate", "--gpus", GPUS, "--backfill", HISTORY, "--server", url]);
     command.arg("--token-file").arg(data.join("admin.token"));
     command.arg("--spool").arg(data.with_file_name("demo-spool"));
     let mut fleet = Running::start("the fleet", &mut command)?;
@@ -124,7 +99,7 @@ fn show(config: &Config, steps: Steps, folder: &Path, data: &Path, url: &str) ->
     let link = read(&mut command)?;
     let link = link.trim();
     steps.say(&format!("open this page, the link works once:\n\n    {link}\n"));
-    if config.has_display && !succeeds(Command::new("xdg-open").arg(link), Duration::from_secs(5)) {
+    if config.has_display && !succeeds(Command::new("xdg-open").arg(link)) {
         steps.say("no browser could be opened from here");
     }
     Ok(())

@@ -24,7 +24,6 @@ usage: cargo xtask <command>
   demo    build everything, start a server with a simulated fleet, print a login link
           --keep             keep the data of the last demo
           --exit-when-ready  stop as soon as the history is in and print the times
-          --gpus N, --backfill 30d   size of the fleet and of its history
   test    build everything and run all tests; more words go to the test runner as filters
   web     build the pages into <target>/web-dist
   bench   run the benchmarks
@@ -35,8 +34,7 @@ fn main() -> ExitCode {
     if config::is_rustc_wrapper() {
         return build::as_rustc_wrapper();
     }
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    match run(&words) {
+    match run(&config::words()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error:#}");

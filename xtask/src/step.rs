@@ -1,8 +1,8 @@
 //! What the user sees: each step with the time since the start, and commands that fail with a reason.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Says steps; `start` is when the program began.
 #[derive(Debug, Clone, Copy)]
@@ -20,39 +20,31 @@ impl Steps {
 /// Runs a command that may print for itself; an error names it and its status.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {}", shown(command)))?;
-    if !status.success() {
-        bail!("{} failed ({status})", shown(command));
-    }
+    ensure!(status.success(), "{} failed ({status})", shown(command));
     Ok(())
 }
 
 /// Runs a command and gives what it printed on standard output.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", shown(command)))?;
-    if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
-        bail!("{} failed ({}): {}", shown(command), output.status, why.trim());
-    }
-    String::from_utf8(output.stdout).with_context(|| format!("{} printed something that is not text", shown(command)))
+    let why = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{} failed ({}): {}", shown(command), output.status, why.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Whether it ran well within the time; silent.
-pub(crate) fn succeeds(command: &mut Command, at_most: Duration) -> bool {
-    let Ok(mut child) = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
-        return false;
-    };
-    let end = Instant::now() + at_most;
-    while Instant::now() < end {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.success(),
-            Ok(None) => std::thread::sleep(Duration::from_millis(50)),
-            Err(_) => break,
-        }
-    }
-    // It hangs; whether the kill succeeds makes no difference to the answer.
-    drop(child.kill());
-    drop(child.wait());
-    false
+/// Whether it runs well; silent.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+}
+
+pub(crate) fn is_installed(program: &str) -> bool {
+    succeeds(Command::new(program).arg("--version"))
+}
+
+/// Says what to install where a program is missing.
+pub(crate) fn need(program: &str, install: &str) -> Result<()> {
+    ensure!(is_installed(program), "{program} is not installed: {install}");
+    Ok(())
 }
 
 fn shown(command: &Command) -> String {

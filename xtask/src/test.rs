@@ -2,16 +2,15 @@
 
 use crate::build::{PACKAGES, cargo, plain_cargo};
 use crate::config::Config;
-use crate::step::{Steps, run, succeeds};
+use crate::step::{Steps, is_installed, need, run, succeeds};
 use crate::{wasm, web};
 use anyhow::{Context, Result};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-const PROBE_AT_MOST: Duration = Duration::from_secs(20);
 /// Found before npm's own copy of a browser is downloaded.
-pub(crate) const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 pub(crate) fn test(config: &Config, steps: Steps, filters: &[String]) -> Result<()> {
     format(config, steps)?;
@@ -21,7 +20,7 @@ pub(crate) fn test(config: &Config, steps: Steps, filters: &[String]) -> Result<
     steps.say("building the programs and the tests");
     run(cargo(config, &dist).args(["build", "--bins", "--tests"]).args(PACKAGES))?;
     steps.say("running the tests");
-    if succeeds(plain_cargo(config).args(["nextest", "--version"]), PROBE_AT_MOST) {
+    if succeeds(plain_cargo(config).args(["nextest", "--version"])) {
         run(cargo(config, &dist).args(["nextest", "run", "--no-fail-fast"]).args(PACKAGES).args(filters))?;
     } else {
         run(cargo(config, &dist).args(["test", "--no-fail-fast"]).args(PACKAGES).arg("--").args(filters))?;
@@ -48,7 +47,7 @@ pub(crate) fn check(config: &Config, steps: Steps) -> Result<()> {
 }
 
 fn format(config: &Config, steps: Steps) -> Result<()> {
-    if !succeeds(plain_cargo(config).args(["fmt", "--version"]), PROBE_AT_MOST) {
+    if !succeeds(plain_cargo(config).args(["fmt", "--version"])) {
         steps.say("rustfmt is not installed, so formatting is not checked: `rustup component add rustfmt`");
         return Ok(());
     }
@@ -57,39 +56,41 @@ fn format(config: &Config, steps: Steps) -> Result<()> {
 
 /// The foreign clients of the conformance tests, in an environment of our own.
 fn python(config: &Config, steps: Steps) -> Result<()> {
-    let requirements = config.root.join("tests/python/requirements.txt");
-    let wanted = fs::read_to_string(&requirements).with_context(|| format!("cannot read {requirements:?}"))?;
-    let folder = config.target.join("python");
-    let stamp = folder.join("installed.txt");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
-    }
-    let python = config.need("python3", "install Python 3.10 or newer with venv, `apt install python3-venv`")?;
-    steps.say("installing the Python clients that the tests use");
-    run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder)).context("`apt install python3-venv`")?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    run(Command::new(folder.join("bin/python")).args(pip).arg(&requirements))?;
-    Ok(fs::write(&stamp, wanted)?)
+    let wanted = fs::read_to_string(config.root.join("tests/python/requirements.txt"))?;
+    install_once(&config.target.join("python"), &wanted, |folder| {
+        steps.say("installing the Python clients that the tests use");
+        let advice = "install Python 3.10 or newer with venv, for example `apt install python3-venv`";
+        need("python3", advice)?;
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder)).context(advice)?;
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
+        run(Command::new(folder.join("bin/python")).args(pip).arg(config.root.join("tests/python/requirements.txt")))
+    })
 }
 
 /// What drives a browser, and a browser from npm where the machine has none.
 fn browser(config: &Config, steps: Steps) -> Result<()> {
-    let lock = fs::read_to_string(config.root.join("tests/browser/package-lock.json"))?;
-    let folder = config.target.join("browser");
+    let sources = config.root.join("tests/browser");
+    let own = !BROWSERS.iter().any(|name| is_installed(name));
+    let wanted = format!("{}own browser: {own}\n", fs::read_to_string(sources.join("package-lock.json"))?);
+    install_once(&config.target.join("browser"), &wanted, |folder| {
+        steps.say("installing what drives the browser in the tests");
+        need("npm", "install Node.js 20 or newer, for example `apt install nodejs npm`")?;
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(sources.join(file), folder.join(file))?;
+        }
+        let mut install = Command::new("npm");
+        install.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
+        run(install.args(if own { &[][..] } else { &["--omit=optional"] }))
+    })
+}
+
+/// Fills a folder, unless it was filled from the same `wanted` before.
+fn install_once(folder: &Path, wanted: &str, install: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let stamp = folder.join("installed.txt");
-    let own = config.tool(&BROWSERS).is_none();
-    let wanted = format!("{lock}own browser: {own}\n");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
+    if !fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        fs::create_dir_all(folder)?;
+        install(folder)?;
+        fs::write(&stamp, wanted)?;
     }
-    steps.say("installing what drives the browser in the tests");
-    fs::create_dir_all(&folder)?;
-    for file in ["package.json", "package-lock.json"] {
-        fs::copy(config.root.join("tests/browser").join(file), folder.join(file))?;
-    }
-    let npm = config.need("npm", "install Node.js 20 or newer, for example `apt install nodejs npm`")?;
-    let mut install = Command::new(npm);
-    install.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&folder);
-    run(install.args(if own { &[][..] } else { &["--omit=optional"] }))?;
-    Ok(fs::write(&stamp, wanted)?)
+    Ok(())
 }

@@ -3,24 +3,26 @@
 //! **Invariant:** the proof is a real link, so that a half-installed or stale std never counts as present.
 
 use crate::config::Config;
-use crate::step::{Steps, read, run, succeeds};
+use crate::step::{Steps, is_installed, need, read, run, succeeds};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
-
-/// A download of 20 MB; rustup that waits longer has no server to talk to.
-const RUSTUP_AT_MOST: Duration = Duration::from_secs(180);
-const LINK_AT_MOST: Duration = Duration::from_secs(60);
 
 /// Debian's releases that may carry this compiler's source, the nearest first.
 const SUITES: [&str; 6] = ["bookworm-backports", "trixie-backports", "trixie", "forky-backports", "forky", "sid"];
 
 /// Allocation and formatting: what a std of another compiler would fail to link.
 const PROBE: &str = "#[unsafe(no_mangle)] pub extern \"C\" fn f(n: usize) -> usize { format!(\"{n}\").len() }\n";
+
+/// Only our own list of packages, nothing of the machine's, and no other user to drop privileges to.
+#[rustfmt::skip]
+const APT_OPTIONS: [&str; 7] = [
+    "Dir::Etc::sourceparts=-", "Dir::Etc::preferences=-", "Dir::Etc::preferencesparts=-", "Dir::State::status=/dev/null",
+    "APT::Sandbox::User=", "Acquire::Languages=none", "Acquire::Retries=3",
+];
 
 pub(crate) fn ensure_target(config: &Config, steps: Steps) -> Result<()> {
     let work = config.target.join("wasm-std");
@@ -36,15 +38,15 @@ pub(crate) fn ensure_target(config: &Config, steps: Steps) -> Result<()> {
     if links(&work)? {
         return Ok(());
     }
-    if config.tool(&["rustup"]).is_some() {
+    if is_installed("rustup") {
         steps.say(&format!("rustup target add {TARGET}"));
-        if succeeds(Command::new("rustup").args(["target", "add", TARGET]), RUSTUP_AT_MOST) && links(&work)? {
+        if succeeds(Command::new("rustup").args(["target", "add", TARGET])) && links(&work)? {
             return Ok(());
         }
         steps.say("rustup could not install it; building it from the distribution's rust-src");
     }
     let version = rustc_field("release")?;
-    let package = download_source(config, steps, &work, &version)?;
+    let package = download_source(steps, &work, &version)?;
     steps.say(&format!("building std {version} for {TARGET}, about 3 minutes"));
     install(config, &work, &package, &libraries)?;
     if !links(&work)? {
@@ -58,7 +60,7 @@ fn links(work: &Path) -> Result<bool> {
     fs::write(&source, PROBE)?;
     let mut rustc = Command::new("rustc");
     rustc.args(["--edition", "2024", "--target", TARGET, "--crate-type", "cdylib", "-o"]);
-    Ok(succeeds(rustc.arg(work.join("probe.wasm")).arg(&source), LINK_AT_MOST))
+    Ok(succeeds(rustc.arg(work.join("probe.wasm")).arg(&source)))
 }
 
 fn rustc_field(name: &str) -> Result<String> {
@@ -81,26 +83,16 @@ fn debian_mirror() -> Option<String> {
 /// apt in a folder of its own: the machine's package lists stay as they are, and root is not needed.
 fn apt(program: &str, folder: &Path) -> Command {
     let mut apt = Command::new(program);
-    let mut option = |key: &str, value: String| {
-        apt.arg("-o").arg(format!("{key}={value}"));
-    };
-    let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
-    option("Dir::Etc::sourcelist", at("sources.list"));
-    for nothing in ["sourceparts", "preferences", "preferencesparts"] {
-        option(&format!("Dir::Etc::{nothing}"), "-".into());
-    }
-    option("Dir::State::Lists", at("lists"));
-    option("Dir::State::status", "/dev/null".into());
-    option("Dir::Cache", at("cache"));
-    option("APT::Sandbox::User", "".into());
-    option("Acquire::Languages", "none".into());
-    option("Acquire::Retries", "3".into());
     apt.arg("-qq").current_dir(folder);
+    for (key, name) in [("Etc::sourcelist", "sources.list"), ("State::Lists", "lists"), ("Cache", "cache")] {
+        apt.arg("-o").arg(format!("Dir::{key}={}", folder.join(name).display()));
+    }
+    apt.args(APT_OPTIONS.iter().flat_map(|option| ["-o", option]));
     apt
 }
 
-fn download_source(config: &Config, steps: Steps, work: &Path, version: &str) -> Result<PathBuf> {
-    config.need("apt-get", &format!("install the {TARGET} target of rustc {version} by hand"))?;
+fn download_source(steps: Steps, work: &Path, version: &str) -> Result<PathBuf> {
+    need("apt-get", &format!("install the {TARGET} target of rustc {version} by hand"))?;
     let mirror = debian_mirror().context("apt is configured with no Debian mirror: install the target by hand")?;
     let folder = work.join("apt");
     for part in ["lists/partial", "cache/archives/partial"] {
@@ -127,6 +119,10 @@ fn download_source(config: &Config, steps: Steps, work: &Path, version: &str) ->
 
 /// Builds std out of the package and puts its libraries where rustc looks for them.
 fn install(config: &Config, work: &Path, package: &Path, libraries: &Path) -> Result<()> {
+    let old = libraries.join(TARGET);
+    if old.exists() {
+        fs::remove_dir_all(&old).with_context(|| format!("cannot remove the std of another compiler in {old:?}"))?;
+    }
     let unpacked = work.join("src");
     run(Command::new("dpkg-deb").arg("-x").arg(package).arg(&unpacked))?;
     let sources = fs::read_dir(unpacked.join("usr/src"))?.flatten().map(|entry| entry.path().join("library"));
@@ -142,22 +138,14 @@ fn install(config: &Config, work: &Path, package: &Path, libraries: &Path) -> Re
     let flags = ["-Zforce-unstable-if-unmarked", "-Cembed-bitcode=yes", &remap].join("\u{1f}");
     run(cargo.env("CARGO_ENCODED_RUSTFLAGS", flags).current_dir(&library))?;
 
-    let fresh = libraries.join(format!(".{TARGET}.new"));
-    let place = libraries.join(TARGET);
-    for old in [&fresh, &place] {
-        if old.exists() {
-            fs::remove_dir_all(old)?;
-        }
-    }
-    fs::create_dir_all(fresh.join("lib"))?;
-    for entry in fs::read_dir(target.join(TARGET).join("release/deps"))? {
-        let path = entry?.path();
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    // A killed copy leaves a folder that fails the link, and the next run copies again.
+    let place = libraries.join(TARGET).join("lib");
+    fs::create_dir_all(&place)?;
+    for path in fs::read_dir(target.join(TARGET).join("release/deps"))?.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         if name.ends_with(".rlib") && !name.starts_with("libsysroot-") {
-            fs::copy(&path, fresh.join("lib").join(name))?;
+            fs::copy(&path, place.join(&*name))?;
         }
     }
-    fs::rename(&fresh, &place)?;
-    fs::remove_dir_all(&target)?;
-    Ok(())
+    Ok(fs::remove_dir_all(&target)?)
 }

@@ -3,9 +3,9 @@
 //! **Invariant:** a bundle is as new as its stamp says; nothing is built when no input changed.
 
 use crate::config::Config;
-use crate::step::{Steps, read, run};
+use crate::step::{Steps, need, read, run};
 use crate::wasm;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -45,12 +45,12 @@ pub(crate) fn bundle(config: &Config, steps: Steps) -> Result<PathBuf> {
 
 /// Chart libraries from npm, bundled to one file that we serve ourselves.
 fn vendor(config: &Config, steps: Steps, fresh: &Path) -> Result<()> {
-    let npm = config.need("npm", "install Node.js 20 or newer, for example `apt install nodejs npm`")?;
+    need("npm", "install Node.js 20 or newer, for example `apt install nodejs npm`")?;
     steps.say("bundling the chart libraries (npm, esbuild)");
     let work = config.target.join("web-vendor");
     copy_folder(&config.root.join("web/vendor"), &work)?;
     let ci = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-    run(Command::new(npm).args(ci).current_dir(&work))?;
+    run(Command::new("npm").args(ci).current_dir(&work))?;
     let mut esbuild = Command::new(work.join("node_modules/.bin/esbuild"));
     esbuild.args(["vendor.entry.js", "--bundle", "--minify", "--format=esm", "--log-level=warning"]);
     run(esbuild.arg(format!("--outfile={}", fresh.join("vendor.js").display())).current_dir(&work))
@@ -100,9 +100,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    if !from.is_dir() {
-        bail!("{from:?} is missing: is this the whole repository?");
-    }
+    ensure!(from.is_dir(), "{from:?} is missing: is this the whole repository?");
     for file in files(from)? {
         let place = to.join(file.strip_prefix(from)?);
         let folder = place.parent().context("a copied file has a folder")?;

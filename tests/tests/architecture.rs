@@ -1,0 +1,246 @@
+//! Who may import whom, and which technology is named where: tables, held against the sources and cargo's tree.
+
+use coulomb_tests::source::{Source, sources};
+use coulomb_tests::workspace_root;
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// A module of a crate and the modules of the same crate that it may name.
+struct Room {
+    name: &'static str,
+    may: &'static [&'static str],
+}
+
+/// `main.rs` and `lib.rs` wire, so they may name every door.
+const SERVER: [Room; 13] = [
+    Room { name: "error", may: &[] },
+    Room { name: "store", may: &["error"] },
+    Room { name: "ingest", may: &["store", "access", "error"] },
+    Room { name: "query", may: &["store", "error"] },
+    Room { name: "cost", may: &["error"] },
+    Room { name: "insight", may: &["query", "cost", "error"] },
+    Room { name: "alert", may: &["query", "insight", "error"] },
+    Room { name: "report", may: &["query", "cost", "error"] },
+    Room { name: "access", may: &["error"] },
+    // The commands that ask a server; the store lends its reading of files to the importer.
+    Room { name: "client", may: &["config", "store", "error"] },
+    // Knows the settings that each room takes, and the flags of each command.
+    Room { name: "config", may: &["store", "query", "client", "error"] },
+    Room {
+        name: "api",
+        may: &["ingest", "store", "query", "cost", "insight", "alert", "report", "access", "error"],
+    },
+    Room { name: "main", may: &[] },
+];
+
+/// A crate that only some modules of the server may name.
+struct Technology {
+    name: &'static str,
+    rooms: &'static [&'static str],
+}
+
+const SERVER_TECHNOLOGIES: [Technology; 11] = [
+    Technology { name: "actix_web", rooms: &["api"] },
+    Technology { name: "datafusion", rooms: &["query"] },
+    Technology { name: "parquet", rooms: &["store"] },
+    Technology { name: "deltalake_core", rooms: &["store"] },
+    Technology { name: "object_store", rooms: &["store", "query"] },
+    Technology { name: "arrow", rooms: &["store", "ingest", "query", "api", "client", "report"] },
+    Technology { name: "polars", rooms: &["report"] },
+    Technology { name: "rusqlite", rooms: &["store", "access", "alert"] },
+    Technology { name: "clap", rooms: &["config", "client", "main"] },
+    Technology { name: "ureq", rooms: &["client", "alert"] },
+    Technology { name: "tokio", rooms: &["store", "ingest", "query", "api", "alert", "main"] },
+];
+
+const COLLECTOR_TECHNOLOGIES: [Technology; 3] = [
+    Technology { name: "nvml_wrapper", rooms: &["source"] },
+    Technology { name: "nvml_wrapper_sys", rooms: &["source"] },
+    Technology { name: "ureq", rooms: &["send"] },
+];
+
+/// A source never knows who will look at its rows or how they travel.
+const COLLECTOR_SOURCE_NEVER_NAMES: [&str; 2] = ["send", "spool"];
+
+/// Words that make a room impure.
+const COST_NEVER_NAMES: [&str; 6] = ["async", "tokio", "SystemTime", "Instant", "File", "arrow"];
+const CONTRACT_NEVER_NAMES: [&str; 7] = ["tokio", "async", "fs", "env", "net", "SystemTime", "Instant"];
+
+/// Which crates of the workspace a crate may depend on.
+const EDGES: [(&str, &[&str]); 6] = [
+    ("coulomb-contract", &[]),
+    ("coulomb-collector", &["coulomb-contract"]),
+    ("coulomb", &["coulomb-contract"]),
+    ("coulomb-web", &["coulomb-contract"]),
+    ("coulomb-tests", &["coulomb-contract", "coulomb-collector", "coulomb", "coulomb-web"]),
+    ("xtask", &[]),
+];
+
+/// Crates that must not be anywhere below.
+const NEVER_BELOW: [(&str, &[&str]); 3] = [
+    ("coulomb-web", &["arrow", "parquet", "datafusion", "tokio"]),
+    ("coulomb-collector", &["datafusion", "actix-web", "deltalake-core", "tokio"]),
+    ("coulomb-contract", &["tokio", "datafusion", "parquet", "ureq"]),
+];
+
+/// The contract stays boring: what it names itself.
+const CONTRACT_DEPENDENCIES_MAX: usize = 4;
+
+/// The module of the crate that a file belongs to.
+fn room(source: &Source) -> String {
+    let mut parts = source.path.iter().map(|part| part.to_string_lossy());
+    let first = parts.by_ref().skip_while(|part| part != "src").nth(1).unwrap_or_default();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn product_code(folder: &str) -> Vec<Source> {
+    sources(folder).into_iter().filter(|source| !source.is_test).collect()
+}
+
+fn fail_with(faults: Vec<String>) {
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn rooms_of_the_server_name_only_the_rooms_they_may() {
+    let known: Vec<&str> = SERVER.iter().map(|room| room.name).collect();
+    let mut faults = Vec::new();
+    for source in product_code("server/src") {
+        let name = room(&source);
+        if ["main", "lib"].contains(&name.as_str()) {
+            continue;
+        }
+        let Some(room) = SERVER.iter().find(|room| room.name == name) else {
+            faults.push(format!(
+                "{}: {name:?} is a new room: put it into the table SERVER of tests/tests/architecture.rs, \
+                 and say in ARCHITECTURE.md what it owns",
+                source.path.display()
+            ));
+            continue;
+        };
+        for (at, named) in source.rooms_named() {
+            if known.contains(&named.as_str()) && named != room.name && !room.may.contains(&named.as_str()) {
+                faults.push(format!(
+                    "{}: {} names {named}, it may name {:?}: take a value or a small trait as an argument, \
+                     or move the code to the room that may",
+                    source.place(at),
+                    room.name,
+                    room.may
+                ));
+            }
+        }
+    }
+    fail_with(faults);
+}
+
+fn technologies_in_place(folder: &str, technologies: &[Technology], faults: &mut Vec<String>) {
+    for source in product_code(folder) {
+        let room = room(&source);
+        for technology in technologies.iter().filter(|t| !t.rooms.contains(&room.as_str())) {
+            if let Some(at) = source.crate_named(technology.name) {
+                faults.push(format!(
+                    "{}: {room} names {}, which only {:?} may: ask the door of that room instead",
+                    source.place(at),
+                    technology.name,
+                    technology.rooms
+                ));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_technology_is_named_in_its_own_rooms_only() {
+    let mut faults = Vec::new();
+    technologies_in_place("server/src", &SERVER_TECHNOLOGIES, &mut faults);
+    technologies_in_place("collector/src", &COLLECTOR_TECHNOLOGIES, &mut faults);
+    fail_with(faults);
+}
+
+#[test]
+fn sources_of_the_collector_do_not_know_where_rows_go() {
+    let mut faults = Vec::new();
+    for source in product_code("collector/src").iter().filter(|source| room(source) == "source") {
+        for (at, named) in source.rooms_named() {
+            if COLLECTOR_SOURCE_NEVER_NAMES.contains(&named.as_str()) {
+                faults.push(format!("{}: a source names {named}: return rows instead", source.place(at)));
+            }
+        }
+    }
+    fail_with(faults);
+}
+
+#[test]
+fn cost_and_contract_are_pure() {
+    let contract = product_code("contract/src").into_iter().map(|source| (source, &CONTRACT_NEVER_NAMES[..]));
+    let cost = product_code("server/src").into_iter().filter(|source| room(source) == "cost");
+    let mut faults = Vec::new();
+    for (source, never) in contract.chain(cost.map(|source| (source, &COST_NEVER_NAMES[..]))) {
+        for word in never {
+            if let Some((at, _)) = source.words(word).next() {
+                faults.push(format!("{}: {word} has no place here: take the value as an argument", source.place(at)));
+            }
+        }
+    }
+    fail_with(faults);
+}
+
+#[test]
+fn only_one_file_of_the_pages_fetches() {
+    let mut faults = Vec::new();
+    for source in product_code("web/src").iter().filter(|source| room(source) != "api") {
+        for word in ["fetch_with_str", "fetch_with_request", "fetch_with_str_and_init", "gloo_net", "XmlHttpRequest"] {
+            if let Some((at, _)) = source.words(word).next() {
+                faults.push(format!("{}: {word} outside of api.rs: add a function there", source.place(at)));
+            }
+        }
+    }
+    fail_with(faults);
+}
+
+/// Names of the packages in cargo's tree below a crate, without the crate itself.
+fn below(package: &str, arguments: &[&str]) -> BTreeSet<String> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["tree", "--offline", "--locked", "--prefix", "none", "--format", "{p}", "--package", package]);
+    let output = cargo.args(arguments).current_dir(workspace_root()).output().expect("cargo runs, it built this");
+    assert!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("package names are ASCII");
+    let names = text.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty());
+    names.filter(|name| *name != package).map(str::to_owned).collect()
+}
+
+#[test]
+fn crates_depend_on_the_contract_and_on_nothing_else_of_ours() {
+    let ours: Vec<&str> = EDGES.iter().map(|(name, _)| *name).collect();
+    for (package, may) in EDGES {
+        let direct = below(package, &["--depth", "1", "--edges", "normal,build,dev", "--target", "all"]);
+        for name in direct.iter().filter(|name| ours.contains(&name.as_str())) {
+            assert!(may.contains(&name.as_str()), "{package} depends on {name}, it may depend on {may:?}");
+        }
+    }
+}
+
+#[test]
+fn heavy_crates_stay_out_of_pages_collector_and_contract() {
+    for (package, never) in NEVER_BELOW {
+        let target = if package == "coulomb-web" { "wasm32-unknown-unknown" } else { "x86_64-unknown-linux-gnu" };
+        let all = below(package, &["--edges", "normal,build", "--target", target]);
+        for name in never {
+            assert!(
+                !all.contains(*name),
+                "{package} contains {name}: `cargo tree -p {package} -i {name}` shows through whom; \
+                 choose a crate or features without it"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_contract_has_few_dependencies() {
+    let direct = below("coulomb-contract", &["--depth", "1", "--edges", "normal", "--all-features"]);
+    assert!(
+        direct.len() <= CONTRACT_DEPENDENCIES_MAX,
+        "the contract names {direct:?}, at most {CONTRACT_DEPENDENCIES_MAX} are allowed: \
+         what needs more belongs to the crate that uses it"
+    );
+}
