@@ -5,13 +5,15 @@ use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
-use futures::Stream;
+use futures::{Stream, StreamExt};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 /// Batches that wait for a slow reader: one being read, one ready; more would only hold memory.
 const BATCHES_AHEAD: usize = 2;
@@ -20,7 +22,10 @@ const BATCHES_AHEAD: usize = 2;
 pub struct Answer {
     schema: SchemaRef,
     batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
-    _work: AbortOnDrop,
+    /// Watched by the asker too: the engine's threads may be too busy to notice.
+    deadline: Pin<Box<Sleep>>,
+    limit: Duration,
+    work: Option<AbortOnDrop>,
 }
 
 impl Answer {
@@ -31,7 +36,7 @@ impl Answer {
     /// All rows. For answers that are known to be small.
     pub async fn collect(mut self) -> Result<Vec<RecordBatch>, QueryError> {
         let mut all = Vec::new();
-        while let Some(batch) = self.batches.recv().await {
+        while let Some(batch) = self.next().await {
             all.push(batch?);
         }
         Ok(all)
@@ -42,7 +47,15 @@ impl Stream for Answer {
     type Item = Result<RecordBatch, QueryError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.batches.poll_recv(context)
+        if let Poll::Ready(next) = self.batches.poll_recv(context) {
+            return Poll::Ready(next);
+        }
+        if self.work.is_some() && self.deadline.as_mut().poll(context).is_ready() {
+            self.work = None;
+            self.batches.close();
+            return Poll::Ready(Some(Err(QueryError::Timeout { limit: self.limit })));
+        }
+        Poll::Pending
     }
 }
 
@@ -80,7 +93,7 @@ pub(super) async fn start(engine: &Engine, sql: String, parameters: Vec<Paramete
     // Planning cannot be interrupted; the asker is answered in time even so.
     let schema = timeout_at(deadline, schema).await.map_err(|_| late())?;
     let schema = schema.map_err(|_| QueryError::Internal("the query's thread has stopped".to_owned()))??;
-    Ok(Answer { schema, batches, _work: work })
+    Ok(Answer { schema, batches, deadline: Box::pin(sleep_until(deadline)), limit, work: Some(work) })
 }
 
 async fn plan(engine: &Engine, sql: &str, parameters: Vec<Parameter>) -> Result<SendableRecordBatchStream, QueryError> {
@@ -94,7 +107,6 @@ async fn send(
     mut rows: SendableRecordBatchStream,
     sender: &mpsc::Sender<Result<RecordBatch, QueryError>>,
 ) -> Result<(), QueryError> {
-    use futures::StreamExt;
     let rows_max = engine.inner.settings.rows_max;
     let schema = client_schema(&rows.schema());
     let mut count = 0;

@@ -1,7 +1,7 @@
 //! One named question at one instant: its session, its SQL, and typed access to the rows.
 
 use super::answer::AbortOnDrop;
-use super::{Engine, QueryError};
+use super::{Engine, QueryError, guard};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use datafusion::common::{ParamValues, ScalarValue};
@@ -23,7 +23,8 @@ impl Asking {
     }
 
     async fn frame(&self, sql: &str, with: Vec<ScalarValue>) -> Result<DataFrame, QueryError> {
-        let frame = self.context.sql(sql).await?;
+        let plan = self.context.state().statement_to_plan(guard::parse(sql)?).await?;
+        let frame = self.context.execute_logical_plan(plan).await?;
         Ok(if with.is_empty() { frame } else { frame.with_param_values(ParamValues::from(with))? })
     }
 

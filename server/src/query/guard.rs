@@ -10,6 +10,11 @@ use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::Statement as Sql;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Longest query text: parsing and planning are not interruptible, and take seconds from about here.
 const SQL_BYTES_MAX: usize = 256 * 1024;
@@ -35,12 +40,14 @@ pub(super) async fn plan(
     bind(plan, parameters)
 }
 
-fn parse(sql: &str) -> Result<Statement, QueryError> {
+/// Parses one statement of any kind.
+pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
     if sql.len() > SQL_BYTES_MAX {
         let bytes = sql.len();
         return Err(QueryError::Invalid(format!("the query has {bytes} bytes, at most {SQL_BYTES_MAX} are allowed")));
     }
-    let parser = DFParserBuilder::new(sql).with_recursion_limit(SQL_DEPTH_MAX).build()?;
+    let sql = quote_cluster(sql);
+    let parser = DFParserBuilder::new(sql.as_ref()).with_recursion_limit(SQL_DEPTH_MAX).build()?;
     let mut statements = { parser }.parse_statements()?;
     match (statements.pop_front(), statements.is_empty()) {
         (Some(statement), true) => Ok(statement),
@@ -50,6 +57,39 @@ fn parse(sql: &str) -> Result<Statement, QueryError> {
             Err(QueryError::Invalid(format!("the query has {count} statements; send one at a time")))
         }
     }
+}
+
+/// `cluster` is a column of most tables, and a keyword to the parser: after a comma it would end the list of
+/// columns. `CLUSTER BY`, for which the keyword is reserved, the engine does not have. A text that has no
+/// tokens is left to the parser, which says what is wrong.
+fn quote_cluster(sql: &str) -> Cow<'_, str> {
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location() else {
+        return Cow::Borrowed(sql);
+    };
+    let keywords = tokens.iter().filter(|t| matches!(&t.token, Token::Word(w) if w.keyword == Keyword::CLUSTER));
+    let places: HashSet<(u64, u64)> = keywords.map(|t| (t.span.start.line, t.span.start.column)).collect();
+    if places.is_empty() {
+        return Cow::Borrowed(sql);
+    }
+    let mut quoted = String::with_capacity(sql.len() + 2 * places.len());
+    let (mut line, mut column, mut inside) = (1, 1, 0);
+    for c in sql.chars() {
+        if places.contains(&(line, column)) {
+            inside = "cluster".len();
+            quoted.push('"');
+        }
+        if inside > 0 {
+            quoted.push(c.to_ascii_lowercase());
+            inside -= 1;
+            if inside == 0 {
+                quoted.push('"');
+            }
+        } else {
+            quoted.push(c);
+        }
+        (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
+    }
+    Cow::Owned(quoted)
 }
 
 fn reads_only(statement: &Statement) -> bool {

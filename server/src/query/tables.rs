@@ -102,10 +102,12 @@ impl SnapshotTable {
         let mut statistics = Statistics::new_unknown(&self.schema);
         statistics.num_rows = Precision::Exact(file.rows as usize);
         if let Ok(at) = self.schema.index_of(self.snapshot.table.time_column) {
-            let exact = |micros| Precision::Exact(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
+            // Bounds, not values: the log of a table keeps them in milliseconds, rounded outwards.
+            let bound =
+                |micros| Precision::Inexact(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
             let column = ColumnStatistics::new_unknown()
-                .with_min_value(exact(file.time_min_micros))
-                .with_max_value(exact(file.time_max_micros))
+                .with_min_value(bound(file.time_min_micros))
+                .with_max_value(bound(file.time_max_micros))
                 .with_null_count(Precision::Exact(0));
             statistics.column_statistics[at] = column;
         }

@@ -4,7 +4,10 @@
 
 mod jobs;
 mod limits;
+mod questions;
+mod speed;
 mod sql;
+mod states;
 
 use super::{Engine, Parameter, QueryError, QuerySettings};
 use crate::store::{Store, StoreSettings};
@@ -25,7 +28,7 @@ pub(super) struct Scene {
     pub(super) store: Store,
     pub(super) engine: Engine,
     sequence: u64,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 pub(super) fn settings(folder: &TempDir) -> QuerySettings {
@@ -47,15 +50,19 @@ impl Scene {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = settings(&folder);
         change(&mut settings);
-        let store = Store::open(StoreSettings {
-            data_dir: folder.path().join("data"),
-            flush_after: Duration::from_secs(3600),
-            flush_bytes: 1 << 30,
-            hot_bytes_max: 2 << 30,
-        })
-        .unwrap();
+        let store = open(&folder);
         let engine = Engine::new(store.clone(), settings).unwrap();
-        Self { store, engine, sequence: 0, _folder: folder }
+        Self { store, engine, sequence: 0, folder }
+    }
+
+    /// The same rows, now all in files.
+    pub(super) fn reopen(self) -> Self {
+        let Self { store, engine, sequence, folder } = self;
+        store.close().unwrap();
+        drop((store, engine));
+        let store = open(&folder);
+        let engine = Engine::new(store.clone(), settings(&folder)).unwrap();
+        Self { store, engine, sequence, folder }
     }
 
     pub(super) async fn append(&mut self, table: &str, batch: RecordBatch) {
@@ -75,6 +82,16 @@ impl Scene {
     pub(super) async fn ask_with(&self, sql: &str, with: Vec<Parameter>) -> Result<Vec<Vec<String>>, QueryError> {
         Ok(texts(&self.engine.sql(sql, with).await?.collect().await?))
     }
+}
+
+fn open(folder: &TempDir) -> Store {
+    Store::open(StoreSettings {
+        data_dir: folder.path().join("data"),
+        flush_after: Duration::from_secs(3600),
+        flush_bytes: 1 << 30,
+        hot_bytes_max: 2 << 30,
+    })
+    .unwrap()
 }
 
 /// Rows of JSON objects as a batch in the table's schema.

@@ -56,7 +56,6 @@ pub(super) fn settle(mut spans: Vec<Span>) -> Vec<Span> {
                 before.last = before.last.max(span.last);
                 continue;
             }
-            span.last = span.last.max(span.from);
             if span.from == before.to && before.same(span.state, span.job.as_deref()) {
                 before.to = span.to;
                 before.last = span.last;

@@ -62,7 +62,7 @@ async fn parameters_have_places_and_types() {
 #[tokio::test]
 async fn only_reading_is_possible() {
     let scene = Scene::new();
-    let outside = scene._folder.path().join("out.csv");
+    let outside = scene.folder.path().join("out.csv");
     let file = outside.display();
     for sql in [
         "create table t (a int)",
@@ -194,4 +194,28 @@ async fn files_and_hot_rows_are_one_table() {
     assert_eq!(ask(&format!("{from} and job_id = 'b'")).await.len(), 3);
     assert_eq!(ask(&format!("{from} and time < '2026-01-01T00:16:45Z'")).await.len(), 3);
     assert_eq!(ask("time > '2026-01-02T00:00:00Z'").await.len(), 0);
+}
+
+/// Some of our columns have names that SQL has other uses for.
+#[tokio::test]
+async fn every_column_can_be_named_anywhere() {
+    let scene = Scene::new();
+    for table in contract::TABLES {
+        let last = table.columns.len() - 1;
+        for (i, column) in table.columns.iter().enumerate() {
+            let other = table.columns[if i * 2 == last { last } else { last - i }].name;
+            let (name, table) = (column.name, table.name);
+            for sql in [
+                format!("select {other}, {name} from {table}"),
+                format!("select {name} from {table} where {name} is not null order by {name}"),
+                format!("select count(*),\n t.{name} as {name} from {table} t group by t.{name}, {other}"),
+            ] {
+                assert_eq!(scene.ask(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e}")).len(), 0);
+            }
+        }
+    }
+    assert_eq!(
+        scene.ask("select 1 as a, 'cluster, é cluster' as CLUSTER").await.unwrap(),
+        [["1", "cluster, é cluster"]]
+    );
 }
