@@ -26,10 +26,7 @@ const SERVER: [Room; 13] = [
     Room { name: "client", may: &["config", "store", "error"] },
     // Knows the settings that each room takes, and the flags of each command.
     Room { name: "config", may: &["store", "query", "client", "error"] },
-    Room {
-        name: "api",
-        may: &["ingest", "store", "query", "cost", "insight", "alert", "report", "access", "error"],
-    },
+    Room { name: "api", may: &["ingest", "store", "query", "cost", "insight", "alert", "report", "access", "error"] },
     Room { name: "main", may: &[] },
 ];
 

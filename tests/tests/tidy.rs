@@ -20,8 +20,20 @@ const LONG_FILES: [(&str, usize); 0] = [];
 
 /// Names that hide the idea.
 const BANNED_NAMES: [&str; 14] = [
-    "util", "utils", "helper", "helpers", "manager", "managers", "common", "core", "misc", "data", "info", "stuff",
-    "shared", "lib_utils",
+    "util",
+    "utils",
+    "helper",
+    "helpers",
+    "manager",
+    "managers",
+    "common",
+    "core",
+    "misc",
+    "data",
+    "info",
+    "stuff",
+    "shared",
+    "lib_utils",
 ];
 
 /// Global state that anyone may change.
@@ -139,7 +151,9 @@ fn every_file_says_what_it_owns() {
             faults.push(format!("{path}:1: starts without `//!`: say what it owns and what it must not know"));
         }
         if head > DOOR_LINES_MAX {
-            faults.push(format!("{path}:1: a head of {head} lines, {DOOR_LINES_MAX} are allowed: move it to where it is true"));
+            faults.push(format!(
+                "{path}:1: a head of {head} lines, {DOOR_LINES_MAX} are allowed: move it to where it is true"
+            ));
         }
     }
     fail_with(faults);

@@ -1,0 +1,107 @@
+// Drives the real pages in a headless Chromium and says on standard output what it saw.
+//
+// Usage: node pages.mjs fleet|empty LINK SCREENSHOTS PID
+// `fleet` expects pages full of a simulated fleet and ends by killing the server, to see what the pages say then.
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { chromium } from "playwright-core";
+
+const [mode, link, screenshots, pid] = process.argv.slice(2);
+const WAIT_MS = 30_000;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const faults = [];
+let expectsNetworkErrors = false;
+
+function check(holds, text) {
+  console.log(`${holds ? "ok  " : "FAIL"} ${mode}: ${text}`);
+  if (!holds) faults.push(text);
+}
+
+async function browser() {
+  const flags = ["--no-sandbox", "--disable-dev-shm-usage"];
+  const places = (process.env.PATH ?? "").split(":");
+  const names = ["chromium", "chromium-browser", "google-chrome"];
+  const found = places.flatMap((place) => names.map((name) => path.join(place, name))).find((file) => existsSync(file));
+  if (found) return chromium.launch({ executablePath: found, args: flags });
+  const { default: own } = await import("@sparticuz/chromium");
+  const args = [...flags, "--single-process", "--no-zygote"];
+  return chromium.launch({ executablePath: await own.executablePath(), args });
+}
+
+async function settled(page) {
+  await page.waitForLoadState("networkidle", { timeout: WAIT_MS });
+  await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"), null, { timeout: WAIT_MS });
+  // Charts fade in; a picture of the middle of it says nothing.
+  await page.waitForTimeout(400);
+}
+
+async function look(page, name) {
+  for (const scheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await settled(page);
+    await page.screenshot({ path: path.join(screenshots, `${name}-${scheme}.png`) });
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+    const bad = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
+    const shown = bad.map(({ id, nodes }) => `${id} (${nodes.length}, ${nodes[0].html.slice(0, 120)})`).join("; ");
+    check(bad.length === 0, `${name} in ${scheme} is accessible${shown && ": " + shown}`);
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+}
+
+async function go(page, name) {
+  await page.getByRole("link", { name, exact: true }).first().click({ timeout: WAIT_MS });
+  await settled(page);
+  const heading = await page.getByRole("heading", { name }).count();
+  check(heading > 0, `${name} has its heading`);
+}
+
+const mainText = (page) => page.locator("main").innerText({ timeout: WAIT_MS });
+
+const running = await browser();
+const page = await running.newPage({ viewport: { width: 1440, height: 900 } });
+page.on("pageerror", (error) => check(false, `no exception in the page: ${error}`));
+page.on("console", (message) => {
+  if (message.type() === "error" && !expectsNetworkErrors) check(false, `no console error: ${message.text()}`);
+});
+
+try {
+  await page.goto(link);
+  await settled(page);
+  check(!page.url().includes("code="), "the one-time code leaves the address");
+  await go(page, "Overview");
+  const overview = await mainText(page);
+  await look(page, `overview-${mode}`);
+  await go(page, "Fleet");
+  const fleet = await mainText(page);
+  await look(page, `fleet-${mode}`);
+
+  if (mode === "empty") {
+    const invites = /no (rows|data|samples|telemetry|gpus?|nodes?)|nothing|connect|collector/i;
+    check(invites.test(overview), `an empty Overview says so: ${overview.slice(0, 200)}`);
+    check(invites.test(fleet), `an empty Fleet says so: ${fleet.slice(0, 200)}`);
+  } else {
+    check(/GPU/.test(overview) && /\d/.test(overview), `Overview has figures: ${overview.slice(0, 200)}`);
+    check((await page.locator("main canvas, main svg").count()) > 0, "Fleet draws its heat map");
+    const address = page.url();
+    await page.reload();
+    await settled(page);
+    check(page.url() === address, "the state of a page is its address");
+    check((await mainText(page)).length > 100, "a reloaded page is full again");
+
+    expectsNetworkErrors = true;
+    process.kill(Number(pid), "SIGKILL");
+    await page.getByRole("link", { name: "Overview", exact: true }).first().click();
+    const alert = page.getByRole("alert").first();
+    await alert.waitFor({ timeout: WAIT_MS }).catch(() => {});
+    check((await alert.count()) > 0, "a page says that the server does not answer");
+    await page.screenshot({ path: path.join(screenshots, "server-stopped.png") });
+  }
+} catch (error) {
+  check(false, `the visit went through: ${error}`);
+  await page.screenshot({ path: path.join(screenshots, `${mode}-failed.png`) }).catch(() => {});
+}
+await running.close();
+console.log(`${faults.length} faults`);
+process.exit(faults.length === 0 ? 0 : 1);

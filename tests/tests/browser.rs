@@ -1,0 +1,47 @@
+//! The pages in a real browser: login by a one-time link, content, both themes, empty and broken states.
+//!
+//! Pictures of all of them lie in `<target>/screenshots` afterwards.
+
+use coulomb_tests::{Program, Server, binary, run, target_dir, workspace_root};
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+const HISTORY_AT_MOST: Duration = Duration::from_secs(180);
+
+/// Opens the link in a browser and looks around.
+fn visit(server: &Server, mode: &str) {
+    let folder = target_dir().join("browser");
+    assert!(folder.join("installed.txt").is_file(), "{folder:?} is not filled: `cargo xtask test` does it");
+    let script = folder.join("pages.mjs");
+    // Node looks for its packages beside the script.
+    fs::copy(workspace_root().join("tests/browser/pages.mjs"), &script).expect("the script can be copied");
+    let screenshots = target_dir().join("screenshots");
+    fs::create_dir_all(&screenshots).expect("a folder for the pictures can be made");
+
+    let link = run(&mut server.command(&["token", "link"]));
+    assert!(link.status.success(), "{}", String::from_utf8_lossy(&link.stderr));
+    let link = String::from_utf8_lossy(&link.stdout).trim().to_owned();
+    let mut node = Command::new("node");
+    node.arg(&script).args([mode, &link]).arg(&screenshots).arg(server.program.pid().to_string());
+    let output = run(node.current_dir(&folder));
+    let (said, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}{why}\npictures are in {screenshots:?}");
+    assert!(said.contains("\n0 faults"), "the visit ended early:\n{said}{why}");
+}
+
+#[test]
+fn an_empty_server_says_what_to_do() {
+    visit(&Server::start(), "empty");
+}
+
+#[test]
+fn pages_show_a_fleet_and_say_when_the_server_is_gone() {
+    let server = Server::start();
+    let mut fleet = Command::new(binary("coulomb-collector"));
+    fleet.args(["simulate", "--gpus", "64", "--backfill", "2d", "--server", &server.url]);
+    fleet.arg("--token-file").arg(server.data.join("admin.token")).arg("--spool").arg(server.data.join("spool"));
+    let mut fleet = Program::start(&mut fleet);
+    fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
+    visit(&server, "fleet");
+}
