@@ -56,7 +56,8 @@ pub fn run(command: &mut Command) -> Output {
 pub struct Program {
     child: Child,
     name: String,
-    lines: Receiver<String>,
+    /// Behind a lock only so that tests may share a program between threads.
+    lines: Mutex<Receiver<String>>,
     log: Arc<Mutex<String>>,
 }
 
@@ -85,14 +86,19 @@ impl Program {
                 }
             });
         }
-        Self { child, name: name.unwrap_or_default(), lines, log }
+        Self { child, name: name.unwrap_or_default(), lines: Mutex::new(lines), log }
     }
 
     /// The rest of the first line that starts with `prefix`; panics with the log when it does not come.
     pub fn wait_for_line(&mut self, prefix: &str, at_most: Duration) -> String {
         let end = Instant::now() + at_most;
         loop {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .get_mut()
+                .expect("no reader panics")
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => {
                     if let Some(rest) = line.strip_prefix(prefix) {
                         return rest.trim().to_owned();

@@ -40,7 +40,7 @@ fn pages_show_a_fleet_and_say_when_the_server_is_gone() {
     let server = Server::start();
     let mut fleet = Command::new(binary("coulomb-collector"));
     fleet.args(["simulate", "--gpus", "64", "--backfill", "2d", "--server", &server.url]);
-    fleet.arg("--token-file").arg(server.data.join("admin.token")).arg("--spool").arg(server.data.join("spool"));
+    fleet.arg("--token-file").arg(server.data.join("admin.token"));
     let mut fleet = Program::start(&mut fleet);
     fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
     visit(&server, "fleet");

@@ -23,7 +23,7 @@ fn every_command_of_the_tour_works() {
     let server = Server::start();
     let mut fleet = Command::new(binary("coulomb-collector"));
     fleet.args(["simulate", "--gpus", "16", "--backfill", "1d", "--server", &server.url]);
-    fleet.arg("--token-file").arg(server.data.join("admin.token")).arg("--spool").arg(server.data.join("spool"));
+    fleet.arg("--token-file").arg(server.data.join("admin.token"));
     let mut fleet = Program::start(&mut fleet);
     fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
 
