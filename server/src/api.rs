@@ -23,3 +23,6 @@ mod serve;
 mod sessions;
 
 pub use serve::{ApiError, Running, Services, start};
+
+#[cfg(test)]
+mod tests;

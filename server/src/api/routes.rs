@@ -37,6 +37,11 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/api/openapi.json", Needs::Identity),
     route("POST", "/v1/ingest/{table}", Needs::May(Action::Ingest)),
     route("POST", "/api/v1/query", READ),
+    route("GET", "/api/v1/status", READ),
+    route("GET", "/api/v1/overview", READ),
+    route("GET", "/api/v1/fleet", READ),
+    route("GET", "/api/v1/nodes/{cluster}/{node}", READ),
+    route("GET", "/api/v1/gpus/{gpu_uuid}", READ),
     route("POST", "/api/v1/session", Needs::Nothing),
     route("GET", "/api/v1/session", Needs::Identity),
     route("DELETE", "/api/v1/session", Needs::Identity),
@@ -86,6 +91,11 @@ pub(super) fn configure(app: &mut ServiceConfig) {
         .route("/api/openapi.json", web::get().to(openapi::openapi))
         .route("/v1/ingest/{table}", web::post().to(ingest::ingest))
         .route("/api/v1/query", web::post().to(query::query))
+        .route("/api/v1/status", web::get().to(questions::status))
+        .route("/api/v1/overview", web::get().to(questions::overview))
+        .route("/api/v1/fleet", web::get().to(questions::fleet))
+        .route("/api/v1/nodes/{cluster}/{node}", web::get().to(questions::node))
+        .route("/api/v1/gpus/{gpu_uuid}", web::get().to(questions::gpu))
         .route("/api/v1/login-links", web::post().to(sessions::create_link))
         .route("/api/v1/tokens/{id}", web::delete().to(sessions::revoke_token))
         .service(

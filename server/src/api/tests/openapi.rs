@@ -1,0 +1,132 @@
+//! The document is true: routes, fields and references.
+
+use super::fixture::{Fixture, example_path};
+use crate::api::openapi::OPENAPI;
+use crate::api::routes::{Needs, ROUTES};
+use contract::answers::*;
+use contract::{ByState, GpuState};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+fn document() -> Value {
+    serde_json::from_str(OPENAPI).unwrap()
+}
+
+#[test]
+fn the_document_lists_the_routes_and_what_they_need() {
+    let document = document();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    let mut listed = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            listed.insert((method.to_ascii_uppercase(), path.clone(), operation["security"] == json!([])));
+            for name in path.split(['{', '}']).skip(1).step_by(2) {
+                let parameters = operation["parameters"].as_array().unwrap();
+                assert!(parameters.iter().any(|p| p["name"] == name && p["in"] == "path"), "{path}: {name}");
+            }
+        }
+    }
+    let routes: BTreeSet<_> =
+        ROUTES.iter().map(|r| (r.method.to_owned(), r.pattern.to_owned(), r.needs == Needs::Nothing)).collect();
+    assert_eq!(listed, routes);
+}
+
+#[test]
+fn every_reference_leads_somewhere_and_operation_ids_differ() {
+    let document = document();
+    let mut ids = BTreeSet::new();
+    let mut left = vec![&document];
+    while let Some(value) = left.pop() {
+        match value {
+            Value::Object(members) => {
+                if let Some(Value::String(target)) = members.get("$ref") {
+                    assert!(document.pointer(target.trim_start_matches('#')).is_some(), "{target} leads nowhere");
+                }
+                if let Some(Value::String(id)) = members.get("operationId") {
+                    assert!(ids.insert(id.clone()), "{id} is there twice");
+                }
+                left.extend(members.values());
+            }
+            Value::Array(items) => left.extend(items),
+            _ => {}
+        }
+    }
+    assert_eq!(ids.len(), ROUTES.len());
+}
+
+/// The members that an answer has are those of its schema.
+fn check(schema: &str, answer: impl Serialize) {
+    let document = document();
+    let described = &document["components"]["schemas"][schema];
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(names(&described["properties"]), names(&serde_json::to_value(answer).unwrap()), "{schema}");
+}
+
+#[test]
+fn schemas_have_the_members_of_the_answers() {
+    let text = || "x".to_owned();
+    let range = Range { from_unix_micros: 0, to_unix_micros: 1 };
+    let rejection = Rejection { row: 0, column: text(), reason: text() };
+    let error = ErrorBody { kind: text(), message: text(), request_id: text(), known: vec![text()] };
+    let gpu = FleetGpu {
+        gpu_uuid: text(),
+        gpu_index: 0,
+        gpu_model: text(),
+        mig_profile: None,
+        state: GpuState::Active,
+        job_id: None,
+        user: None,
+        gpu_busy_ratio: None,
+        power_watts: None,
+        temperature_celsius: None,
+        memory_used_bytes: None,
+        memory_total_bytes: None,
+        cells: vec![],
+        jobs: vec![],
+    };
+    check("Range", range);
+    check("Rejection", rejection);
+    check("IngestAnswer", IngestAnswer::default());
+    check("Error", ErrorAnswer { error: error.clone() });
+    check("ErrorBody", error);
+    check("CountByState", ByState::<u64>::default());
+    check("NumberByState", ByState::<f64>::default());
+    check("LoginRequest", LoginRequest::default());
+    check("Session", Session { name: text(), role: text() });
+    check("LoginLink", LoginLink { path: text(), expires_unix_micros: 0 });
+    check("TokenRequest", TokenRequest { name: text(), role: text() });
+    let token = Token { id: text(), name: text(), role: text(), created_unix_micros: 0, secret: Some(text()) };
+    check("Token", token);
+    check("Status", Status::default());
+    check("JobCounts", JobCounts::default());
+    check("StateBucket", StateBucket { time_unix_micros: 0, gpus: ByState::default() });
+    check("NodeCell", NodeCell { cluster: text(), node: text(), rack: None, gpus: ByState::default() });
+    check("FleetNode", FleetNode { cluster: text(), node: text(), rack: None, gpus: vec![] });
+    check("FleetGpu", gpu);
+    check("Series", Series { name: text(), unit: text(), values: vec![] });
+    check("StateSpan", StateSpan { state: GpuState::Down, from_unix_micros: 0, to_unix_micros: 0 });
+}
+
+#[test]
+fn real_answers_have_what_their_schema_requires() {
+    let server = Fixture::start();
+    let document = document();
+    for (pattern, schema) in [
+        ("/health/live", "Health"),
+        ("/health/ready", "Health"),
+        ("/api/v1/status", "Status"),
+        ("/api/v1/overview", "Overview"),
+        ("/api/v1/fleet", "Fleet"),
+        ("/api/v1/session", "Session"),
+    ] {
+        let answer = server.ask("GET", &example_path(pattern)).send();
+        assert_eq!(answer.status, 200, "{pattern}: {}", answer.text());
+        let described = &document["components"]["schemas"][schema];
+        let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(names(&described["properties"]), names(&answer.json()), "{pattern}");
+    }
+    let served = server.ask("GET", "/api/openapi.json").send();
+    assert_eq!(served.json(), document);
+}
