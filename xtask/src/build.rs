@@ -1,10 +1,8 @@
 //! Host builds: one set of packages and profiles, so that `demo` and `test` share what they compile.
 
-use crate::config::{Config, WRAPPER_SWITCH, raw_words};
-use crate::step::{Steps, run};
-use anyhow::Result;
+use crate::config::{Config, WRAPPER_SWITCH, words};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// The crates whose proofs of `Send` take minutes in rustc's present trait solver and seconds in its next one:
@@ -32,16 +30,9 @@ pub(crate) fn plain_cargo(config: &Config) -> Command {
     cargo
 }
 
-/// Builds the programs and gives the folder that they are in.
-pub(crate) fn programs(config: &Config, steps: Steps, dist: &Path) -> Result<PathBuf> {
-    steps.say("building coulomb and coulomb-collector");
-    run(cargo(config, dist).arg("build").args(PACKAGES).arg("--bins"))?;
-    Ok(config.target.join("debug"))
-}
-
 /// In place of rustc: `xtask /path/to/rustc arguments…`.
 pub(crate) fn as_rustc_wrapper() -> ExitCode {
-    let words = raw_words();
+    let words = words();
     let Some((rustc, arguments)) = words.split_first() else {
         eprintln!("xtask: {WRAPPER_SWITCH} is for cargo to set: unset it");
         return ExitCode::FAILURE;

@@ -46,10 +46,6 @@ pub(crate) fn is_rustc_wrapper() -> bool {
 }
 
 /// The arguments; rustc's may be any bytes, ours are text.
-pub(crate) fn raw_words() -> Vec<OsString> {
+pub(crate) fn words() -> Vec<OsString> {
     std::env::args_os().skip(1).collect()
-}
-
-pub(crate) fn words() -> Vec<String> {
-    raw_words().iter().map(|word| word.to_string_lossy().into_owned()).collect()
 }

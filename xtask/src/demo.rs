@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** what it started ends with it, the fleet before the server.
 
-use crate::build::programs;
+use crate::build::{PACKAGES, cargo};
 use crate::config::Config;
 use crate::step::{Steps, read, run, succeeds};
 use crate::web;
@@ -19,9 +19,8 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 const PORT: u16 = 6240;
-const START_AT_MOST: Duration = Duration::from_secs(60);
 /// A month of 256 GPUs takes one minute; a larger fleet on a slow disk may take many.
-const HISTORY_AT_MOST: Duration = Duration::from_secs(1800);
+const WAIT_AT_MOST: Duration = Duration::from_secs(1800);
 /// A flush of everything that is in memory.
 const STOP_AT_MOST: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -37,12 +36,10 @@ pub(crate) fn demo(config: &Config, steps: Steps, words: &[String]) -> Result<()
         bail!("demo does not know {word:?}: it takes --keep and --exit-when-ready");
     }
     let asked = |flag: &str| words.iter().any(|word| word == flag);
-    let stopped = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stopped);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot catch Ctrl-C")?;
-
     let dist = web::bundle(config, steps)?;
-    let folder = programs(config, steps, &dist)?;
+    steps.say("building coulomb and coulomb-collector");
+    run(cargo(config, &dist).arg("build").args(PACKAGES).arg("--bins"))?;
+    let folder = config.target.join("debug");
     let lock = fs::File::create(config.target.join("demo.lock"))?;
     ensure!(lock.try_lock().is_ok(), "a demo already runs from this target folder: stop it with Ctrl-C first");
     let data = config.target.join("demo-data");
@@ -51,8 +48,11 @@ pub(crate) fn demo(config: &Config, steps: Steps, words: &[String]) -> Result<()
     }
     fs::create_dir_all(&data)?;
 
+    let stopped = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stopped);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot catch Ctrl-C")?;
     let built = Instant::now();
-    let (server, url) = start_server(steps, &folder, &data)?;
+    let (server, url) = start_server(steps, &folder, &data, &stopped)?;
     let fleet = start_fleet(steps, &folder, &data, &url, &stopped)?;
     let seconds = built.elapsed().as_secs_f64();
     steps.say(&format!("{GPUS} GPUs with {HISTORY} of history, {seconds:.1} s after the start of the server"));
@@ -64,18 +64,15 @@ pub(crate) fn demo(config: &Config, steps: Steps, words: &[String]) -> Result<()
 }
 
 /// Starts the server and waits until it says where it listens.
-fn start_server(steps: Steps, folder: &Path, data: &Path) -> Result<(Running, String)> {
+fn start_server(steps: Steps, folder: &Path, data: &Path, stopped: &AtomicBool) -> Result<(Running, String)> {
     let port = if TcpListener::bind(("127.0.0.1", PORT)).is_ok() { PORT } else { 0 };
-    if port == 0 {
-        steps.say(&format!("port {PORT} is taken, using a free one"));
-    }
     let log = data.with_file_name("demo-server.log");
     steps.say(&format!("starting the server, its log is {}", log.display()));
     let mut command = Command::new(folder.join("coulomb"));
     command.arg("serve").arg("--data").arg(data).arg("--listen").arg(format!("127.0.0.1:{port}"));
     command.stderr(fs::File::create(&log)?);
     let mut server = Running::start("the server", &mut command)?;
-    let url = server.wait_for("coulomb: listening on ", START_AT_MOST, &AtomicBool::new(false), |_| ());
+    let url = server.wait_for("coulomb: listening on ", steps, stopped);
     let url = url.with_context(|| format!("the server did not start, see {}", log.display()))?;
     Ok((server, url))
 }
@@ -86,9 +83,8 @@ fn start_fleet(steps: Steps, folder: &Path, data: &Path, url: &str, stopped: &At
     let mut command = Command::new(folder.join("coulomb-collector"));
     command.args(["simulate", "--gpus", GPUS, "--backfill", HISTORY, "--server", url]);
     command.arg("--token-file").arg(data.join("admin.token"));
-    command.arg("--spool").arg(data.with_file_name("demo-spool"));
     let mut fleet = Running::start("the fleet", &mut command)?;
-    fleet.wait_for(HISTORY_IS_IN, HISTORY_AT_MOST, stopped, |line| steps.say(line))?;
+    fleet.wait_for(HISTORY_IS_IN, steps, stopped)?;
     Ok(fleet)
 }
 
@@ -133,14 +129,8 @@ impl Running {
         Ok(Self { child, name })
     }
 
-    /// The rest of the first line that begins with `prefix`; lines before it go to `other`.
-    fn wait_for(
-        &mut self,
-        prefix: &str,
-        at_most: Duration,
-        stopped: &AtomicBool,
-        other: impl Fn(&str),
-    ) -> Result<String> {
+    /// The rest of the first line that begins with `prefix`; lines before it are said.
+    fn wait_for(&mut self, prefix: &str, steps: Steps, stopped: &AtomicBool) -> Result<String> {
         let output = self.child.stdout.take().context("its output is already read")?;
         // One line at a time: the program waits until we have shown it. Afterwards its lines are read and dropped.
         let (send, lines) = sync_channel(0);
@@ -149,18 +139,18 @@ impl Running {
                 drop(send.send(line));
             }
         });
-        let end = Instant::now() + at_most;
+        let end = Instant::now() + WAIT_AT_MOST;
         while Instant::now() < end && !stopped.load(Ordering::Relaxed) {
             match lines.recv_timeout(LOOK_EVERY) {
                 Ok(line) => match line.strip_prefix(prefix) {
                     Some(rest) => return Ok(rest.trim().to_owned()),
-                    None => other(&line),
+                    None => steps.say(&line),
                 },
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => bail!("{} ended early ({})", self.name, self.child.wait()?),
             }
         }
-        bail!("{} was stopped, or took longer than {} s", self.name, at_most.as_secs())
+        bail!("{} was stopped, or took longer than {} s", self.name, WAIT_AT_MOST.as_secs())
     }
 }
 

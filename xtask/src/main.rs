@@ -34,7 +34,8 @@ fn main() -> ExitCode {
     if config::is_rustc_wrapper() {
         return build::as_rustc_wrapper();
     }
-    match run(&config::words()) {
+    let words: Vec<String> = config::words().iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    match run(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error:#}");
@@ -53,10 +54,6 @@ fn run(words: &[String]) -> Result<()> {
         "web" => web::bundle(&config, steps).map(|dist| steps.say(&format!("the pages are in {}", dist.display()))),
         "bench" => bench::bench(&config, steps, rest),
         "check" => test::check(&config, steps),
-        "help" | "--help" | "-h" => {
-            println!("{USAGE}");
-            Ok(())
-        }
         other => bail!("{other:?} is not a command\n{USAGE}"),
     }
 }

@@ -25,9 +25,8 @@ pub(crate) fn test(config: &Config, steps: Steps, filters: &[String]) -> Result<
     } else {
         run(cargo(config, &dist).args(["test", "--no-fail-fast"]).args(PACKAGES).arg("--").args(filters))?;
     }
-    steps.say("running the tests of the pages and of xtask");
+    steps.say("running the tests of the pages that need no browser");
     run(cargo(config, &dist).args(["test", "--quiet", "-p", "coulomb-web", "--"]).args(filters))?;
-    run(plain_cargo(config).args(["test", "--quiet", "--profile", "xtask", "-p", "xtask", "--"]).args(filters))?;
     steps.say("all tests passed");
     Ok(())
 }

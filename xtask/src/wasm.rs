@@ -4,7 +4,7 @@
 
 use crate::config::Config;
 use crate::step::{Steps, is_installed, need, read, run, succeeds};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,14 +30,6 @@ pub(crate) fn ensure_target(config: &Config, steps: Steps) -> Result<()> {
     if links(&work)? {
         return Ok(());
     }
-    let sysroot = PathBuf::from(read(Command::new("rustc").args(["--print", "sysroot"]))?.trim());
-    let libraries = sysroot.join("lib/rustlib");
-    let lock = fs::File::create(libraries.join(".wasm-target.lock"));
-    let lock = lock.with_context(|| format!("{libraries:?} is not writable: install the {TARGET} target by hand"))?;
-    lock.lock()?;
-    if links(&work)? {
-        return Ok(());
-    }
     if is_installed("rustup") {
         steps.say(&format!("rustup target add {TARGET}"));
         if succeeds(Command::new("rustup").args(["target", "add", TARGET])) && links(&work)? {
@@ -48,10 +40,8 @@ pub(crate) fn ensure_target(config: &Config, steps: Steps) -> Result<()> {
     let version = rustc_field("release")?;
     let package = download_source(steps, &work, &version)?;
     steps.say(&format!("building std {version} for {TARGET}, about 3 minutes"));
-    install(config, &work, &package, &libraries)?;
-    if !links(&work)? {
-        bail!("std for {TARGET} was built, but a test link still fails: install the target by hand");
-    }
+    install(config, &work, &package).with_context(|| format!("install the {TARGET} target by hand"))?;
+    ensure!(links(&work)?, "std for {TARGET} was built, but a test link fails: install the target by hand");
     Ok(())
 }
 
@@ -118,11 +108,7 @@ fn download_source(steps: Steps, work: &Path, version: &str) -> Result<PathBuf> 
 }
 
 /// Builds std out of the package and puts its libraries where rustc looks for them.
-fn install(config: &Config, work: &Path, package: &Path, libraries: &Path) -> Result<()> {
-    let old = libraries.join(TARGET);
-    if old.exists() {
-        fs::remove_dir_all(&old).with_context(|| format!("cannot remove the std of another compiler in {old:?}"))?;
-    }
+fn install(config: &Config, work: &Path, package: &Path) -> Result<()> {
     let unpacked = work.join("src");
     run(Command::new("dpkg-deb").arg("-x").arg(package).arg(&unpacked))?;
     let sources = fs::read_dir(unpacked.join("usr/src"))?.flatten().map(|entry| entry.path().join("library"));
@@ -139,8 +125,12 @@ fn install(config: &Config, work: &Path, package: &Path, libraries: &Path) -> Re
     run(cargo.env("CARGO_ENCODED_RUSTFLAGS", flags).current_dir(&library))?;
 
     // A killed copy leaves a folder that fails the link, and the next run copies again.
-    let place = libraries.join(TARGET).join("lib");
-    fs::create_dir_all(&place)?;
+    let sysroot = read(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let place = Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib");
+    if place.exists() {
+        fs::remove_dir_all(&place).with_context(|| format!("cannot remove another compiler's {place:?}"))?;
+    }
+    fs::create_dir_all(&place).with_context(|| format!("cannot make {place:?}"))?;
     for path in fs::read_dir(target.join(TARGET).join("release/deps"))?.flatten().map(|entry| entry.path()) {
         let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
         if name.ends_with(".rlib") && !name.starts_with("libsysroot-") {

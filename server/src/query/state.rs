@@ -7,10 +7,9 @@
 //! | `held_idle` | a process is on it, and it was busy for less than [`IDLE_BUSY_RATIO`] |
 //! | `active` | a process is on it otherwise, also where its busy ratio is not reported |
 //!
-//! Where the number of processes is not reported, work means a process; without work, a job or memory
-//! in use above [`HELD_MEMORY_BYTES`] means one that idles. A device without a busy ratio (a MIG instance)
-//! is judged by its active SMs. `down` and `unknown` are not in a row: they are the absence of rows, with
-//! and without a `lost` event before it (see `timeline`).
+//! Where the number of processes is not reported, work means a process; without work, a job or memory in use above
+//! [`HELD_MEMORY_BYTES`] means one that idles. A device without a busy ratio (MIG) is judged by its active SMs.
+//! `down` and `unknown` are the absence of rows, with and without a `lost` event before it (see `timeline`).
 
 use contract::GpuState;
 
