@@ -4,9 +4,13 @@
 //! here. Must not know batches. **Invariants:** a device that fails takes only its own rows with it; without a
 //! driver there are no rows and no errors, and it is said once.
 
+mod answers;
 mod device;
 mod driver;
 mod events;
+mod gpm;
+mod held;
+mod instance;
 mod number;
 
 use super::process::Processes;
@@ -24,6 +28,9 @@ const REFRESH_MICROS: i64 = 10_000_000;
 const RELOAD_MICROS: i64 = 60_000_000;
 /// Xids that are taken in one look; more would be one broken device repeating itself.
 const XIDS_PER_LOOK: usize = 64;
+
+/// A device and the columns that it does not report.
+pub(crate) type Described = (Arc<GpuIdentity>, Vec<&'static str>);
 
 #[derive(Debug)]
 pub(crate) struct Gpus {
@@ -157,9 +164,9 @@ impl Gpus {
     }
 
     /// The driver's state in words, and each device with the metrics that it does not report.
-    pub(crate) fn describe(&self) -> (String, Vec<(Arc<GpuIdentity>, Vec<&'static str>)>) {
+    pub(crate) fn describe(&self) -> (&str, Vec<Described>) {
         let devices = self.devices.iter().filter(|d| !d.lost);
-        (self.said.clone(), devices.map(|d| (Arc::clone(&d.identity), d.unsupported())).collect())
+        (&self.said, devices.map(|d| (Arc::clone(&d.identity), d.unsupported())).collect())
     }
 }
 

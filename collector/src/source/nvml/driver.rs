@@ -13,13 +13,6 @@ use std::path::Path;
 const LIBRARY_NAMES: [&str; 2] = ["libnvidia-ml.so.1", "libnvidia-ml.so"];
 /// NVML's own constants bound texts by 96 (`NVML_DEVICE_UUID_V2_BUFFER_SIZE`, names).
 const TEXT_BYTES: usize = 96;
-/// Processes on one GPU: MPS allows 48 clients, time slicing a few more.
-const PROCESSES_FIRST: usize = 64;
-/// A count above this is damage and not a number of processes.
-const PROCESSES_MAX: usize = 65_536;
-/// Utilization samples since the last look: about one process and sixth of a second.
-const UTILIZATION_SAMPLES_FIRST: usize = 256;
-
 /// A call that failed, with NVML's return code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{call} returned {code}")]
@@ -105,6 +98,9 @@ macro_rules! call {
         }
     }};
 }
+
+mod activity;
+mod lists;
 
 impl Driver {
     /// Loads and initialises the library.
@@ -241,229 +237,6 @@ impl Driver {
         let mut state = 0;
         call!(self, nvmlDeviceGetNvLinkState(device.0, link, &mut state)).map(|()| state == 1)
     }
-
-    /// The values of field ids with their scopes, in order; each has its own result.
-    pub(super) fn fields(
-        &self,
-        device: Handle,
-        ids: &[(u32, u32)],
-    ) -> Result<Vec<Result<FieldValue, CallError>>, CallError> {
-        let request = |(id, scope): &(u32, u32)| sys::nvmlFieldValue_t {
-            fieldId: *id,
-            scopeId: *scope,
-            timestamp: 0,
-            latencyUsec: 0,
-            valueType: 0,
-            // Unless the library says otherwise it knows nothing of the field.
-            nvmlReturn: 3,
-            value: sys::nvmlValue_t { ullVal: 0 },
-        };
-        let mut values: Vec<sys::nvmlFieldValue_t> = ids.iter().map(request).collect();
-        let count = i32::try_from(values.len()).expect("a handful of fields");
-        call!(self, nvmlDeviceGetFieldValues(device.0, count, values.as_mut_ptr()))?;
-        Ok(values.iter().map(field_value).collect())
-    }
-
-    /// Processes that hold the device, for compute or graphics, each pid once.
-    pub(super) fn processes(&mut self, device: Handle) -> Result<Vec<DeviceProcess>, CallError> {
-        let mut found = self.processes_of(device, true)?;
-        match self.processes_of(device, false) {
-            Ok(graphics) => {
-                for process in graphics {
-                    if found.iter().all(|known| known.pid != process.pid) {
-                        found.push(process);
-                    }
-                }
-            }
-            // A compute GPU need not know graphics.
-            Err(error) if error.meaning() != Meaning::Lost => {}
-            Err(error) => return Err(error),
-        }
-        Ok(found)
-    }
-
-    fn processes_of(&mut self, device: Handle, compute: bool) -> Result<Vec<DeviceProcess>, CallError> {
-        let empty = sys::nvmlProcessInfo_t { pid: 0, usedGpuMemory: 0, gpuInstanceId: 0, computeInstanceId: 0 };
-        let mut room = PROCESSES_FIRST.max(self.processes.len());
-        loop {
-            self.processes.resize(room, empty);
-            let mut count = c_uint::try_from(room).unwrap_or(c_uint::MAX);
-            let infos = self.processes.as_mut_ptr();
-            let result = match compute {
-                true => call!(self, nvmlDeviceGetComputeRunningProcesses_v3(device.0, &mut count, infos)),
-                false => call!(self, nvmlDeviceGetGraphicsRunningProcesses_v3(device.0, &mut count, infos)),
-            };
-            match result {
-                // 7 is NVML_ERROR_INSUFFICIENT_SIZE; processes may start between two calls, so ask for more.
-                Err(CallError { code: 7, .. }) if room < PROCESSES_MAX => room *= 2,
-                Err(error) => return Err(error),
-                Ok(()) => {
-                    let known = self.processes.iter().take(count as usize).filter(|p| p.pid != 0);
-                    return Ok(known.map(|p| DeviceProcess { pid: p.pid, used_bytes: p.usedGpuMemory }).collect());
-                }
-            }
-        }
-    }
-
-    /// Pid, time in microseconds and SM percent of each sample after `since`.
-    pub(super) fn process_utilization(
-        &mut self,
-        device: Handle,
-        since: u64,
-    ) -> Result<Vec<(u32, u64, u32)>, CallError> {
-        let empty =
-            sys::nvmlProcessUtilizationSample_t { pid: 0, timeStamp: 0, smUtil: 0, memUtil: 0, encUtil: 0, decUtil: 0 };
-        let mut room = UTILIZATION_SAMPLES_FIRST.max(self.utilization.len());
-        loop {
-            self.utilization.resize(room, empty);
-            let mut count = c_uint::try_from(room).unwrap_or(c_uint::MAX);
-            let samples = self.utilization.as_mut_ptr();
-            match call!(self, nvmlDeviceGetProcessUtilization(device.0, samples, &mut count, since)) {
-                Err(CallError { code: 7, .. }) if room < PROCESSES_MAX => room *= 2,
-                // 6 is NVML_ERROR_NOT_FOUND: nothing ran since.
-                Err(CallError { code: 6, .. }) => return Ok(Vec::new()),
-                Err(error) => return Err(error),
-                Ok(()) => {
-                    let known = self.utilization.iter().take(count as usize).filter(|s| s.pid != 0);
-                    return Ok(known.map(|s| (s.pid, s.timeStamp, s.smUtil)).collect());
-                }
-            }
-        }
-    }
-
-    /// Whether the device is cut into MIG instances now.
-    pub(super) fn mig_is_on(&self, device: Handle) -> Result<bool, CallError> {
-        let (mut current, mut pending) = (0, 0);
-        call!(self, nvmlDeviceGetMigMode(device.0, &mut current, &mut pending)).map(|()| current == 1)
-    }
-
-    /// The MIG instances of a device.
-    pub(super) fn mig_devices(&self, device: Handle) -> Result<Vec<Handle>, CallError> {
-        /// Seven slices, and the control devices of some generations.
-        const INSTANCES_MAX: u32 = 64;
-        let mut count = 0;
-        call!(self, nvmlDeviceGetMaxMigDeviceCount(device.0, &mut count))?;
-        let mut found = Vec::new();
-        for index in 0..count.min(INSTANCES_MAX) {
-            let mut instance = std::ptr::null_mut();
-            match call!(self, nvmlDeviceGetMigDeviceHandleByIndex(device.0, index, &mut instance)) {
-                Ok(()) => found.push(Handle(instance)),
-                // 6 is NVML_ERROR_NOT_FOUND, 2 NVML_ERROR_INVALID_ARGUMENT: no instance at this index.
-                Err(CallError { code: 2 | 6, .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(found)
-    }
-
-    pub(super) fn gpu_instance_id(&self, device: Handle) -> Result<u32, CallError> {
-        let mut id = 0;
-        call!(self, nvmlDeviceGetGpuInstanceId(device.0, &mut id)).map(|()| id)
-    }
-
-    /// Slices and mebibytes of a MIG instance.
-    pub(super) fn mig_size(&self, device: Handle) -> Result<(u32, u64), CallError> {
-        let mut size = sys::nvmlDeviceAttributes_t {
-            multiprocessorCount: 0,
-            sharedCopyEngineCount: 0,
-            sharedDecoderCount: 0,
-            sharedEncoderCount: 0,
-            sharedJpegCount: 0,
-            sharedOfaCount: 0,
-            gpuInstanceSliceCount: 0,
-            computeInstanceSliceCount: 0,
-            memorySizeMB: 0,
-        };
-        call!(self, nvmlDeviceGetAttributes_v2(device.0, &mut size))
-            .map(|()| (size.gpuInstanceSliceCount, size.memorySizeMB))
-    }
-
-    pub(super) fn gpm_is_supported(&self, device: Handle) -> Result<bool, CallError> {
-        let mut support = sys::nvmlGpmSupport_t { version: 1, isSupportedDevice: 0 };
-        call!(self, nvmlGpmQueryDeviceSupport(device.0, &mut support)).map(|()| support.isSupportedDevice == 1)
-    }
-
-    pub(super) fn gpm_alloc(&self) -> Result<GpmSample, CallError> {
-        let mut sample = std::ptr::null_mut();
-        call!(self, nvmlGpmSampleAlloc(&mut sample)).map(|()| GpmSample(sample))
-    }
-
-    pub(super) fn gpm_free(&self, sample: GpmSample) -> Result<(), CallError> {
-        call!(self, nvmlGpmSampleFree(sample.0))
-    }
-
-    /// Takes a sample of a device, or of one of its MIG instances.
-    pub(super) fn gpm_take(&self, device: Handle, instance: Option<u32>, sample: GpmSample) -> Result<(), CallError> {
-        match instance {
-            None => call!(self, nvmlGpmSampleGet(device.0, sample.0)),
-            Some(id) => call!(self, nvmlGpmMigSampleGet(device.0, id, sample.0)),
-        }
-    }
-
-    /// Values of GPM metrics between two samples; `None` where the device gives none.
-    pub(super) fn gpm_metrics<const N: usize>(
-        &self,
-        earlier: GpmSample,
-        later: GpmSample,
-        ids: [u32; N],
-    ) -> Result<[Option<f64>; N], CallError> {
-        let empty = sys::nvmlGpmMetric_t {
-            metricId: 0,
-            nvmlReturn: 3,
-            value: f64::NAN,
-            metricInfo: sys::nvmlGpmMetric_t__bindgen_ty_1 {
-                shortName: std::ptr::null_mut(),
-                longName: std::ptr::null_mut(),
-                unit: std::ptr::null_mut(),
-            },
-        };
-        let mut request = sys::nvmlGpmMetricsGet_t {
-            version: 1,
-            numMetrics: N as c_uint,
-            sample1: earlier.0,
-            sample2: later.0,
-            metrics: [empty; 210],
-        };
-        for (metric, id) in request.metrics.iter_mut().zip(ids) {
-            metric.metricId = id;
-        }
-        call!(self, nvmlGpmMetricsGet(&mut request))?;
-        let value = |at: usize| request.metrics.get(at).filter(|m| m.nvmlReturn == 0).map(|m| m.value);
-        Ok(std::array::from_fn(value))
-    }
-
-    /// A set that collects Xid events of the devices that have them.
-    pub(super) fn watch_xid(&self, devices: &[Handle]) -> Result<EventSet, CallError> {
-        /// `nvmlEventTypeXidCriticalError`.
-        const XID: u64 = 0x8;
-        let mut set = std::ptr::null_mut();
-        call!(self, nvmlEventSetCreate(&mut set))?;
-        for device in devices {
-            // A device that cannot report Xids does not keep the others from it.
-            if let Err(error) = call!(self, nvmlDeviceRegisterEvents(device.0, XID, set)) {
-                tracing::debug!(%error, "a GPU does not report xid events");
-            }
-        }
-        Ok(EventSet(set))
-    }
-
-    /// The next Xid that has come, without waiting: the device, the number and the MIG instance.
-    pub(super) fn next_xid(&self, set: &EventSet) -> Option<(Handle, u64, u32)> {
-        let mut event = sys::nvmlEventData_t {
-            device: std::ptr::null_mut(),
-            eventType: 0,
-            eventData: 0,
-            gpuInstanceId: u32::MAX,
-            computeInstanceId: u32::MAX,
-        };
-        // A timeout means that none came; any other error ends this look, the next one asks again.
-        call!(self, nvmlEventSetWait_v2(set.0, &mut event, 0)).ok()?;
-        Some((Handle(event.device), event.eventData, event.gpuInstanceId))
-    }
-
-    pub(super) fn forget_xid(&self, set: &EventSet) -> Result<(), CallError> {
-        call!(self, nvmlEventSetFree(set.0))
-    }
 }
 
 /// The text of a C buffer; a buffer without an end is read whole.
@@ -473,29 +246,4 @@ fn text_of(buffer: &[c_char]) -> String {
         Ok(text) => text.to_string_lossy().into_owned(),
         Err(_) => String::from_utf8_lossy(&bytes).into_owned(),
     }
-}
-
-fn field_value(value: &sys::nvmlFieldValue_t) -> Result<FieldValue, CallError> {
-    const CALL: &str = "nvmlDeviceGetFieldValues";
-    if value.nvmlReturn != 0 {
-        return Err(CallError { call: CALL, code: value.nvmlReturn });
-    }
-    // 21 is NVML_ERROR_NO_DATA: a negative number is none of what we ask for.
-    let none = CallError { call: CALL, code: 21 };
-    // SAFETY: every member of the union is a plain number and the union was initialised as a whole, so each may be
-    // read; the tag says which one the library wrote.
-    #[allow(unsafe_code)]
-    let (number, is_32_bit) = unsafe {
-        match value.valueType {
-            0 if value.value.dVal >= 0.0 && value.value.dVal < 1e19 => (value.value.dVal as u64, false),
-            1 => (u64::from(value.value.uiVal), true),
-            2 => (value.value.ulVal, false),
-            3 => (value.value.ullVal, false),
-            4 => (u64::try_from(value.value.sllVal).map_err(|_| none)?, false),
-            5 => (u64::try_from(value.value.siVal).map_err(|_| none)?, false),
-            6 => (u64::from(value.value.usVal), true),
-            _ => return Err(none),
-        }
-    };
-    Ok(FieldValue { number, is_32_bit })
 }
