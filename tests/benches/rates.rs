@@ -4,7 +4,8 @@
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::ipc::writer::StreamWriter;
-use coulomb_tests::{Program, Server, binary};
+use coulomb_tests::{Program, Server, binary, workspace_root};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -110,16 +111,42 @@ fn cpu_seconds(pid: u32) -> f64 {
     ticks.sum::<f64>() / TICKS_PER_SECOND
 }
 
+/// The scripted NVML library with eight busy GPUs; `None`, and the host alone is measured, without a C compiler.
+fn eight_gpus(dir: &Path) -> Option<(PathBuf, PathBuf)> {
+    let (library, script) = (dir.join("libnvidia-ml-stub.so"), dir.join("script"));
+    let source = workspace_root().join("tests/nvml-stub/stub.c");
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).status();
+    if !built.is_ok_and(|status| status.success()) {
+        println!("no C compiler: the collector is measured without GPUs");
+        return None;
+    }
+    let facts = "gpu_busy 97,memory_busy 40,memory_used 1073741824,memory_total 85899345920,power 300500,\
+                 power_limit 700000,energy 123456789,temperature 55,sm_clock 1980,memory_clock 2619,throttle 4,\
+                 ecc_corrected 3,ecc_uncorrected 0,field_82 61,field_197 1000,field_198 2000,field_138 10,\
+                 field_139 20,field32_142 1,field32_143 2,mig 0,gpm 1,gpm_2 50.5,gpm_3 25,gpm_5 12.5,gpm_10 75,\
+                 process 1 1000,process_busy 1 50,link_0 1,link_1 1";
+    let mut text = String::from("system count 8\n");
+    for gpu in 0..8 {
+        text.push_str(&format!("{gpu} uuid GPU-{gpu}\n{gpu} name NVIDIA H100 80GB HBM3\n"));
+        facts.split(',').for_each(|fact| text.push_str(&format!("{gpu} {}\n", fact.trim())));
+    }
+    std::fs::write(&script, text).expect("a temporary file can be written");
+    Some((library, script))
+}
+
 fn collector(server: &Server) {
     let spool = tempfile::tempdir().expect("a temporary folder can be made");
     let mut command = Command::new(binary("coulomb-collector"));
     command.args(["run", "--interval", "1s", "--server", &server.url]);
-    command.arg("--token-file").arg(server.data.join("admin.token")).arg("--spool").arg(spool.path());
+    command.arg("--token-file").arg(server.data.join("admin.token")).arg("--spool").arg(spool.path().join("spool"));
+    if let Some((library, script)) = eight_gpus(spool.path()) {
+        command.arg("--nvml-library").arg(library).env("NVML_STUB", script);
+    }
     let program = Program::start(&mut command);
     std::thread::sleep(Duration::from_secs(2));
     let before = cpu_seconds(program.pid());
     std::thread::sleep(COLLECTOR_WATCHED);
     let ratio = (cpu_seconds(program.pid()) - before) / COLLECTOR_WATCHED.as_secs_f64();
-    line("collector of this node at 1 Hz, part of a core", ratio, COLLECTOR_CORE_RATIO);
+    line("collector, 8 GPUs at 1 Hz, part of a core", ratio, COLLECTOR_CORE_RATIO);
     line("collector, resident bytes", program.resident_bytes() as f64, COLLECTOR_RESIDENT_BYTES);
 }
