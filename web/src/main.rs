@@ -1,1 +1,23 @@
-fn main() {}
+//! The pages of Coulomb: ask the JSON API and draw. Browser only.
+//!
+//! Owns what a person sees. Must not know tables, SQL or money's arithmetic. **Invariant:** the address is the
+//! state; what can be computed without a browser is computed, and tested, outside of `pages`.
+
+#![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
+
+mod address;
+mod charts;
+#[cfg(test)]
+mod contrast;
+mod csv;
+mod format;
+mod instant;
+mod metric;
+#[cfg(target_arch = "wasm32")]
+mod pages;
+mod roster;
+
+fn main() {
+    #[cfg(target_arch = "wasm32")]
+    pages::start();
+}

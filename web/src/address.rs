@@ -1,0 +1,263 @@
+//! The address bar: which page, which time, which cluster, what is filtered and what is open. Pure.
+//!
+//! **Invariant:** the address is the state of the pages; `parse(href(a)) == a`, and a default is left out of it.
+
+use crate::metric::{METRICS, Metric};
+
+pub(crate) const DEFAULT_FROM: &str = "now-24h";
+pub(crate) const DEFAULT_TO: &str = "now";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    Overview,
+    Fleet,
+    Login,
+    /// No page has this path.
+    Missing,
+}
+
+impl Page {
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Overview | Self::Missing => "/",
+            Self::Fleet => "/fleet",
+            Self::Login => "/login",
+        }
+    }
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Overview => "Overview",
+            Self::Fleet => "Fleet",
+            Self::Login => "Log in",
+            Self::Missing => "Not found",
+        }
+    }
+}
+
+/// What the side panel shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Open {
+    Node { cluster: String, node: String },
+    Gpu(String),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Address {
+    pub(crate) page: Page,
+    /// RFC 3339 or like `now-24h`; the server reads the same forms.
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// Empty is all.
+    pub(crate) cluster: String,
+    pub(crate) metric: &'static Metric,
+    pub(crate) filter: String,
+    /// Column of the node table, with a leading `-` for downwards; empty is the fleet's own order.
+    pub(crate) sort: String,
+    pub(crate) open: Option<Open>,
+    /// Where a login leads to: path and query of this application.
+    pub(crate) next: String,
+    /// Of a one-time link.
+    pub(crate) code: String,
+}
+
+impl Address {
+    pub(crate) fn of_page(page: Page) -> Self {
+        Self {
+            page,
+            from: DEFAULT_FROM.to_owned(),
+            to: DEFAULT_TO.to_owned(),
+            cluster: String::new(),
+            metric: &METRICS[0],
+            filter: String::new(),
+            sort: String::new(),
+            open: None,
+            next: String::new(),
+            code: String::new(),
+        }
+    }
+
+    /// Reads path and query (with or without `?`). What is not understood is left at its default.
+    pub(crate) fn parse(path: &str, query: &str) -> Self {
+        let mut address = Self::of_page(match path.trim_end_matches('/') {
+            "" => Page::Overview,
+            "/fleet" => Page::Fleet,
+            "/login" => Page::Login,
+            _ => Page::Missing,
+        });
+        let (mut node, mut node_cluster) = (None, String::new());
+        for pair in query.trim_start_matches('?').split('&') {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = decode(value);
+            match key {
+                "from" if !value.is_empty() => address.from = value,
+                "to" if !value.is_empty() => address.to = value,
+                "cluster" => address.cluster = value,
+                "metric" => address.metric = Metric::named(&value).unwrap_or(&METRICS[0]),
+                "filter" => address.filter = value,
+                "sort" => address.sort = value,
+                "gpu" if !value.is_empty() => address.open = Some(Open::Gpu(value)),
+                "node" if !value.is_empty() => node = Some(value),
+                "in" => node_cluster = value,
+                "next" => address.next = local(value),
+                "code" => address.code = value,
+                _ => {}
+            }
+        }
+        if let (None, Some(node)) = (&address.open, node) {
+            address.open = Some(Open::Node { cluster: node_cluster, node });
+        }
+        address
+    }
+
+    /// Path and query.
+    pub(crate) fn href(&self) -> String {
+        let mut pairs: Vec<(&str, &str)> = Vec::new();
+        let mut put = |key, value, default: &str| {
+            if value != default {
+                pairs.push((key, value));
+            }
+        };
+        put("from", self.from.as_str(), DEFAULT_FROM);
+        put("to", &self.to, DEFAULT_TO);
+        put("cluster", &self.cluster, "");
+        put("metric", self.metric.name, METRICS[0].name);
+        put("filter", &self.filter, "");
+        put("sort", &self.sort, "");
+        match &self.open {
+            Some(Open::Node { cluster, node }) => {
+                put("in", cluster, "");
+                put("node", node, "");
+            }
+            Some(Open::Gpu(uuid)) => put("gpu", uuid, ""),
+            None => {}
+        }
+        put("next", &self.next, "");
+        put("code", &self.code, "");
+        let query = pairs.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect::<Vec<_>>().join("&");
+        let path = self.page.path();
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    }
+
+    /// Another page with the same time and cluster.
+    pub(crate) fn to_page(&self, page: Page) -> Self {
+        let mut next = Self::of_page(page);
+        next.from.clone_from(&self.from);
+        next.to.clone_from(&self.to);
+        next.cluster.clone_from(&self.cluster);
+        next
+    }
+
+    /// The fleet page with this open.
+    pub(crate) fn to_open(&self, open: Open) -> Self {
+        let mut next = if self.page == Page::Fleet { self.clone() } else { self.to_page(Page::Fleet) };
+        next.open = Some(open);
+        next
+    }
+
+    /// The login page that comes back here.
+    pub(crate) fn to_login(&self) -> Self {
+        let mut next = Self::of_page(Page::Login);
+        if self.page != Page::Login {
+            next.next = Some(self.href()).filter(|h| h != "/").unwrap_or_default();
+        }
+        next
+    }
+
+    /// `from=…&to=…`, for a request.
+    pub(crate) fn window_query(&self) -> String {
+        format!("from={}&to={}", encode(&self.from), encode(&self.to))
+    }
+}
+
+/// Only paths of this application are followed after a login; `//host` and `/\host` are not such paths.
+fn local(path: String) -> String {
+    let mut start = path.chars();
+    let good = start.next() == Some('/') && !matches!(start.next(), Some('/' | '\\'));
+    if good && !path.contains(char::is_control) { path } else { String::new() }
+}
+
+/// Percent-encodes all but what RFC 3986 leaves free, and the colon and slash, which read better in a query.
+pub(crate) fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => out.push(byte.into()),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+fn decode(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let escaped = match byte {
+            b'%' => {
+                let mut ahead = bytes.clone();
+                let pair = [ahead.next(), ahead.next()].map(|d| d.and_then(|d| char::from(d).to_digit(16)));
+                if let [Some(high), Some(low)] = pair {
+                    bytes = ahead;
+                    (high * 16 + low) as u8
+                } else {
+                    byte
+                }
+            }
+            b'+' => b' ',
+            other => other,
+        };
+        out.push(escaped);
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_survives_the_bar() {
+        let mut address = Address::of_page(Page::Fleet);
+        assert_eq!(address.href(), "/fleet");
+        address.from = "2026-11-24T01:02:03Z".to_owned();
+        address.to = "now".to_owned();
+        address.cluster = "a b&c=ü+".to_owned();
+        address.metric = Metric::named("power_watts").expect("power is a metric");
+        address.filter = "gpu 100%".to_owned();
+        address.sort = "-power".to_owned();
+        for open in [
+            None,
+            Some(Open::Gpu("GPU-1/2".to_owned())),
+            Some(Open::Node { cluster: "c".to_owned(), node: "n1".to_owned() }),
+        ] {
+            address.open = open;
+            let href = address.href();
+            let (path, query) = href.split_once('?').expect("there is a query");
+            assert_eq!(Address::parse(path, query), address, "{href}");
+        }
+    }
+
+    #[test]
+    fn bad_queries_are_defaults() {
+        let plain = Address::of_page(Page::Overview);
+        for query in ["", "?", "?from=&to=", "?metric=nope", "?gpu=", "?x=%", "?&&="] {
+            assert_eq!(Address::parse("/", query), plain, "{query}");
+        }
+        assert_eq!(Address::parse("/nope", "").page, Page::Missing);
+        assert_eq!(Address::parse("/fleet/", "?filter=%zz%4").filter, "%zz%4");
+    }
+
+    #[test]
+    fn a_login_returns_to_this_application_only() {
+        for bad in ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb"] {
+            assert_eq!(Address::parse("/login", &format!("?next={}", encode(bad))).next, "", "{bad}");
+        }
+        let mut fleet = Address::of_page(Page::Fleet);
+        fleet.filter = "x".to_owned();
+        let login = fleet.to_login();
+        assert_eq!(login.next, "/fleet?filter=x");
+        assert_eq!(Address::parse("/login", login.href().split_once('?').expect("has a query").1), login);
+        assert_eq!(login.to_login().next, "");
+    }
+}

@@ -1,0 +1,160 @@
+//! Questions to the server. The one place that fetches.
+//!
+//! **Invariant:** an answer to an older question never replaces the answer to a newer one; 401 leads to the login.
+
+use super::app::App;
+use contract::answers::ErrorAnswer;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, AbortSignal, Headers, RequestCredentials, RequestInit, Response};
+
+/// Why there is no answer, to be shown where the answer would have been.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Problem {
+    /// 0 when no server answered.
+    pub(crate) status: u16,
+    pub(crate) message: String,
+    pub(crate) request_id: Option<String>,
+}
+
+impl Problem {
+    fn local(message: impl Into<String>) -> Self {
+        Self { status: 0, message: message.into(), request_id: None }
+    }
+}
+
+/// An answer that follows its question and refreshes.
+pub(crate) struct Asked<T: Send + Sync + 'static> {
+    pub(crate) value: RwSignal<Option<Arc<T>>>,
+    /// Beside a value when a refresh failed.
+    pub(crate) problem: RwSignal<Option<Problem>>,
+    again: RwSignal<u32>,
+}
+
+impl<T: Send + Sync> Clone for Asked<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Send + Sync> Copy for Asked<T> {}
+
+impl<T: Send + Sync> Asked<T> {
+    pub(crate) fn retry(self) {
+        self.problem.set(None);
+        self.again.update(|n| *n += 1);
+    }
+}
+
+/// Asks whenever the path changes, the page refreshes or the user retries. The last value stays until the next.
+pub(crate) fn ask<T>(path: impl Fn() -> String + Send + Sync + 'static) -> Asked<T>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    let app = App::here();
+    let asked = Asked { value: RwSignal::new(None), problem: RwSignal::new(None), again: RwSignal::new(0) };
+    let path = Memo::new(move |_| path());
+    let asking = StoredValue::new_local(None::<AbortController>);
+    Effect::new(move |_| {
+        let path = path.get();
+        app.refresh.track();
+        asked.again.track();
+        let controller = AbortController::new().ok();
+        let signal = controller.as_ref().map(AbortController::signal);
+        let older = asking.try_update_value(|slot| std::mem::replace(slot, controller)).flatten();
+        if let Some(older) = older {
+            older.abort();
+        }
+        spawn_local(async move {
+            app.working.update(|n| *n += 1);
+            let result = get::<T>(&path, signal.as_ref()).await;
+            app.working.update(|n| *n = n.saturating_sub(1));
+            if signal.is_none_or(|s| !s.aborted()) {
+                settle(app, asked, result);
+            }
+        });
+    });
+    on_cleanup(move || {
+        if let Some(last) = asking.try_update_value(Option::take).flatten() {
+            last.abort();
+        }
+    });
+    asked
+}
+
+fn settle<T: Send + Sync>(app: App, asked: Asked<T>, result: Result<T, Problem>) {
+    match result {
+        Ok(value) => {
+            asked.problem.try_set(None);
+            asked.value.try_set(Some(Arc::new(value)));
+        }
+        Err(problem) if problem.status == 401 => app.to_login(),
+        Err(problem) => {
+            asked.problem.try_set(Some(problem));
+        }
+    }
+}
+
+pub(crate) async fn get<T: DeserializeOwned>(path: &str, signal: Option<&AbortSignal>) -> Result<T, Problem> {
+    read(send("GET", path, None, signal).await?).await
+}
+
+pub(crate) async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, Problem> {
+    let body = serde_json::to_string(body).map_err(|e| Problem::local(format!("cannot write the request: {e}")))?;
+    read(send("POST", path, Some(&body), None).await?).await
+}
+
+pub(crate) async fn delete(path: &str) -> Result<(), Problem> {
+    send("DELETE", path, None, None).await.map(|_| ())
+}
+
+async fn send(method: &str, path: &str, body: Option<&str>, signal: Option<&AbortSignal>) -> Result<Response, Problem> {
+    let refused = |_| Problem::local("the browser refused the request");
+    let headers = Headers::new().map_err(refused)?;
+    headers.set("Accept", "application/json").map_err(refused)?;
+    let init = RequestInit::new();
+    init.set_method(method);
+    init.set_credentials(RequestCredentials::SameOrigin);
+    init.set_signal(signal);
+    if let Some(body) = body {
+        headers.set("Content-Type", "application/json").map_err(refused)?;
+        init.set_body(&JsValue::from_str(body));
+    }
+    init.set_headers(&headers);
+    let unreachable = |_| Problem::local("the server does not answer, check that `coulomb serve` runs");
+    let response = JsFuture::from(window().fetch_with_str_and_init(path, &init)).await.map_err(unreachable)?;
+    let response: Response = response.dyn_into().map_err(refused)?;
+    if response.ok() { Ok(response) } else { Err(problem_of(response).await) }
+}
+
+async fn text_of(response: &Response) -> Result<String, JsValue> {
+    Ok(JsFuture::from(response.text()?).await?.as_string().unwrap_or_default())
+}
+
+async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Problem> {
+    let text = text_of(&response).await.map_err(|_| Problem::local("the answer broke off, try again"))?;
+    serde_json::from_str(&text).map_err(|e| Problem {
+        status: response.status(),
+        message: format!("the answer is not what this page understands ({e}), reload the page"),
+        request_id: response.headers().get("x-request-id").ok().flatten(),
+    })
+}
+
+async fn problem_of(response: Response) -> Problem {
+    let text = text_of(&response).await.unwrap_or_default();
+    let request_id = response.headers().get("x-request-id").ok().flatten();
+    let status = response.status();
+    match serde_json::from_str::<ErrorAnswer>(&text) {
+        Ok(ErrorAnswer { error }) => {
+            let known =
+                if error.known.is_empty() { String::new() } else { format!("; known: {}", error.known.join(", ")) };
+            Problem { status, message: error.message + &known, request_id: Some(error.request_id) }
+        }
+        Err(_) => Problem { status, message: format!("the server answered with status {status}"), request_id },
+    }
+}

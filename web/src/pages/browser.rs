@@ -1,0 +1,106 @@
+//! The few calls to the browser that Leptos does not wrap.
+
+use leptos::prelude::{document, window};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Blob, Element, HtmlAnchorElement, HtmlScriptElement, Url};
+
+/// Milliseconds since 1970.
+pub(crate) fn now_millis() -> f64 {
+    js_sys::Date::now()
+}
+
+pub(crate) fn remember(key: &str, value: &str) {
+    // Blocked storage only means that a choice lasts as long as the page.
+    if let Ok(Some(storage)) = window().local_storage() {
+        storage.set_item(key, value).ok();
+    }
+}
+
+pub(crate) fn remembered(key: &str) -> Option<String> {
+    window().local_storage().ok().flatten()?.get_item(key).ok().flatten()
+}
+
+/// Path and query of the address bar.
+pub(crate) fn location() -> (String, String) {
+    let location = window().location();
+    // Both are there in every document that has an address.
+    (location.pathname().unwrap_or_default(), location.search().unwrap_or_default())
+}
+
+pub(crate) fn push(href: &str) {
+    write_history(|history| history.push_state_with_url(&JsValue::NULL, "", Some(href)));
+}
+
+pub(crate) fn replace(href: &str) {
+    write_history(|history| history.replace_state_with_url(&JsValue::NULL, "", Some(href)));
+}
+
+fn write_history(write: impl Fn(&web_sys::History) -> Result<(), JsValue>) {
+    if let Ok(history) = window().history()
+        && write(&history).is_err()
+    {
+        leptos::logging::warn!("the browser refused to change the address");
+    }
+}
+
+/// Hands a text to the user as a file.
+pub(crate) fn download(name: &str, mime: &str, text: &str) {
+    let save = || -> Result<(), JsValue> {
+        let parts = js_sys::Array::of1(&JsValue::from_str(text));
+        let blob = Blob::new_with_str_sequence(&parts)?;
+        let blob = blob.slice_with_f64_and_f64_and_content_type(0.0, blob.size(), mime)?;
+        let url = Url::create_object_url_with_blob(&blob)?;
+        let link: HtmlAnchorElement = document().create_element("a")?.unchecked_into();
+        link.set_href(&url);
+        link.set_download(name);
+        link.click();
+        Url::revoke_object_url(&url)
+    };
+    if save().is_err() {
+        leptos::logging::warn!("the browser refused to save {name}");
+    }
+}
+
+/// What a colour token is in the theme of now, as `rgb(…)`.
+pub(crate) fn colour(token: &str) -> String {
+    let probe = || -> Option<String> {
+        let body = document().body()?;
+        let element: web_sys::HtmlElement = document().create_element("i").ok()?.unchecked_into();
+        element.style().set_property("color", &format!("var(--{token})")).ok()?;
+        body.append_child(&element).ok()?;
+        let colour = window().get_computed_style(&element).ok()??.get_property_value("color").ok();
+        element.remove();
+        colour
+    };
+    probe().unwrap_or_else(|| "gray".to_owned())
+}
+
+/// The same as three numbers.
+pub(crate) fn rgb(token: &str) -> [u8; 3] {
+    let text = colour(token);
+    let mut parts = text.split(|c: char| !c.is_ascii_digit()).filter_map(|d| d.parse().ok());
+    std::array::from_fn(|_| parts.next().unwrap_or(128))
+}
+
+/// Starts a script of ours; `done` runs once it has run, or failed to load.
+pub(crate) fn load_script(path: &str, done: impl Fn() + 'static) {
+    let Ok(element) = document().create_element("script") else { return };
+    let script: HtmlScriptElement = element.unchecked_into();
+    script.set_type("module");
+    script.set_src(path);
+    let done = wasm_bindgen::closure::Closure::<dyn Fn()>::new(done).into_js_value();
+    script.set_onload(Some(done.unchecked_ref()));
+    if let Some(head) = document().head()
+        && head.append_child(&script).is_err()
+    {
+        leptos::logging::warn!("the browser refused to load {path}");
+    }
+}
+
+/// Moves the focus by this many rows among the siblings of a focused row.
+pub(crate) fn focus_sibling(row: &Element, down: bool) {
+    let next = if down { row.next_element_sibling() } else { row.previous_element_sibling() };
+    if let Some(next) = next.and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok()) {
+        next.focus().ok();
+    }
+}

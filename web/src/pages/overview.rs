@@ -1,0 +1,52 @@
+//! How is the fleet, and what is wrong with it?
+
+mod attention;
+mod hours;
+mod over_time;
+mod stats;
+mod strip;
+
+use super::api::{Asked, ask};
+use super::app::App;
+use super::pieces::{answered, no_telemetry, nothing_in_window, skeleton, stale_line};
+use crate::address::encode;
+use crate::charts::share;
+use contract::answers::Overview;
+use leptos::prelude::*;
+use std::sync::Arc;
+
+pub(crate) fn overview() -> impl IntoView {
+    let app = App::here();
+    let asked: Asked<Overview> = ask(move || {
+        app.address.with(|a| format!("/api/v1/overview?{}&cluster={}", a.window_query(), encode(&a.cluster)))
+    });
+    view! { {stale_line(asked)} {answered(asked, || waiting().into_any(), move |found| filled(app, found).into_any())} }
+}
+
+fn filled(app: App, found: Signal<Arc<Overview>>) -> impl IntoView {
+    let has_hours = Memo::new(move |_| share::total(&found.read().gpu_hours) > 0.0);
+    move || {
+        if has_hours.get() {
+            return sections(app, found).into_any();
+        }
+        let never = app.heard.with(|h| h.as_ref().is_some_and(|h| h.status.data_time_unix_micros.is_none()));
+        if never { no_telemetry().into_any() } else { nothing_in_window(move || app.back_to_a_day()).into_any() }
+    }
+}
+
+fn sections(app: App, found: Signal<Arc<Overview>>) -> impl IntoView {
+    view! {
+        {move || stats::stats(&found.read())}
+        {over_time::over_time(found)}
+        {attention::attention(app, found)}
+        {move || hours::hours(found.get())}
+        {move || strip::strip(app, &found.read())}
+    }
+}
+
+fn waiting() -> impl IntoView {
+    let card = |class: &'static str, height| view! { <div class=class>{skeleton(height)}</div> };
+    view! {
+        {(0..4).map(|_| card("c3", 132)).collect_view()} {card("c8", 396)} {card("c4", 396)} {card("c5", 360)} {card("c7", 360)}
+    }
+}

@@ -1,0 +1,128 @@
+//! The four headline numbers.
+
+use crate::charts::share;
+use crate::format;
+use crate::pages::pieces::sparkline;
+use contract::ByState;
+use contract::answers::{Overview, Severity};
+use leptos::prelude::*;
+
+/// Whether more of it is good, bad or neither.
+#[derive(Clone, Copy)]
+enum More {
+    Good,
+    Bad,
+    Neutral,
+}
+
+struct Stat {
+    label: &'static str,
+    hint: &'static str,
+    value: String,
+    unit: &'static str,
+    /// Text of the change and its direction.
+    change: Option<(String, f64)>,
+    more: More,
+    note: String,
+    spark: (&'static str, Vec<Option<f64>>),
+}
+
+pub(super) fn stats(found: &Overview) -> impl IntoView + use<> {
+    [hours(found), active(found), in_vain(found), broken(found)].map(card).into_iter().collect_view()
+}
+
+fn series(found: &Overview, of: impl Fn(&ByState<f64>) -> Option<f64>) -> Vec<Option<f64>> {
+    found.over_time.iter().map(|b| of(&b.gpus)).collect()
+}
+
+fn hours(found: &Overview) -> Stat {
+    let total = share::total(&found.gpu_hours);
+    let before = found.gpu_hours_before.as_ref().map(share::total);
+    Stat {
+        label: "GPU-hours",
+        hint: "Hours of all GPUs in the range, whatever they did",
+        value: format::compact(total),
+        unit: "GPU-h",
+        change: format::change(total, before).map(|c| (format::signed_percent(c), c)),
+        more: More::Neutral,
+        note: before.map_or_else(String::new, |b| format!("{} before", format::compact(b))),
+        spark: ("", series(found, |g| Some(share::total(g)))),
+    }
+}
+
+fn active(found: &Overview) -> Stat {
+    let now = share::active_ratio(&found.gpu_hours);
+    let before = found.gpu_hours_before.as_ref().and_then(share::active_ratio);
+    let change = now.zip(before).map(|(now, before)| now - before);
+    Stat {
+        label: "Active share",
+        hint: "Active hours of all hours with telemetry",
+        value: now.map_or_else(|| format::NOT_REPORTED.to_owned(), |r| format!("{:.1}", r * 100.0)),
+        unit: if now.is_some() { "%" } else { "" },
+        change: change.map(|c| (format::points(c), c)),
+        more: More::Good,
+        note: before.map_or_else(String::new, |b| format!("{} before", format::percent(b))),
+        spark: ("active", series(found, share::active_ratio)),
+    }
+}
+
+fn in_vain(found: &Overview) -> Stat {
+    let total = share::held_in_vain(&found.gpu_hours);
+    let before = found.gpu_hours_before.as_ref().map(share::held_in_vain);
+    Stat {
+        label: "Held but not working",
+        hint: "Hours in which a job held a GPU without using it: held, idle and held, empty",
+        value: format::compact(total),
+        unit: "GPU-h",
+        change: format::change(total, before).map(|c| (format::signed_percent(c), c)),
+        more: More::Bad,
+        note: format!(
+            "{} idle, {} empty",
+            format::compact(found.gpu_hours.held_idle),
+            format::compact(found.gpu_hours.held_empty)
+        ),
+        spark: ("held", series(found, |g| Some(share::held_in_vain(g)))),
+    }
+}
+
+fn broken(found: &Overview) -> Stat {
+    let now = &found.gpus_now;
+    let critical = found.attention.iter().filter(|a| a.severity == Severity::Critical).count();
+    let note = match (now.unknown, critical) {
+        (0, 0) => "all others report".to_owned(),
+        (0, n) => format!("{} below", format::counted(n as u64, "critical finding")),
+        (unknown, _) => format!("{} not reporting", format::counted(unknown, "GPU")),
+    };
+    Stat {
+        label: "GPUs down",
+        hint: "Off the bus, or on a node out of service, at the end of the range",
+        value: format::count(now.down),
+        unit: "",
+        change: None,
+        more: More::Bad,
+        note,
+        spark: ("down", series(found, |g| Some(g.down))),
+    }
+}
+
+fn card(stat: Stat) -> impl IntoView {
+    let class = |change: f64| match stat.more {
+        _ if change.abs() < 5e-4 => "change",
+        More::Neutral => "change",
+        More::Good if change > 0.0 => "change good",
+        More::Bad if change < 0.0 => "change good",
+        More::Good | More::Bad => "change bad",
+    };
+    let change = stat.change.map(|(text, change)| {
+        view! { <span class=class(change) title="Against the same length of time just before">{text}</span> }
+    });
+    let unit = (!stat.unit.is_empty()).then(|| view! { <span class="unit">{stat.unit}</span> });
+    view! {
+        <section class="card stat c3">
+            <h2 class="label" title=stat.hint>{stat.label}</h2>
+            <div class="value">{stat.value} {unit}</div>
+            {sparkline(stat.spark.0, &stat.spark.1)}
+            <div class="note">{change} <span class="rest">{stat.note}</span></div>
+        </section>
+    }
+}

@@ -1,0 +1,100 @@
+// The chart library behind one function, so that the pages (Rust) speak plain values. No logic of the product here.
+import uPlot from "uplot";
+
+const HATCH = 6;
+
+/** A pattern of diagonal lines, for what is not known. */
+function hatch(color) {
+  const ratio = devicePixelRatio || 1;
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = HATCH * ratio;
+  const draw = tile.getContext("2d");
+  draw.scale(ratio, ratio);
+  draw.strokeStyle = color;
+  draw.lineWidth = 1.4;
+  draw.beginPath();
+  for (const shift of [-HATCH, 0, HATCH]) {
+    draw.moveTo(shift, HATCH);
+    draw.lineTo(shift + HATCH, 0);
+  }
+  draw.stroke();
+  return draw.createPattern(tile, "repeat");
+}
+
+/** NaN is a gap. */
+const gaps = (columns) => columns.map((column, i) => (i ? Array.from(column, (v) => (Number.isNaN(v) ? null : v)) : column));
+
+function marks(plot, events) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  for (const { time, color } of events) {
+    const x = Math.round(plot.valToPos(time, "x", true));
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.strokeStyle = color;
+    ctx.setLineDash([3, 3]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+/**
+ * Draws series over time in `host`.
+ * spec: { height, group, from, to, low, high, axis, gutter, font, text, grid, stacked,
+ *         series: [{ color, fill, hatched, width }], events: [{ time, color }] }
+ * columns: seconds, then one column a series; of stacked series the sums, the largest first.
+ * calls: { tick(value), time(seconds), splits() in seconds, hover(index or -1, x), brush(from, to) }
+ */
+window.coulombPlot = (host, spec, columns, calls) => {
+  const axis = {
+    stroke: spec.text, font: spec.font, grid: { stroke: spec.grid, width: 1 }, ticks: { show: false },
+  };
+  const line = ({ color, fill, hatched, width }) => ({
+    stroke: color,
+    width: width ?? 1.5,
+    fill: hatched ? () => hatch(color) : fill,
+    points: { show: false },
+    spanGaps: false,
+    paths: spec.stacked ? uPlot.paths.stepped({ align: 1 }) : undefined,
+  });
+  const plot = new uPlot(
+    {
+      width: host.clientWidth, height: spec.height, legend: { show: false },
+      padding: [6, 8, spec.axis ? 0 : 4, 0],
+      scales: {
+        x: { time: false, range: () => [spec.from, spec.to] },
+        y: { range: (_, low, high) => [spec.low ?? low ?? 0, spec.high ?? ((high ?? 0) > (spec.low ?? 0) ? high * 1.04 : (spec.low ?? 0) + 1)] },
+      },
+      axes: [
+        {
+          ...axis, show: spec.axis, size: 28, gap: 4, space: 80,
+          splits: () => calls.splits().slice(),
+          values: (_, splits) => splits.map((s) => calls.time(s)),
+        },
+        { ...axis, size: spec.gutter, gap: 6, space: 30, values: (_, splits) => splits.map((v) => calls.tick(v)) },
+      ],
+      cursor: {
+        y: false, points: { size: 6, show: !spec.stacked }, drag: { x: true, y: false, setScale: false },
+        sync: spec.group ? { key: spec.group, setSeries: false } : undefined,
+      },
+      series: [{}, ...spec.series.map(line)],
+      hooks: {
+        draw: [(u) => marks(u, spec.events)],
+        setCursor: [(u) => calls.hover(u.cursor.idx ?? -1, u.cursor.left + u.over.offsetLeft)],
+        setSelect: [(u) => {
+          if (u.select.width >= 6) {
+            calls.brush(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
+          }
+          u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+        }],
+      },
+    },
+    gaps(columns),
+    host,
+  );
+  const watch = new ResizeObserver(() => plot.setSize({ width: host.clientWidth, height: spec.height }));
+  watch.observe(host);
+  return { destroy() { watch.disconnect(); plot.destroy(); } };
+};
