@@ -1,7 +1,6 @@
 //! The only place that reads flags and the environment. Every default is visible here.
 
 use crate::send::{ClientSettings, TokenSource};
-use crate::source::simulated::SimulateOptions;
 use crate::spool::SpoolSettings;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
@@ -29,9 +28,9 @@ pub(crate) enum Command {
     Check(CheckOptions),
 }
 
-/// How rows reach a server.
+/// Where rows go, and with which token.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct UplinkOptions {
+pub(crate) struct ServerOptions {
     /// Address of the server.
     #[arg(long, default_value = "http://127.0.0.1:6240", env = "COULOMB_SERVER", value_parser = parse_server)]
     pub server: String,
@@ -40,6 +39,24 @@ pub(crate) struct UplinkOptions {
     pub token_file: Option<PathBuf>,
     #[arg(long = "token-from-environment", env = "COULOMB_TOKEN", hide = true, hide_env_values = true)]
     token: Option<String>,
+}
+
+impl ServerOptions {
+    pub(crate) fn client_settings(&self) -> ClientSettings {
+        let token = match (&self.token_file, &self.token) {
+            (Some(file), _) => Some(TokenSource::File(file.clone())),
+            (None, Some(token)) => Some(TokenSource::Text(token.clone())),
+            (None, None) => None,
+        };
+        ClientSettings { server: self.server.clone(), token }
+    }
+}
+
+/// How rows reach a server.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UplinkOptions {
+    #[command(flatten)]
+    pub server: ServerOptions,
     /// Directory in which unsent rows wait.
     #[arg(long, value_name = "DIR", default_value = "./coulomb-spool")]
     pub spool: PathBuf,
@@ -53,12 +70,7 @@ pub(crate) struct UplinkOptions {
 
 impl UplinkOptions {
     pub(crate) fn client_settings(&self) -> ClientSettings {
-        let token = match (&self.token_file, &self.token) {
-            (Some(file), _) => Some(TokenSource::File(file.clone())),
-            (None, Some(token)) => Some(TokenSource::Text(token.clone())),
-            (None, None) => None,
-        };
-        ClientSettings { server: self.server.clone(), token }
+        self.server.client_settings()
     }
 
     pub(crate) fn spool_settings(&self) -> SpoolSettings {
@@ -125,6 +137,43 @@ pub(crate) struct ReplayOptions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SimulateOptions {
+    #[command(flatten)]
+    pub server: ServerOptions,
+    /// Name of the cluster that the fleet is.
+    #[arg(long, default_value = "demo")]
+    pub cluster: String,
+    /// Physical GPUs of the fleet.
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub gpus: u32,
+    /// The same seed gives the same fleet.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Length of the history: 30d, 12h; 0s for none.
+    #[arg(long, default_value = "30d", value_parser = parse_duration)]
+    pub backfill: Duration,
+    /// Time from one row of the history to the next, in whole seconds.
+    #[arg(long, default_value = "5m", value_parser = parse_whole_seconds)]
+    pub history_interval: Duration,
+    /// Time from one live row to the next, in whole seconds.
+    #[arg(long, default_value = "10s", value_parser = parse_whole_seconds)]
+    pub live_interval: Duration,
+    /// End of the history: now, or a time such as 2026-09-01T00:00:00Z, after which nothing is sent.
+    #[arg(long, default_value = "now", value_parser = parse_until)]
+    pub until: Until,
+    /// Send the history only.
+    #[arg(long)]
+    pub no_live: bool,
+}
+
+/// The end of a made-up history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    Now,
+    UnixSeconds(i64),
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CheckOptions {
     #[command(flatten)]
     pub source: SourceOptions,
@@ -183,6 +232,21 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn parse_whole_seconds(text: &str) -> Result<Duration, String> {
+    let interval = parse_interval(text)?;
+    if interval.subsec_nanos() == 0 { Ok(interval) } else { Err("expected whole seconds".to_owned()) }
+}
+
+fn parse_until(text: &str) -> Result<Until, String> {
+    if text == "now" {
+        return Ok(Until::Now);
+    }
+    match arrow::compute::kernels::cast_utils::string_to_timestamp_nanos(text) {
+        Ok(nanos) if nanos >= 0 => Ok(Until::UnixSeconds(nanos / 1_000_000_000)),
+        _ => Err("expected now, or a time such as 2026-09-01T00:00:00Z".to_owned()),
+    }
+}
+
 fn parse_speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if speed.is_finite() && speed >= 0.0 => Ok(speed),
@@ -233,6 +297,12 @@ mod tests {
             assert!(parse_duration(bad).is_err(), "{bad:?}");
         }
         assert!(parse_interval("50ms").is_err());
+        assert!(parse_whole_seconds("1500ms").is_err());
+        assert_eq!(parse_until("now"), Ok(Until::Now));
+        assert_eq!(parse_until("2026-09-01T00:00:00Z"), Ok(Until::UnixSeconds(1_788_220_800)));
+        for bad in ["", "yesterday", "1969-01-01T00:00:00Z"] {
+            assert!(parse_until(bad).is_err(), "{bad:?}");
+        }
         assert!(parse_loopback("0.0.0.0:1").is_err());
         assert_eq!(parse_server("http://h:1/"), Ok("http://h:1".to_owned()));
         assert!(parse_server("h:1").is_err());

@@ -9,6 +9,7 @@ mod replay;
 mod run;
 mod send;
 mod signal;
+mod simulate;
 mod source;
 mod spool;
 mod wire;
@@ -37,7 +38,7 @@ fn start(command: &Command) -> anyhow::Result<()> {
         Command::Run(options) => run::run(options, signals),
         Command::Record(options) => run::record(options, signals),
         Command::Replay(options) => replay::replay(options, signals),
-        Command::Simulate(options) => source::simulated::simulate(options, signals),
+        Command::Simulate(options) => simulate::simulate(options, signals),
         Command::Check(options) => check::check(options, signals),
     }
 }

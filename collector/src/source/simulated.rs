@@ -1,16 +1,25 @@
-//! A made-up fleet: the options and the entry of `coulomb-collector simulate`.
+//! A made-up fleet: who holds which GPU, what it does, and the rows that a collector would have sent.
+//!
+//! Owns everything that is invented. Must not know clocks, files or the network. **Invariants:** all rows follow
+//! from seed, size and time, so that history and live rows join without a seam; nothing is kept but the schedule
+//! of the current weeks.
 
-use crate::config::UplinkOptions;
-use crate::signal::Signals;
-use clap::Args;
+mod cycle;
+mod demand;
+mod draw;
+mod events;
+mod fleet;
+mod gpu_rows;
+mod load;
+mod names;
+mod node_rows;
+mod outages;
+mod people;
+mod schedule;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests;
+mod topology;
+mod wear;
 
-#[derive(Debug, Args)]
-pub(crate) struct SimulateOptions {
-    #[command(flatten)]
-    pub uplink: UplinkOptions,
-}
-
-/// Sends the rows of a made-up fleet; ends when it is done or a signal comes.
-pub(crate) fn simulate(_options: &SimulateOptions, _signals: Signals) -> anyhow::Result<()> {
-    anyhow::bail!("this build has no simulated fleet yet")
-}
+pub(crate) use fleet::{BATCH_ROWS, Fleet, Span};
