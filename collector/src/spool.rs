@@ -2,7 +2,8 @@
 //!
 //! Owns the directory: frames in append-only segment files, one table each, in the order of their numbers.
 //! Must not know Arrow or HTTP; a frame is bytes with a row count.
-//! **Invariants:** a frame is written through before `append` returns, so killing the process loses none;
+//! **Invariants:** a frame is written through before `append` returns, so killing the process loses none
+//! (only while the disk takes nothing do frames wait in memory, bounded);
 //! a frame keeps the writer and sequence that it was first given, so sending it again cannot double rows;
 //! a new process is a new writer, so a sequence is never given twice, not even after a power cut;
 //! at the bound the oldest rows are dropped and counted, device events last.
@@ -25,6 +26,11 @@ const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Refused frames that are kept for a person to look at; beyond this the oldest go.
 const REJECTED_FILES_MAX: usize = 64;
+/// What is kept in memory while the disk takes nothing: a few minutes of a node, small beside the 25 MB that the
+/// whole program may use. Beyond it the oldest rows are dropped and counted.
+const MEMORY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The number of no file: the segment of a frame that is in memory.
+const IN_MEMORY: u64 = 0;
 /// The table whose rows tell of losses; it is dropped only when nothing else is left.
 const KEPT_LONGEST: &str = "device_events";
 
@@ -36,8 +42,6 @@ pub(crate) enum SpoolError {
     Locked(PathBuf),
     #[error("a batch of {bytes} bytes is more than the {max} that fit the spool")]
     TooLarge { bytes: usize, max: u64 },
-    #[error("writing to the spool failed: {0}")]
-    Write(#[source] io::Error),
 }
 
 #[derive(Debug, Clone)]
@@ -73,9 +77,14 @@ pub(crate) struct Spool {
     segment_bytes: u64,
     writer: WriterId,
     segments: VecDeque<Segment>,
+    /// Frames that the disk did not take, in the order of their sequences.
+    memory: VecDeque<Frame>,
+    /// Whether the last write failed, so that it is said once.
+    disk_failing: bool,
     number_next: u64,
     sequence_next: u64,
-    /// Segment and rows of the frame that is being sent: it is not lost when its segment is dropped.
+    /// Segment and rows (in memory: sequence) of the frame that is being sent: it is not lost when what holds it
+    /// is dropped.
     in_flight: Option<(u64, u64)>,
     /// Held for its lock; the operating system releases it however the process ends.
     _lock: File,
@@ -101,6 +110,8 @@ impl Spool {
             segment_bytes,
             writer,
             segments,
+            memory: VecDeque::new(),
+            disk_failing: false,
             number_next,
             sequence_next: 1,
             in_flight: None,
@@ -121,18 +132,62 @@ impl Spool {
             return Err(SpoolError::TooLarge { bytes: payload.len(), max });
         }
         let mut dropped = Vec::new();
+        let sequence = self.sequence_next;
+        self.sequence_next += 1;
+        match self.append_to_disk(table, sequence, rows, payload, &mut dropped) {
+            Ok(()) => self.disk_failing = false,
+            Err(error) => {
+                if !std::mem::replace(&mut self.disk_failing, true) {
+                    tracing::error!(%error, dir = ?self.settings.dir, "the spool's disk takes nothing; rows wait in memory");
+                }
+                self.keep_in_memory(table, sequence, rows, payload, &mut dropped);
+            }
+        }
+        dropped.retain(|(_, rows)| *rows > 0);
+        Ok(dropped)
+    }
+
+    fn append_to_disk(
+        &mut self,
+        table: &str,
+        sequence: u64,
+        rows: u64,
+        payload: &[u8],
+        dropped: &mut Vec<(String, u64)>,
+    ) -> io::Result<()> {
         while !self.has_room(payload.len()) {
-            match self.drop_oldest().map_err(SpoolError::Write)? {
+            match self.drop_oldest()? {
                 Some(loss) => dropped.push(loss),
                 None => break,
             }
         }
-        dropped.retain(|(_, rows)| *rows > 0);
-        let sequence = self.sequence_next;
-        let at = self.active_segment(table).map_err(SpoolError::Write)?;
-        self.segments[at].append(sequence, rows, payload).map_err(SpoolError::Write)?;
-        self.sequence_next += 1;
-        Ok(dropped)
+        let at = self.active_segment(table)?;
+        self.segments[at].append(sequence, rows, payload)
+    }
+
+    fn keep_in_memory(
+        &mut self,
+        table: &str,
+        sequence: u64,
+        rows: u64,
+        payload: &[u8],
+        dropped: &mut Vec<(String, u64)>,
+    ) {
+        let kept = |memory: &VecDeque<Frame>| memory.iter().map(|f| f.payload.len()).sum::<usize>();
+        while kept(&self.memory) + payload.len() > MEMORY_BYTES_MAX {
+            let Some(oldest) = self.memory.pop_front() else { break };
+            let sending = self.in_flight == Some((IN_MEMORY, oldest.sequence));
+            dropped.push((oldest.table, if sending { 0 } else { oldest.rows }));
+        }
+        self.memory.push_back(Frame {
+            table: table.to_owned(),
+            writer: self.writer.as_str().to_owned(),
+            sequence,
+            rows,
+            payload: payload.to_vec(),
+            segment: IN_MEMORY,
+            end: 0,
+        });
     }
 
     /// Position of the segment that this process appends to for a table; rotates it when it is full.
@@ -168,6 +223,7 @@ impl Spool {
     pub(crate) fn tables_pending(&self) -> Vec<String> {
         let mut tables: Vec<String> =
             self.segments.iter().filter(|s| s.frames_pending > 0).map(|s| s.table.clone()).collect();
+        tables.extend(self.memory.iter().map(|f| f.table.clone()));
         tables.sort_unstable();
         tables.dedup();
         tables
@@ -178,9 +234,15 @@ impl Spool {
         let mut rows_unreadable = 0;
         loop {
             let Some(at) = self.segments.iter().position(|s| s.table == table && s.frames_pending > 0) else {
-                return Ok((None, rows_unreadable));
+                return Ok((self.next_in_memory(table), rows_unreadable));
             };
             if let Some(frame) = self.segments[at].read()? {
+                // Of one writer the lower sequence goes first, wherever it waits; after a higher one the server
+                // would take it for a duplicate.
+                let earlier = self.memory.iter().find(|f| f.table == table).map(|f| f.sequence < frame.sequence);
+                if frame.writer == self.writer.as_str() && earlier == Some(true) {
+                    return Ok((self.next_in_memory(table), rows_unreadable));
+                }
                 self.in_flight = Some((frame.segment, frame.rows));
                 return Ok((Some(frame), rows_unreadable));
             }
@@ -191,9 +253,19 @@ impl Spool {
         }
     }
 
+    fn next_in_memory(&mut self, table: &str) -> Option<Frame> {
+        let frame = self.memory.iter().find(|f| f.table == table)?.clone();
+        self.in_flight = Some((IN_MEMORY, frame.sequence));
+        Some(frame)
+    }
+
     /// Forgets a frame that the server has, or never will have.
     pub(crate) fn done(&mut self, frame: &Frame) -> io::Result<()> {
         self.in_flight = None;
+        if frame.segment == IN_MEMORY {
+            self.memory.retain(|f| f.sequence != frame.sequence);
+            return Ok(());
+        }
         // The segment may have been dropped meanwhile; then there is nothing left to forget.
         let Some(at) = self.position(frame.segment) else { return Ok(()) };
         self.segments[at].advance(frame.end, frame.rows);
@@ -220,7 +292,8 @@ impl Spool {
     }
 
     pub(crate) fn rows_pending(&self) -> u64 {
-        self.segments.iter().map(|s| s.rows_pending).sum()
+        let on_disk: u64 = self.segments.iter().map(|s| s.rows_pending).sum();
+        on_disk + self.memory.iter().map(|f| f.rows).sum::<u64>()
     }
 }
 

@@ -167,7 +167,11 @@ fn mig_instances_are_rows_of_their_own() {
 fn processes_have_their_job_and_an_xid_names_it() {
     let mut job = Command::new("sleep").arg("60").env("SLURM_JOB_ID", "4711").stdout(Stdio::null()).spawn().unwrap();
     let held = format!("0 process {} 2048\n0 process_busy {} 80\n", job.id(), job.id());
-    let Some(recorded) = Recorded::start(Driver::Current, &with(&held), 2.0) else { return job.kill().unwrap() };
+    let Some(recorded) = Recorded::start(Driver::Current, &with(&held), 2.0) else {
+        job.kill().unwrap();
+        job.wait().unwrap();
+        return;
+    };
     sleep(Duration::from_millis(1000));
     recorded.script(&with(&format!("{held}xid 1 0 48\nxid 2 0 79\nxid 3 1 13\n")));
     let recorded = recorded.finish();

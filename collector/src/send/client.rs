@@ -24,7 +24,7 @@ pub(crate) struct ClientSettings {
 #[derive(Clone)]
 pub(crate) enum TokenSource {
     Text(String),
-    /// Read again for each request that follows a refusal, so that a renewed token needs no restart.
+    /// Read for each request, so that a renewed token needs no restart.
     File(PathBuf),
 }
 

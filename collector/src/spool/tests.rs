@@ -144,6 +144,37 @@ fn damage_after_opening_loses_the_segment_and_counts_it() {
     assert_eq!(rows, 7);
 }
 
+#[test]
+fn while_the_disk_takes_nothing_rows_wait_in_memory_and_go_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("spool");
+    let (mut spool, _) = open(&place, 1 << 20, "a");
+    spool.append("gpu_samples", 1, b"first").unwrap();
+    // Without its directory the spool cannot start a file, as on a full disk; the open one still takes bytes.
+    fs::rename(&place, dir.path().join("away")).unwrap();
+    spool.append("host_samples", 2, b"second").unwrap();
+    spool.append("host_samples", 3, b"third").unwrap();
+    assert_eq!(spool.rows_pending(), 6);
+    fs::rename(dir.path().join("away"), &place).unwrap();
+    spool.append("host_samples", 4, b"fourth").unwrap();
+    let payloads: Vec<Vec<u8>> = take_all(&mut spool).into_iter().map(|f| f.payload).collect();
+    assert_eq!(payloads, [b"first".to_vec(), b"second".to_vec(), b"third".to_vec(), b"fourth".to_vec()]);
+    assert_eq!(spool.rows_pending(), 0);
+}
+
+#[test]
+fn memory_is_bounded_too_and_what_goes_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("spool");
+    let (mut spool, _) = open(&place, 64 << 20, "a");
+    fs::rename(&place, dir.path().join("away")).unwrap();
+    let mut lost = 0;
+    for _ in 0..10 {
+        lost += spool.append("gpu_samples", 5, &vec![0; 1 << 20]).unwrap().iter().map(|(_, rows)| rows).sum::<u64>();
+    }
+    assert_eq!((lost, spool.rows_pending()), (30, 20));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
