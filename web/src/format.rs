@@ -252,6 +252,24 @@ pub(crate) fn points(difference: f64) -> String {
     text.replace('-', "−").replace("+0.0", "±0.0").replace("−0.0", "±0.0")
 }
 
+/// An error's text, which begins small and has no full stop, as a sentence of a page.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let end = if text.ends_with(['.', '!', '?', '…']) || text.is_empty() { "" } else { "." };
+    format!("{first}{}{end}", chars.as_str())
+}
+
+/// The beginning of a long id, for places where the whole stands elsewhere.
+pub(crate) fn short_id(id: &str) -> String {
+    const CHARS_MAX: usize = 16;
+    if id.chars().count() <= CHARS_MAX {
+        id.to_owned()
+    } else {
+        id.chars().take(CHARS_MAX - 1).collect::<String>() + "…"
+    }
+}
+
 /// A file's name for rows about this window.
 pub(crate) fn file_name(what: &str, from: i64, to: i64) -> String {
     let stamp = |t| crate::instant::rfc3339(t).replace([':', '-'], "").replace('Z', "");

@@ -7,6 +7,8 @@ pub(crate) struct Metric {
     /// As the API knows it.
     pub(crate) name: &'static str,
     pub(crate) label: &'static str,
+    /// Title of the heat map.
+    pub(crate) question: &'static str,
     /// None for the state, which is no number.
     pub(crate) unit: Option<Unit>,
     scale: Scale,
@@ -19,21 +21,33 @@ enum Scale {
     FromZero(f64),
 }
 
-const fn metric(name: &'static str, label: &'static str, unit: Option<Unit>, scale: Scale) -> Metric {
-    Metric { name, label, unit, scale }
+const fn metric(
+    name: &'static str,
+    label: &'static str,
+    question: &'static str,
+    unit: Option<Unit>,
+    scale: Scale,
+) -> Metric {
+    Metric { name, label, question, unit, scale }
 }
 
 const RATIO: Scale = Scale::Fixed(0.0, 1.0);
 
 pub(crate) static METRICS: [Metric; 7] = [
-    metric("state", "State", None, Scale::Fixed(0.0, 5.0)),
-    metric("gpu_busy_ratio", "Busy", Some(Unit::Ratio), RATIO),
-    metric("sm_active_ratio", "SM active", Some(Unit::Ratio), RATIO),
-    metric("tensor_active_ratio", "Tensor", Some(Unit::Ratio), RATIO),
-    metric("power_watts", "Power", Some(Unit::Watts), Scale::FromZero(100.0)),
+    metric("state", "State", "What did each GPU do?", None, Scale::Fixed(0.0, 5.0)),
+    metric("gpu_busy_ratio", "Busy", "How busy was each GPU?", Some(Unit::Ratio), RATIO),
+    metric("sm_active_ratio", "SM active", "How much of its SMs did each GPU use?", Some(Unit::Ratio), RATIO),
+    metric("tensor_active_ratio", "Tensor", "How much did the tensor cores work?", Some(Unit::Ratio), RATIO),
+    metric("power_watts", "Power", "How much power did each GPU draw?", Some(Unit::Watts), Scale::FromZero(100.0)),
     // Idle parts sit near 30 °C; most throttle before 90 °C.
-    metric("temperature_celsius", "Temperature", Some(Unit::Celsius), Scale::Fixed(25.0, 90.0)),
-    metric("memory_used_bytes", "Memory", Some(Unit::Bytes), Scale::FromZero(1e9)),
+    metric(
+        "temperature_celsius",
+        "Temperature",
+        "How hot was each GPU?",
+        Some(Unit::Celsius),
+        Scale::Fixed(25.0, 90.0),
+    ),
+    metric("memory_used_bytes", "Memory", "How much memory was in use?", Some(Unit::Bytes), Scale::FromZero(1e9)),
 ];
 
 impl Metric {

@@ -2,6 +2,8 @@
 import uPlot from "uplot";
 
 const HATCH = 6;
+/** Distances between ticks of bytes: 1 B to 512 TiB. */
+const POWERS_OF_TWO = Array.from({ length: 50 }, (_, i) => 2 ** i);
 
 /** A pattern of diagonal lines, for what is not known. */
 function hatch(color) {
@@ -42,7 +44,7 @@ function marks(plot, events) {
 
 /**
  * Draws series over time in `host`.
- * spec: { height, group, from, to, low, high, axis, gutter, font, text, grid, stacked,
+ * spec: { height, group, from, to, low, high, axis, gutter, binary, font, text, grid, stacked,
  *         series: [{ color, fill, hatched, width }], events: [{ time, color }] }
  * columns: seconds, then one column a series; of stacked series the sums, the largest first.
  * calls: { tick(value), time(seconds), splits() in seconds, hover(index or -1, x), brush(from, to) }
@@ -73,7 +75,7 @@ window.coulombPlot = (host, spec, columns, calls) => {
           splits: () => calls.splits().slice(),
           values: (_, splits) => splits.map((s) => calls.time(s)),
         },
-        { ...axis, size: spec.gutter, gap: 6, space: 30, values: (_, splits) => splits.map((v) => calls.tick(v)) },
+        { ...axis, size: spec.gutter, gap: 6, space: spec.axis && spec.stacked ? 40 : 24, incrs: spec.binary ? POWERS_OF_TWO : undefined, values: (_, splits) => splits.map((v) => calls.tick(v)) },
       ],
       cursor: {
         y: false, points: { size: 6, show: !spec.stacked }, drag: { x: true, y: false, setScale: false },

@@ -4,18 +4,16 @@
 
 use contract::answers::FleetNode;
 
-/// Above each rack's first row stands its name.
-pub(crate) const RACK_HEAD: f64 = 22.0;
 /// Between two nodes of a rack.
 const NODE_GAP: f64 = 2.0;
-const RACK_GAP: f64 = 6.0;
-/// Rows are as high as lets the whole map be about this high: a screen.
-const HEIGHT_WANTED: f64 = 560.0;
+const RACK_GAP: f64 = 8.0;
+/// Rows are as high as lets the whole map be about this high: a screen or a little more.
+const HEIGHT_WANTED: f64 = 860.0;
 /// A row below two pixels cannot be pointed at; one above this looks like a chart of its own.
 const ROW_MIN: f64 = 2.0;
 const ROW_MAX: f64 = 18.0;
-/// The least height at which a node's name can be read beside its rows.
-const LABEL_MIN: f64 = 12.0;
+/// The least height at which a name can be read beside its rows.
+const LABEL_MIN: f64 = 13.0;
 
 /// A GPU's row.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +24,7 @@ pub(crate) struct Row {
     pub(crate) top: f64,
 }
 
-/// A name beside or above rows.
+/// A name beside rows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Label {
     pub(crate) text: String,
@@ -49,10 +47,10 @@ pub(crate) fn layout(nodes: &[FleetNode], shown: &[usize]) -> Layout {
     let gpus: usize = shown.iter().map(|n| nodes[*n].gpus.len()).sum();
     let place = |n: &FleetNode| (n.cluster.clone(), n.rack.clone());
     let starts_rack = |i: usize| i == 0 || place(&nodes[shown[i]]) != place(&nodes[shown[i - 1]]);
-    let heads = (0..shown.len()).filter(|i| starts_rack(*i)).count() as f64;
+    let racks = (0..shown.len()).filter(|i| starts_rack(*i)).count() as f64;
     let several_clusters = shown.windows(2).any(|w| nodes[w[0]].cluster != nodes[w[1]].cluster);
-    let spent = heads * (RACK_HEAD + RACK_GAP) + shown.len() as f64 * NODE_GAP;
-    let row_height = ((HEIGHT_WANTED - spent) / gpus.max(1) as f64).floor().clamp(ROW_MIN, ROW_MAX);
+    let spent = racks * RACK_GAP + shown.len() as f64 * NODE_GAP;
+    let row_height = ((HEIGHT_WANTED - spent) / gpus.max(1) as f64).round().clamp(ROW_MIN, ROW_MAX);
     let mut out = Layout { row_height, ..Layout::default() };
     let mut y = 0.0;
     for (i, position) in shown.iter().enumerate() {
@@ -60,8 +58,7 @@ pub(crate) fn layout(nodes: &[FleetNode], shown: &[usize]) -> Layout {
         if starts_rack(i) {
             y += if i > 0 { RACK_GAP } else { 0.0 };
             let text = rack_name(node, several_clusters);
-            out.racks.push(Label { text, top: y, height: RACK_HEAD, node: *position });
-            y += RACK_HEAD;
+            out.racks.push(Label { text, top: y, height: 0.0, node: *position });
         }
         let top = y;
         for gpu in 0..node.gpus.len() {
@@ -69,10 +66,14 @@ pub(crate) fn layout(nodes: &[FleetNode], shown: &[usize]) -> Layout {
             y += row_height;
         }
         out.nodes.push(Label { text: node.node.clone(), top, height: y - top, node: *position });
+        if let Some(rack) = out.racks.last_mut() {
+            rack.height = y - rack.top;
+        }
         y += NODE_GAP;
     }
     out.height = y;
     drop_crowded(&mut out.nodes);
+    drop_crowded(&mut out.racks);
     out
 }
 

@@ -104,3 +104,13 @@ fn ticks_of_a_value_axis_are_short() {
     assert_eq!(axis(Unit::Count, 250.0), "250");
     assert_eq!(axis(Unit::Count, 0.5), "0.5");
 }
+
+#[test]
+fn errors_read_as_sentences_and_long_ids_are_cut() {
+    assert_eq!(sentence("the node is unknown, choose another"), "The node is unknown, choose another.");
+    assert_eq!(sentence("Ready?"), "Ready?");
+    assert_eq!(sentence(""), "");
+    assert_eq!(sentence("é"), "É.");
+    assert_eq!(short_id("gpu-014"), "gpu-014");
+    assert_eq!(short_id("GPU-000d05a1-77aa-4d2e"), "GPU-000d05a1-77…");
+}

@@ -5,6 +5,7 @@ use super::app::App;
 use super::browser;
 use super::frame::mark;
 use crate::address::{Address, Page};
+use crate::format;
 use contract::answers::{LoginRequest, Session};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -58,7 +59,7 @@ pub(crate) fn login() -> impl IntoView {
                             on:input=move |e| token.set(event_target_value(&e))
                         />
                     </label>
-                    <div role="alert">{move || problem.get().map(|p| view! { <p class="problem">{p.message}</p> })}</div>
+                    <div role="alert">{move || problem.get().map(|p| view! { <p class="problem">{format::sentence(&p.message)}</p> })}</div>
                     <button class="control button" type="submit" disabled=move || busy.get()>
                         {move || if busy.get() { "Logging in …" } else { "Log in" }}
                     </button>

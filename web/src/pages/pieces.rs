@@ -2,6 +2,7 @@
 
 use super::api::{Asked, Problem};
 use crate::charts::{share, spark};
+use crate::format;
 use contract::answers::Severity;
 use contract::{ByState, GpuState};
 use leptos::prelude::*;
@@ -110,7 +111,7 @@ pub(crate) fn sparkline(class: &'static str, values: &[Option<f64>]) -> impl Int
 
 /// A grey block where an answer will be.
 pub(crate) fn skeleton(height: u32) -> impl IntoView {
-    view! { <div class="skeleton" style=format!("height:{height}px") aria-hidden="true"></div> }
+    view! { <div class="skeleton" style=format!("height:{height}px") aria-busy="true"></div> }
 }
 
 /// In place of an answer that did not come.
@@ -120,7 +121,7 @@ pub(crate) fn failed(problem: Problem, retry: impl Fn() + 'static) -> impl IntoV
         <div class="say failed" role="alert">
             {icon(shape::CRITICAL)}
             <h3>"This could not be loaded"</h3>
-            <p>{problem.message}</p>
+            <p>{format::sentence(&problem.message)}</p>
             {id}
             <button class="control" on:click=move |_| retry()>{icon(shape::REFRESH)} "Try again"</button>
         </div>

@@ -142,6 +142,7 @@ fn spec(plot: &Plot) -> serde_json::Value {
         "high": plot.high,
         "axis": plot.has_time_axis,
         "gutter": GUTTER,
+        "binary": matches!(plot.unit, Unit::Bytes | Unit::BytesPerSecond),
         "stacked": plot.lines.iter().any(|l| l.look != Look::Stroke),
         "font": "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif",
         "text": browser::colour("text-muted"),

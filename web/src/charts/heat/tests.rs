@@ -42,11 +42,12 @@ fn every_row_is_hit_where_it_is_drawn() {
         let layout = layout(&nodes, &all(&nodes));
         assert_eq!(layout.rows.len(), nodes.iter().map(|n| n.gpus.len()).sum::<usize>());
         assert_eq!(layout.racks.len(), racks);
+        let gap = layout.nodes[0].top + layout.nodes[0].height + 1.0;
+        assert_eq!(row_at(&layout, gap), None, "between two nodes is no row");
         for (i, row) in layout.rows.iter().enumerate() {
             assert_eq!(row_at(&layout, row.top + 0.5), Some(i));
             assert!(row.top + layout.row_height <= layout.height);
         }
-        assert_eq!(row_at(&layout, 1.0), None, "the rack's name is no row");
         assert_eq!(row_at(&layout, -1.0), None);
         assert_eq!(row_at(&layout, layout.height + 1.0), None);
     }

@@ -17,9 +17,9 @@ use wasm_bindgen::prelude::*;
 use web_sys::PointerEvent;
 
 /// Width of the names beside the rows; the style sheet has the same.
-const NAMES: f64 = 112.0;
+const NAMES: f64 = 144.0;
 /// Height of what is in sight; the style sheet has the same.
-const SIGHT: f64 = 640.0;
+const SIGHT: f64 = 720.0;
 
 /// Where the pointer is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,7 +67,7 @@ pub(super) fn heat(app: App, found: Signal<Arc<Fleet>>, shown: Memo<Vec<usize>>)
     view! {
         <section class="card c12">
             <header>
-                <h2>{move || title(metric.get())}</h2>
+                <h2>{move || metric.get().question}</h2>
                 <span class="aside">{move || format!("one row a GPU, one column {}; drag to zoom in time", bucket())}</span>
                 <div class="grow"></div>
                 {move || key(metric.get(), map.extent.get())}
@@ -76,13 +76,6 @@ pub(super) fn heat(app: App, found: Signal<Arc<Fleet>>, shown: Memo<Vec<usize>>)
                 {move || if map.layout.read().rows.is_empty() { nothing().into_any() } else { plot(map).into_any() }}
             </div>
         </section>
-    }
-}
-
-fn title(metric: &Metric) -> String {
-    match metric.unit {
-        None => "What did each GPU do?".to_owned(),
-        Some(_) => format!("{} of each GPU", metric.label),
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn bar(page: Page) -> impl IntoView {
     let part = move || {
         let name = app.address.with(|a| match &a.open {
             Some(Open::Node { node, .. }) => Some(node.clone()),
-            Some(Open::Gpu(uuid)) => Some(uuid.clone()),
+            Some(Open::Gpu(uuid)) => Some(format::short_id(uuid)),
             None => (!a.cluster.is_empty()).then(|| a.cluster.clone()),
         })?;
         Some(view! { <span class="part">{name}</span> })

@@ -90,7 +90,7 @@ fn broken(found: &Overview) -> Stat {
     let critical = found.attention.iter().filter(|a| a.severity == Severity::Critical).count();
     let note = match (now.unknown, critical) {
         (0, 0) => "all others report".to_owned(),
-        (0, n) => format!("{} below", format::counted(n as u64, "critical finding")),
+        (0, n) => format::counted(n as u64, "critical finding"),
         (unknown, _) => format!("{} not reporting", format::counted(unknown, "GPU")),
     };
     Stat {

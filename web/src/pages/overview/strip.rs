@@ -9,6 +9,9 @@ use contract::GpuState;
 use contract::answers::{NodeCell, Overview};
 use leptos::prelude::*;
 
+/// So many nodes fit as large cells.
+const ROOMY_UP_TO: usize = 64;
+
 pub(super) fn strip(app: App, found: &Overview) -> impl IntoView + use<> {
     let address = app.address.get_untracked();
     let mut racks: Vec<(String, Vec<&NodeCell>)> = Vec::new();
@@ -29,6 +32,7 @@ pub(super) fn strip(app: App, found: &Overview) -> impl IntoView + use<> {
             </div>
         }
     };
+    let roomy = found.nodes.len() <= ROOMY_UP_TO;
     let gpus = GpuState::ALL.into_iter().map(|s| found.gpus_now.get(s)).sum::<u64>();
     let entry = |state: GpuState| {
         let n = *found.gpus_now.get(state);
@@ -46,9 +50,9 @@ pub(super) fn strip(app: App, found: &Overview) -> impl IntoView + use<> {
                 <a class="control" href=address.to_page(Page::Fleet).href()>"Open the fleet"</a>
             </header>
             <div class="body">
-                <div class="racks">{racks.into_iter().map(rack).collect_view()}</div>
+                <div class="racks" class:roomy=roomy>{racks.into_iter().map(rack).collect_view()}</div>
             </div>
-            <div class="body legend">{GpuState::ALL.map(entry).into_iter().collect_view()}</div>
+            <div class="foot legend">{GpuState::ALL.map(entry).into_iter().collect_view()}</div>
         </section>
     }
 }

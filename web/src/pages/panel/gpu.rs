@@ -20,13 +20,17 @@ pub(super) fn gpu(app: App, uuid: String) -> impl IntoView {
         let found = asked.value.get()?;
         let open = Open::Node { cluster: found.cluster.clone(), node: found.node.clone() };
         let href = app.address.with_untracked(|a| a.to_open(open).href());
-        Some(view! { {found.cluster.clone()} " · " <a href=href>{found.node.clone()}</a> })
+        Some(
+            view! { {found.cluster.clone()} " · " <a href=href>{found.node.clone()}</a> " · " {found.gpu.gpu_model.clone()} },
+        )
     };
+    let named = uuid.clone();
     let title = move || asked.value.get().map_or_else(|| "GPU".to_owned(), |f| format!("GPU {}", f.gpu.gpu_index));
     view! {
         {head(app, over, title)}
         <div class="inside">
             {stale_line(asked)}
+            <code class="muted">{named}</code>
             {answered(asked, || waiting().into_any(), move |found| view! { {move || inside(&found.read(), hover)} }.into_any())}
         </div>
     }
@@ -47,9 +51,11 @@ fn inside(found: &GpuDetail, hover: Hover) -> impl IntoView + use<> {
         {facts(gpu_facts(&found.gpu))}
         <section>
             <h3>"States, jobs, events" <span class="aside">{format::window(found.range.from_unix_micros, found.range.to_unix_micros)}</span></h3>
+            <div class="over-time">
             {state_strip(found.range, &found.states)}
             {job_strip(found.range, &found.gpu.jobs)}
             {event_marks(found.range, &found.events)}
+            </div>
         </section>
         {charts(&shared, &found.series, hover)}
         <section><h3>"Events"</h3> {events(&found.events)}</section>
@@ -70,16 +76,9 @@ fn gpu_facts(gpu: &FleetGpu) -> Vec<(&'static str, AnyView)> {
         ("Power", format::maybe(Unit::Watts, gpu.power_watts).into_any()),
         ("Temperature", format::maybe(Unit::Celsius, gpu.temperature_celsius).into_any()),
         ("Memory", memory.into_any()),
-        ("Model", long(&gpu.gpu_model).into_any()),
-        ("UUID", long(&gpu.gpu_uuid).into_any()),
     ];
     if let Some(profile) = &gpu.mig_profile {
         found.push(("MIG profile", profile.clone().into_any()));
     }
     found
-}
-
-/// Cut off where there is no room, whole on hover.
-fn long(text: &str) -> impl IntoView + use<> {
-    view! { <span title=text.to_owned()>{text.to_owned()}</span> }
 }

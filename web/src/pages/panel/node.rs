@@ -9,7 +9,7 @@ use crate::format::{self, Unit};
 use crate::pages::api::{Asked, ask};
 use crate::pages::app::App;
 use crate::pages::browser;
-use crate::pages::pieces::{answered, stale_line, state_name, states_in_words};
+use crate::pages::pieces::{answered, stale_line, state_name};
 use crate::pages::plot::Hover;
 use crate::roster::NodeRow;
 use contract::answers::{FleetGpu, FleetNode, NodeDetail};
@@ -22,7 +22,8 @@ pub(super) fn node(app: App, cluster: String, node: String) -> impl IntoView {
     let hover: Hover = RwSignal::new(None);
     let over = move || {
         let rack = asked.value.get().and_then(|f| f.rack.clone()).map(|r| format!(" · {r}"));
-        format!("{cluster}{}", rack.unwrap_or_default())
+        let gpus = asked.value.get().and_then(|f| Some(format!(" · {} × {}", f.gpus.len(), f.gpus.first()?.gpu_model)));
+        format!("{cluster}{}{}", rack.unwrap_or_default(), gpus.unwrap_or_default())
     };
     view! {
         {head(app, over, node)}
@@ -45,8 +46,10 @@ fn inside(app: App, found: &NodeDetail, hover: Hover) -> impl IntoView + use<> {
         <section><h3>"GPUs" <span class="aside">"at the end of the range"</span></h3> {gpus(app, &found.gpus)}</section>
         <section>
             <h3>"Jobs and events" <span class="aside">{format::window(found.range.from_unix_micros, found.range.to_unix_micros)}</span></h3>
+            <div class="over-time">
             {lanes(found)}
             {event_marks(found.range, &found.events)}
+            </div>
         </section>
         {charts(&shared, &found.series, hover)}
         <section><h3>"Events"</h3> {events(&found.events)}</section>
@@ -70,13 +73,10 @@ fn node_facts(found: &NodeDetail) -> Vec<(&'static str, AnyView)> {
             gpus: found.gpus.clone(),
         },
     );
-    let model = row.model.clone();
     vec![
-        ("GPUs", states_in_words(&row.gpus).into_any()),
         ("Busy", format::maybe(Unit::Ratio, row.busy_ratio).into_any()),
         ("Power of the GPUs", format::maybe(Unit::Watts, row.power_watts).into_any()),
         ("Hottest GPU", format::maybe(Unit::Celsius, row.temperature_celsius_max).into_any()),
-        ("Model", view! { <span title=model.clone()>{model.clone()}</span> }.into_any()),
     ]
 }
 
@@ -120,7 +120,7 @@ fn gpus(app: App, gpus: &[FleetGpu]) -> impl IntoView + use<> {
                     <th scope="col" class="number">"Busy, %"</th>
                     <th scope="col" class="number">"Power, W"</th>
                     <th scope="col" class="number">"°C"</th>
-                    <th scope="col" class="number">"Memory, GiB"</th>
+                    <th scope="col" class="number">"GiB"</th>
                     <th scope="col">"Held by"</th>
                 </tr>
             </thead>
