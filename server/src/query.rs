@@ -26,6 +26,7 @@ mod state;
 mod status;
 mod tables;
 mod timeline;
+mod yielding;
 
 pub use answer::Answer;
 pub use error::QueryError;

@@ -1,10 +1,12 @@
 //! The rows of an answer on their way to the asker: cast for clients, counted, timed, stopped when dropped.
 
+use super::yielding::{self, Stop};
 use super::{Engine, Parameter, QueryError, guard, tables};
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::execute_stream;
 use futures::{Stream, StreamExt};
 use std::future::Future;
 use std::pin::Pin;
@@ -25,7 +27,19 @@ pub struct Answer {
     /// Watched by the asker too: the engine's threads may be too busy to notice.
     deadline: Pin<Box<Sleep>>,
     limit: Duration,
-    work: Option<AbortOnDrop>,
+    work: Option<Work>,
+}
+
+/// A query on the engine's threads, stopped when nobody waits for it any more.
+struct Work {
+    _task: AbortOnDrop,
+    stop: Arc<Stop>,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.stop.now();
+    }
 }
 
 impl Answer {
@@ -75,8 +89,11 @@ pub(super) async fn start(engine: &Engine, sql: String, parameters: Vec<Paramete
     let (schema_sender, schema) = oneshot::channel();
     let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
     let worker = engine.clone();
-    let work = engine.threads().spawn(async move {
-        let planned = timeout_at(deadline, plan(&worker, &sql, parameters)).await.unwrap_or_else(|_| Err(late()));
+    let stop = Stop::at(deadline.into_std());
+    let stopped = Arc::clone(&stop);
+    let task = engine.threads().spawn(async move {
+        let planned =
+            timeout_at(deadline, plan(&worker, &sql, parameters, &stopped)).await.unwrap_or_else(|_| Err(late()));
         let (schema, rows) = match planned {
             Ok(rows) => (Ok(client_schema(&rows.schema())), Some(rows)),
             Err(error) => (Err(error), None),
@@ -85,21 +102,28 @@ pub(super) async fn start(engine: &Engine, sql: String, parameters: Vec<Paramete
         let Some(rows) = rows.filter(|_| wanted) else { return };
         let sent = timeout_at(deadline, send(&worker, rows, &sender)).await.unwrap_or_else(|_| Err(late()));
         if let Err(error) = sent {
+            let error = if Instant::now() < deadline { error } else { late() };
             // The asker may be gone by now, and then nobody is left to be told.
             drop(sender.send(Err(error)).await);
         }
     });
-    let work = AbortOnDrop(work);
+    let work = Work { _task: AbortOnDrop(task), stop };
     // Planning cannot be interrupted; the asker is answered in time even so.
     let schema = timeout_at(deadline, schema).await.map_err(|_| late())?;
     let schema = schema.map_err(|_| QueryError::Internal("the query's thread has stopped".to_owned()))??;
     Ok(Answer { schema, batches, deadline: Box::pin(sleep_until(deadline)), limit, work: Some(work) })
 }
 
-async fn plan(engine: &Engine, sql: &str, parameters: Vec<Parameter>) -> Result<SendableRecordBatchStream, QueryError> {
+async fn plan(
+    engine: &Engine,
+    sql: &str,
+    parameters: Vec<Parameter>,
+    stop: &Arc<Stop>,
+) -> Result<SendableRecordBatchStream, QueryError> {
     let context = engine.session()?;
     let plan = guard::plan(&context, sql, parameters).await?;
-    Ok(context.execute_logical_plan(plan).await?.execute_stream().await?)
+    let plan = context.execute_logical_plan(plan).await?.create_physical_plan().await?;
+    Ok(execute_stream(yielding::stoppable(plan, stop)?, context.task_ctx())?)
 }
 
 async fn send(

@@ -16,16 +16,47 @@ async fn too_many_rows_are_an_error_and_not_a_cut_answer() {
     assert_eq!(scene.ask("select value from generate_series(1, 1000000) limit 10").await.unwrap().len(), 10);
 }
 
+/// Each would run for hours. Several at once leave no thread of the engine free, unless they are stopped.
 #[tokio::test]
-async fn a_heavy_query_is_stopped_in_time() {
+async fn heavy_queries_are_stopped_in_time() {
     let scene = Scene::with(|s| s.timeout = Duration::from_millis(700));
+    let many = |n: u64| format!("generate_series(1, {n})");
+    let (a, b) = (many(10_000_000), many(10_000_000));
+    let heavy = [
+        format!("select count(*) from {a} a, {b} b"),
+        format!("select count(*) from {a} a, {b} b where a.value * b.value % 7 = 3"),
+        format!("select count(*) from {a} a, {b} b where a.value * b.value % 1000003 = -1"),
+        format!("select count(*) from {a} a join {b} b on a.value % 2 = b.value % 2 and a.value + b.value < 0"),
+        format!("select count(*) from {a} a where exists (select 1 from {b} b where a.value * b.value < 0)"),
+        "with recursive t as (select 1 as n union all select n + 1 from t) select count(*) from t".to_owned(),
+        format!("select sum(sin(value)) from {}", many(100_000_000_000)),
+    ];
     let started = Instant::now();
-    let heavy = "select count(*) from generate_series(1, 10000000) a, generate_series(1, 10000000) b \
-                 where a.value * b.value % 7 = 3";
-    let error = scene.ask(heavy).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
-    assert!(started.elapsed() < Duration::from_secs(5), "stopped after {:?}", started.elapsed());
-    assert_eq!(scene.ask("select 1").await.unwrap(), [["1"]]);
+    let answers = futures::future::join_all(heavy.iter().map(|sql| scene.ask(sql))).await;
+    for (sql, answer) in heavy.iter().zip(answers) {
+        let error = answer.expect_err(sql);
+        assert_eq!(error.kind(), ErrorKind::Limit, "{sql}: {error}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(20), "stopped after {:?}", started.elapsed());
+    idle(&scene).await;
+    // Planning a first query takes longer than the limit of this scene on a busy machine.
+    let again = loop {
+        match scene.ask("select 1").await {
+            Err(error) if started.elapsed() < Duration::from_secs(60) => assert_eq!(error.kind(), ErrorKind::Limit),
+            answer => break answer.unwrap(),
+        }
+    };
+    assert_eq!(again, [["1"]]);
+}
+
+/// Waits until no task runs on the engine's threads.
+async fn idle(scene: &Scene) {
+    let metrics = scene.engine.threads().metrics();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while metrics.num_alive_tasks() > 0 {
+        assert!(Instant::now() < deadline, "{} tasks live on", metrics.num_alive_tasks());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]
@@ -44,12 +75,7 @@ async fn a_dropped_answer_stops_its_query() {
     let mut answer = scene.engine.sql("select value from generate_series(1, 100000000000)", vec![]).await.unwrap();
     assert!(answer.next().await.unwrap().is_ok());
     drop(answer);
-    let metrics = scene.engine.threads().metrics();
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while metrics.num_alive_tasks() > 0 {
-        assert!(Instant::now() < deadline, "{} tasks live on", metrics.num_alive_tasks());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    idle(&scene).await;
 }
 
 #[tokio::test]
