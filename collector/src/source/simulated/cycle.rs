@@ -4,12 +4,12 @@
 //! the fleet and its start alone; the segments of a device cover the cycle without gaps, in order; counters are
 //! exact at every instant, because each segment starts with the sum of those before it.
 
-use super::demand::{self, Kind, Pool};
+use super::demand::{self, Kind, Pool, Request};
 use super::draw::Draw;
 use super::load::{Load, Mode, phases};
 use super::outages::{self, CYCLE, Cause, Outage, opens_at};
 use super::people::{self, Owner};
-use super::schedule::{self, Run};
+use super::schedule::{self, Run, Scheduled};
 use super::topology::{Device, Role, Topology};
 use std::ops::Range;
 
@@ -114,12 +114,23 @@ impl Cycle {
         if nodes.is_empty() {
             return;
         }
-        let sizes: Vec<usize> = nodes.iter().map(Vec::len).collect();
-        let draw = fleet.draw.of("pool").of(cell).of(role as usize);
-        let requests = demand::requests(&Pool { role, node_sizes: &sizes, draw }, self.start);
-        let runs = schedule::runs(&nodes, &requests, outages, self.start);
-        let first = self.jobs.len();
-        for request in requests {
+        // Replicas stay on their node, where the next deployment finds its place again.
+        let pools: Vec<&[Vec<usize>]> = if role == Role::Serve { nodes.chunks(1).collect() } else { vec![&nodes] };
+        for (number, nodes) in pools.into_iter().enumerate() {
+            let draw = fleet.draw.of("pool").of(cell).of(role as usize).of(number);
+            let sizes: Vec<usize> = nodes.iter().map(Vec::len).collect();
+            let requests = demand::requests(&Pool { role, node_sizes: &sizes, draw }, self.start);
+            self.add_jobs(role, &requests, schedule::schedule(nodes, &requests, outages, self.start));
+        }
+    }
+
+    fn add_jobs(&mut self, role: Role, requests: &[Request], scheduled: Scheduled) {
+        let mut places = vec![0; requests.len()];
+        for (number, request) in requests.iter().enumerate() {
+            if scheduled.turned_away.contains(&number) {
+                continue;
+            }
+            places[number] = self.jobs.len();
             let owner = people::owner(request.kind, request.draw);
             let name = people::job_name(request.kind, &owner, request.draw);
             self.jobs.push(Job {
@@ -134,7 +145,7 @@ impl Cycle {
                 given_up: true,
             });
         }
-        self.runs.extend(runs.into_iter().map(|run| Run { request: first + run.request, ..run }));
+        self.runs.extend(scheduled.runs.into_iter().map(|run| Run { request: places[run.request], ..run }));
     }
 
     /// Ids as the schedulers give them: numbers that rise with submission, and pods for services.

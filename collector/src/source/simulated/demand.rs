@@ -53,7 +53,7 @@ pub(super) fn requests(pool: &Pool<'_>, cycle: i64) -> Vec<Request> {
     let mut requests = match pool.role {
         Role::Serve => services(pool, draw, cycle),
         Role::Abandoned => relay(draw, cycle, Kind::Abandoned, 56 * HOUR, (0, 56 * HOUR - 20 * MINUTE)),
-        Role::Relief => relay(draw, cycle, Kind::Abandoned, 56 * HOUR, (42 * HOUR, 26 * HOUR)),
+        Role::Relief => relay(draw, cycle, Kind::Abandoned, 56 * HOUR, (44 * HOUR, 22 * HOUR)),
         Role::Parked => relay(draw, cycle, Kind::Parked, 28 * HOUR, (0, 28 * HOUR - 12 * MINUTE)),
         Role::Train | Role::Dev | Role::Mig | Role::Mixed => stream(pool, draw, cycle),
     };
@@ -76,7 +76,7 @@ fn services(pool: &Pool<'_>, draw: Draw, cycle: i64) -> Vec<Request> {
     let mut requests = Vec::new();
     for (node, size) in pool.node_sizes.iter().enumerate() {
         let draw = draw.of("node").of(node);
-        let shapes: [&[usize]; 4] = [&[8], &[4, 4], &[2, 2, 4], &[1, 1, 2, 2]];
+        let shapes: [&[usize]; 4] = [&[8], &[4, 4], &[2, 2, 4], &[1, 1, 2, 2, 1]];
         let mut left = *size;
         for (replica, gpus) in draw.of("shape").pick(&shapes).iter().enumerate() {
             if *gpus > left {
@@ -111,10 +111,10 @@ fn bustle(time: i64) -> f64 {
 /// Arrivals at random, as many as it takes to ask for the pool's whole time, more by day than by night.
 fn stream(pool: &Pool<'_>, draw: Draw, cycle: i64) -> Vec<Request> {
     const BUSTLE_MAX: f64 = 1.6;
-    const BUSTLE_MEAN: f64 = 0.72;
+    const BUSTLE_MEAN: f64 = 0.69;
     const SAMPLES: usize = 400;
     let asked = match pool.role {
-        Role::Train => 1.02,
+        Role::Train => 1.08,
         Role::Mixed => 0.85,
         _ => 0.88,
     };
@@ -184,7 +184,7 @@ impl Shape {
                 (whole(size.pick(&[2, 2, 3, 4, self.nodes / 3, self.nodes / 2])), long.spread(16.0, 110.0))
             }
             Kind::Train => (whole(1), long.spread(3.0, 40.0)),
-            Kind::Finetune => (part(size.pick(&[1, 1, 2, 2, 4, 4, 8])), long.spread(0.7, 14.0)),
+            Kind::Finetune => (part(size.pick(&[1, 1, 2, 2, 4, 4])), long.spread(0.7, 14.0)),
             Kind::Evaluate => (part(size.pick(&[1, 1, 1, 2, 4])), long.spread(0.1, 2.5)),
             Kind::Broken => (whole(1), long.spread(0.04, 0.3)),
             Kind::Notebook => (part(size.pick(&[1, 1, 1, 1, 2])), long.spread(1.5, 18.0)),

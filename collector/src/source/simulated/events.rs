@@ -272,7 +272,7 @@ impl Troubles<'_> {
     /// Some failures leave a trace in the kernel's log.
     fn failure(&mut self, run: &Run) {
         let draw: Draw = self.cycle.jobs[run.request].draw.of("trace").of(run.attempt);
-        if !self.window.has(run.end) || run.devices.is_empty() || !draw.of("whether").chance(0.55) {
+        if !self.window.has(run.end) || run.devices.is_empty() || !draw.of("whether").chance(0.3) {
             return;
         }
         let (code, severity, what) = draw.of("code").pick(&[

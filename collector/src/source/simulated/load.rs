@@ -281,7 +281,7 @@ fn hold(plan: &mut Plan, draw: Draw) {
 fn serve(plan: &mut Plan, draw: Draw, request: Draw) {
     plan.go(Mode::Empty, draw.of("image").seconds(40, 240));
     plan.go(Mode::Idle, draw.of("weights").seconds(60, 300));
-    if request.of("surplus").chance(0.25) {
+    if request.of("surplus").chance(0.18) {
         while !plan.is_over() {
             let hour = plan.at.rem_euclid(DAY);
             let (wakes, sleeps) = (6 * HOUR + draw.of("wakes").seconds(0, HOUR), 22 * HOUR);

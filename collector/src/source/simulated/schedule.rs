@@ -8,7 +8,7 @@ use super::demand::{Kind, Request};
 use super::draw::Draw;
 use super::outages::{CYCLE, HOUR, MINUTE, Outage};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 /// One attempt of a job on its devices.
 #[derive(Debug, Clone)]
@@ -52,10 +52,12 @@ impl Outcome {
 
 /// How often a job is tried again before its owner gives up.
 const ATTEMPTS_MAX: i64 = 5;
-/// A job that waits longer is not overtaken any more, so that large ones get their nodes.
-const PATIENCE: i64 = 15 * HOUR;
+/// For a job that waits longer, the nodes that will be free first are kept free, so that large ones get theirs.
+const PATIENCE: i64 = 6 * HOUR;
 /// How deep the queue is searched for something that fits, as schedulers bound it too.
 const BACKFILL_DEPTH: usize = 100;
+/// Work that waits, by the time in which the whole pool could do it, from which on people submit no more.
+const CROWDED: i64 = 10 * HOUR;
 /// Nothing is worth starting this short before a maintenance.
 const TOO_LATE: i64 = 30 * MINUTE;
 /// The scheduler looks at its queue this often.
@@ -72,7 +74,6 @@ enum Event {
 #[derive(Debug, Clone, Copy)]
 struct Place {
     device: usize,
-    node: usize,
     holder: Option<usize>,
     away: bool,
 }
@@ -93,10 +94,19 @@ struct Queue<'a> {
     waiting: Vec<Waiting>,
     events: BinaryHeap<Reverse<(i64, Event)>>,
     runs: Vec<Run>,
+    turned_away: HashSet<usize>,
 }
 
-/// All runs of the pool; `nodes` lists the devices of each node.
-pub(super) fn runs(nodes: &[Vec<usize>], requests: &[Request], outages: &[Outage], cycle: i64) -> Vec<Run> {
+/// What became of the requests of a pool.
+#[derive(Debug)]
+pub(super) struct Scheduled {
+    pub runs: Vec<Run>,
+    /// Requests that nobody submitted, because the queue was so long.
+    pub turned_away: HashSet<usize>,
+}
+
+/// Who runs when in the pool; `nodes` lists the devices of each node.
+pub(super) fn schedule(nodes: &[Vec<usize>], requests: &[Request], outages: &[Outage], cycle: i64) -> Scheduled {
     let mut queue = Queue {
         requests,
         end: cycle + CYCLE,
@@ -105,13 +115,14 @@ pub(super) fn runs(nodes: &[Vec<usize>], requests: &[Request], outages: &[Outage
         waiting: Vec::new(),
         events: BinaryHeap::new(),
         runs: Vec::new(),
+        turned_away: HashSet::new(),
     };
     let mut place_of = HashMap::new();
-    for (node, devices) in nodes.iter().enumerate() {
+    for devices in nodes {
         let first = queue.places.len();
         for device in devices {
             place_of.insert(*device, queue.places.len());
-            queue.places.push(Place { device: *device, node, holder: None, away: false });
+            queue.places.push(Place { device: *device, holder: None, away: false });
         }
         queue.nodes.push((first..queue.places.len()).collect());
     }
@@ -125,7 +136,7 @@ pub(super) fn runs(nodes: &[Vec<usize>], requests: &[Request], outages: &[Outage
         queue.events.push(Reverse((request.submit, Event::Arrive(number))));
     }
     queue.work();
-    queue.runs
+    Scheduled { runs: queue.runs, turned_away: queue.turned_away }
 }
 
 impl Queue<'_> {
@@ -148,6 +159,7 @@ impl Queue<'_> {
 
     fn hear(&mut self, time: i64, event: Event) {
         match event {
+            Event::Arrive(request) if self.is_crowded(request) => drop(self.turned_away.insert(request)),
             Event::Arrive(request) => {
                 let seconds = self.requests[request].seconds;
                 self.waiting.push(Waiting { request, attempt: 0, queued: time, seconds });
@@ -164,6 +176,17 @@ impl Queue<'_> {
             Event::End(run) if self.runs[run].end == time => self.finish(run, time),
             Event::End(_) => {}
         }
+    }
+
+    /// People look at the queue before they submit: with much of it waiting, small jobs go elsewhere and large ones
+    /// wait for another week.
+    fn is_crowded(&self, request: usize) -> bool {
+        let kind = self.requests[request].kind;
+        if matches!(kind, Kind::Serve | Kind::Abandoned | Kind::Parked) {
+            return false;
+        }
+        let waiting: i64 = self.waiting.iter().map(|w| self.requests[w.request].gpus as i64 * w.seconds).sum();
+        waiting > CROWDED * self.places.len() as i64
     }
 
     /// Takes a run off its devices and puts it back into the queue if it is tried again.
@@ -191,7 +214,8 @@ impl Queue<'_> {
         };
         if again && run.attempt < ATTEMPTS_MAX && time < self.end - TOO_LATE {
             // What came after the last checkpoint is done again.
-            let left = (request.seconds - (time - run.start) * 19 / 20).max(planned - time).max(10 * MINUTE);
+            let redone = if request.kind == Kind::Serve { 0 } else { (time - run.start) / 20 };
+            let left = (planned - time).max(request.seconds - (time - run.start)).max(10 * MINUTE) + redone;
             let again = Waiting { request: run.request, attempt: run.attempt + 1, queued: time, seconds: left };
             self.waiting.insert(0, again);
         }
@@ -201,41 +225,64 @@ impl Queue<'_> {
         if time > self.end - TOO_LATE {
             return;
         }
+        let mut kept_free: Vec<usize> = Vec::new();
         let mut at = 0;
         while at < self.waiting.len().min(BACKFILL_DEPTH) {
             let waiting = self.waiting[at];
-            match self.find(self.requests[waiting.request].gpus) {
+            let gpus = self.requests[waiting.request].gpus;
+            match self.find(gpus, &kept_free) {
                 Some(places) => {
                     self.waiting.remove(at);
                     self.start(waiting, &places, time);
                 }
-                None if time - waiting.queued > PATIENCE => return,
-                None => at += 1,
+                None => {
+                    if kept_free.is_empty() && time - waiting.queued > PATIENCE {
+                        kept_free = self.free_first(gpus);
+                    }
+                    at += 1;
+                }
             }
         }
     }
 
-    /// Whole nodes for eight GPUs and more, else the fullest node that still has room.
-    fn find(&self, gpus: usize) -> Option<Vec<usize>> {
-        let size = self.nodes.iter().map(Vec::len).max()?;
-        let free = |node: &Vec<usize>| -> Vec<usize> {
-            node.iter().copied().filter(|p| self.places[*p].holder.is_none() && !self.places[*p].away).collect()
+    /// The nodes that will be free first, as many as the job needs.
+    fn free_first(&self, gpus: usize) -> Vec<usize> {
+        let size = self.nodes.iter().map(Vec::len).max().unwrap_or(1);
+        let free_at = |node: &usize| {
+            let ends = self.nodes[*node].iter().map(|place| match &self.places[*place] {
+                Place { away: true, .. } => i64::MAX,
+                Place { holder: Some(run), .. } => self.runs[*run].end,
+                Place { holder: None, .. } => 0,
+            });
+            ends.max()
         };
+        let whole = (0..self.nodes.len()).filter(|node| gpus < size || self.nodes[*node].len() == size);
+        let mut nodes: Vec<usize> = whole.collect();
+        nodes.sort_by_key(free_at);
+        nodes.truncate(gpus.div_ceil(size));
+        nodes
+    }
+
+    /// Whole nodes for as many GPUs as a node has and more, else the fullest node that still has room.
+    fn find(&self, gpus: usize, kept_free: &[usize]) -> Option<Vec<usize>> {
+        let size = self.nodes.iter().map(Vec::len).max()?;
+        let free = |node: &usize| -> Vec<usize> {
+            let places = self.nodes[*node].iter().copied();
+            places.filter(|p| self.places[*p].holder.is_none() && !self.places[*p].away).collect()
+        };
+        let mut nodes = (0..self.nodes.len()).filter(|node| !kept_free.contains(node));
         if gpus >= size {
             let mut places = Vec::new();
-            for node in &self.nodes {
-                let free = free(node);
+            while places.len() < gpus {
+                let free = free(&nodes.next()?);
                 if free.len() == size {
                     places.extend(free);
                 }
-                if places.len() >= gpus {
-                    places.truncate(gpus);
-                    return Some(places);
-                }
             }
-            return None;
+            places.truncate(gpus);
+            return Some(places);
         }
-        let best = self.nodes.iter().map(free).filter(|free| free.len() >= gpus).min_by_key(Vec::len)?;
+        let best = nodes.map(|node| free(&node)).filter(|free| free.len() >= gpus).min_by_key(Vec::len)?;
         Some(best[..gpus].to_vec())
     }
 
@@ -257,7 +304,6 @@ impl Queue<'_> {
         let Waiting { request, attempt, queued, .. } = waiting;
         self.runs.push(Run { request, attempt, queued, start, end, outcome, devices });
         self.events.push(Reverse((end, Event::End(number))));
-        debug_assert!(places.iter().all(|p| self.places[*p].node < self.nodes.len()));
     }
 }
 

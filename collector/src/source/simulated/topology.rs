@@ -10,8 +10,10 @@ pub(super) const GPUS_PER_NODE: usize = 8;
 const NODES_PER_RACK: usize = 8;
 /// A cell is scheduled and maintained as one; with more nodes a month's schedule takes too long to make up.
 const NODES_PER_CELL_MAX: usize = 32;
-/// From this size on a fleet has a MIG node and nodes that somebody keeps for nothing.
+/// From this size on a fleet has a MIG node and a node that somebody left open.
 const GPUS_FOR_ODDITIES: usize = 64;
+/// And from this on more nodes that somebody keeps for nothing.
+const GPUS_FOR_MORE: usize = 192;
 const GIB: i64 = 1 << 30;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,6 +190,8 @@ impl Topology {
 
     fn give_roles(&mut self) {
         let odd = self.gpus >= GPUS_FOR_ODDITIES;
+        let many = self.gpus >= GPUS_FOR_MORE;
+        let mut parked = false;
         for (number, cell) in self.cells.iter().enumerate() {
             let nodes = &mut self.nodes[cell.nodes.clone()];
             let count = nodes.len();
@@ -205,7 +209,8 @@ impl Topology {
                 from_end.by_ref().take(1).for_each(|node| node.role = Role::Mig);
                 from_end.by_ref().take(1).for_each(|node| node.role = Role::Abandoned);
             }
-            if odd && cell.model == Model::A100 && number < 8 {
+            if many && cell.model == Model::A100 && !parked {
+                parked = true;
                 from_end.by_ref().take(1).for_each(|node| node.role = Role::Parked);
                 from_end.by_ref().take(1).for_each(|node| node.role = Role::Relief);
             }
