@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn devices_have_one_holder_at_a_time_and_none_while_away() {
         for (seed, gpus) in [(7, 256), (1, 1), (2, 12), (3, 100)] {
-            let fleet = Topology::new(seed, gpus);
+            let fleet = Topology::new(seed, gpus, "x");
             for cell in 0..fleet.cells.len() {
                 let cycle = Cycle::new(&fleet, cell, outages::cycle_start(cell, 1_790_000_000));
                 for timeline in &cycle.timelines {

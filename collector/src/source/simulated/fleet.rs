@@ -49,7 +49,7 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     pub(crate) fn new(seed: u64, gpus: usize, cluster: &str) -> Self {
-        let topology = Topology::new(seed, gpus);
+        let topology = Topology::new(seed, gpus, cluster);
         let cluster_name: Arc<str> = Arc::from(cluster);
         let identity = |node: &str| NodeIdentity { cluster: Arc::clone(&cluster_name), node: Arc::from(node) };
         Self {

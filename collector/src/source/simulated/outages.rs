@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn outages_of_a_device_do_not_overlap_and_share_out_as_meant() {
-        let fleet = Topology::new(7, 256);
+        let fleet = Topology::new(7, 256, "x");
         let (mut down, mut unknown) = (0, 0);
         for (number, cell) in fleet.cells.iter().enumerate() {
             let cycle = cycle_start(number, 1_790_000_000);
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn one_gpu_is_always_down() {
-        let fleet = Topology::new(3, 64);
+        let fleet = Topology::new(3, 64, "x");
         for hour in 0..24 * 30 {
             let now = 1_790_000_000 + hour * HOUR;
             let down = fleet.cells.iter().enumerate().any(|(number, cell)| {

@@ -226,16 +226,23 @@ impl Queue<'_> {
             return;
         }
         let mut kept_free: Vec<usize> = Vec::new();
+        // Where a job does not fit, no larger one does.
+        let mut too_many = usize::MAX;
         let mut at = 0;
         while at < self.waiting.len().min(BACKFILL_DEPTH) {
             let waiting = self.waiting[at];
             let gpus = self.requests[waiting.request].gpus;
+            if gpus >= too_many && !(kept_free.is_empty() && time - waiting.queued > PATIENCE) {
+                at += 1;
+                continue;
+            }
             match self.find(gpus, &kept_free) {
                 Some(places) => {
                     self.waiting.remove(at);
                     self.start(waiting, &places, time);
                 }
                 None => {
+                    too_many = too_many.min(gpus);
                     if kept_free.is_empty() && time - waiting.queued > PATIENCE {
                         kept_free = self.free_first(gpus);
                     }

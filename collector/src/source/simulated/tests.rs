@@ -293,3 +293,13 @@ fn jobs_wait_as_people_know_it() {
     }
     assert!(waits["train"].iter().any(|wait| *wait > 3600), "nobody ever waits");
 }
+
+#[test]
+fn clusters_of_one_seed_share_no_gpu() {
+    let uuids = |cluster| {
+        let rows = read(&Fleet::new(7, 16, cluster).rows(span(START, 600, 300)).unwrap(), "gpu_samples");
+        texts(&rows[0], "gpu_uuid").iter().map(|uuid| uuid.unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (a, b) = (uuids("a"), uuids("b"));
+    assert!(a.len() == b.len() && a.iter().all(|uuid| !b.contains(uuid)));
+}

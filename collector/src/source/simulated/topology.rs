@@ -152,7 +152,8 @@ pub(super) struct Topology {
 }
 
 impl Topology {
-    pub(super) fn new(seed: u64, gpus: usize) -> Self {
+    /// Clusters of one seed are alike, but their GPUs are not the same ones.
+    pub(super) fn new(seed: u64, gpus: usize, cluster: &str) -> Self {
         let draw = Draw::new(seed);
         let racks = gpus.div_ceil(GPUS_PER_NODE * NODES_PER_RACK).max(1);
         let mut fleet = Self { draw, gpus, racks, nodes: Vec::new(), devices: Vec::new(), cells: Vec::new() };
@@ -171,7 +172,7 @@ impl Topology {
         for node in 0..fleet.nodes.len() {
             let first = fleet.devices.len();
             let count = GPUS_PER_NODE.min(gpus - node * GPUS_PER_NODE);
-            fleet.add_devices(node, count);
+            fleet.add_devices(node, count, cluster);
             fleet.nodes[node].devices = first..fleet.devices.len();
         }
         fleet
@@ -219,7 +220,7 @@ impl Topology {
         }
     }
 
-    fn add_devices(&mut self, node: usize, count: usize) {
+    fn add_devices(&mut self, node: usize, count: usize, cluster: &str) {
         /// The instances of the GPUs of a MIG node: profile, sevenths of compute, memory.
         const CUTS: [&[(&str, u8, i64)]; 2] = [
             &[("3g.40gb", 3, 40), ("3g.40gb", 3, 40)],
@@ -231,7 +232,7 @@ impl Topology {
             let cut: &[_] = if role == Role::Mig { CUTS.get(index).copied().unwrap_or(&[]) } else { &[] };
             let parent = self.devices.len();
             let whole = Device {
-                uuid: format!("GPU-{}", draw.of("uuid").uuid()),
+                uuid: format!("GPU-{}", draw.of("uuid").of(cluster).uuid()),
                 node,
                 index: index as i64,
                 model,
@@ -250,7 +251,7 @@ impl Topology {
                 let draw = draw.of("mig").of(number);
                 let mig = Mig { parent, profile, sevenths: *sevenths, memory_bytes: gib * GIB - (GIB >> 1) };
                 self.devices.push(Device {
-                    uuid: format!("MIG-{}", draw.of("uuid").uuid()),
+                    uuid: format!("MIG-{}", draw.of("uuid").of(cluster).uuid()),
                     mig: Some(mig),
                     is_cut: false,
                     is_straggler: false,
@@ -283,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_fleet_of_256_has_four_racks_of_three_models() {
-        let fleet = Topology::new(7, 256);
+        let fleet = Topology::new(7, 256, "x");
         assert_eq!((fleet.nodes.len(), fleet.racks, fleet.cells.len()), (32, 4, 3));
         assert_eq!(fleet.nodes[0].name, "r01-n01");
         assert_eq!(fleet.nodes[31].name, "r04-n08");
@@ -296,7 +297,7 @@ mod tests {
     #[test]
     fn every_size_has_its_gpus_once() {
         for gpus in [1, 2, 7, 8, 9, 31, 63, 64, 65, 127, 300, 1000, 10_000] {
-            let fleet = Topology::new(1, gpus);
+            let fleet = Topology::new(1, gpus, "x");
             assert_eq!(fleet.devices.iter().filter(|d| d.mig.is_none()).count(), gpus);
             let uuids: HashSet<&str> = fleet.devices.iter().map(|d| d.uuid.as_str()).collect();
             assert_eq!(uuids.len(), fleet.devices.len());
