@@ -6,6 +6,7 @@ use contract::answers::IngestAnswer;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counted since the start. Labels are routes and tables that exist, so there are few.
@@ -14,6 +15,16 @@ pub(super) struct Metrics {
     requests: Mutex<BTreeMap<(&'static str, &'static str, u16), Total>>,
     ingest: Mutex<BTreeMap<&'static str, Ingested>>,
     queries: Mutex<BTreeMap<&'static str, Total>>,
+    queries_running: Arc<AtomicU64>,
+}
+
+/// Counts a query as running until it is dropped, with the last row or when the asker has gone.
+pub(super) struct RunningQuery(Arc<AtomicU64>);
+
+impl Drop for RunningQuery {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default, Clone, Copy)]
@@ -48,6 +59,11 @@ impl Metrics {
         let counted = ingest.entry(table.name).or_default();
         counted.rows += answer.accepted;
         counted.duplicates += u64::from(answer.duplicate);
+    }
+
+    pub(super) fn start_query(&self) -> RunningQuery {
+        self.queries_running.fetch_add(1, Ordering::Relaxed);
+        RunningQuery(Arc::clone(&self.queries_running))
     }
 
     pub(super) fn count_query(&self, seconds: f64, answered: bool) {
@@ -112,6 +128,7 @@ fn text(state: &State) -> String {
     families.push(counter("coulomb_http_request_seconds_total", "Time spent on them.", seconds(&requests)));
     families.push(counter("coulomb_queries_total", "SQL statements.", counts(&queries)));
     families.push(counter("coulomb_query_seconds_total", "Time until their first rows.", seconds(&queries)));
+    families.push(gauge("coulomb_queries_running", "SQL statements at work.", one(&metrics.queries_running)));
     let ingested: Vec<(String, Ingested)> =
         metrics.ingest.lock().iter().map(|(table, counted)| (format!("table=\"{table}\""), *counted)).collect();
     let lines = |of: fn(&Ingested) -> u64| ingested.iter().map(|(l, i)| (l.clone(), of(i) as f64)).collect();

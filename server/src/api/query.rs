@@ -35,8 +35,9 @@ pub(super) async fn query(
     }
     let parameters = parameters.into_iter().enumerate().map(|(i, value)| parameter(i + 1, value));
     let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
+    let running = state.metrics.start_query();
     let rows = match state.engine.sql(&sql, parameters).await {
-        Ok(answer) => rows::respond(answer, form).await,
+        Ok(answer) => rows::respond(answer, form, running).await,
         Err(error) => Err(error.into()),
     };
     state.metrics.count_query(started.elapsed().as_secs_f64(), rows.is_ok());

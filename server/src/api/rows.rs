@@ -5,6 +5,7 @@
 
 use super::cells;
 use super::error::Refusal;
+use super::metrics::RunningQuery;
 use crate::query::{Answer, QueryError};
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -49,7 +50,7 @@ impl Form {
 }
 
 /// The response that carries an answer.
-pub(super) async fn respond(mut answer: Answer, form: Form) -> Result<HttpResponse, Refusal> {
+pub(super) async fn respond(mut answer: Answer, form: Form, running: RunningQuery) -> Result<HttpResponse, Refusal> {
     let mut response = HttpResponse::Ok();
     response.content_type(if form == Form::Csv { "text/csv; charset=utf-8" } else { form.media_type() });
     if matches!(form, Form::Arrow | Form::Parquet) {
@@ -75,7 +76,7 @@ pub(super) async fn respond(mut answer: Answer, form: Form) -> Result<HttpRespon
         }
     }
     let first = stream::once(async move { Ok(Bytes::from(held)) });
-    Ok(response.streaming(first.chain(rest(answer, encoder))))
+    Ok(response.streaming(first.chain(rest(answer, encoder, running))))
 }
 
 fn internal(error: impl ToString) -> Refusal {
@@ -83,12 +84,12 @@ fn internal(error: impl ToString) -> Refusal {
 }
 
 /// What follows the part that was held back.
-fn rest(answer: Answer, encoder: Encoder) -> impl Stream<Item = Result<Bytes, Refusal>> {
-    stream::unfold(Some((answer, encoder)), |running| async move {
-        let (mut answer, mut encoder) = running?;
-        let (part, running) = match answer.next().await {
+fn rest(answer: Answer, encoder: Encoder, running: RunningQuery) -> impl Stream<Item = Result<Bytes, Refusal>> {
+    stream::unfold(Some((answer, encoder, running)), |rest| async move {
+        let (mut answer, mut encoder, running) = rest?;
+        let (part, rest) = match answer.next().await {
             Some(Ok(batch)) => match encoder.batch(&batch) {
-                Ok(part) => (Ok(part), Some((answer, encoder))),
+                Ok(part) => (Ok(part), Some((answer, encoder, running))),
                 Err(error) => (Err(internal(error)), None),
             },
             Some(Err(error)) => (Err(Refusal::from(error)), None),
@@ -97,7 +98,7 @@ fn rest(answer: Answer, encoder: Encoder) -> impl Stream<Item = Result<Bytes, Re
         if let Err(refusal) = &part {
             tracing::warn!(error = %refusal, "an answer broke off after its first part was sent");
         }
-        Some((part.map(Bytes::from), running))
+        Some((part.map(Bytes::from), rest))
     })
 }
 

@@ -99,6 +99,8 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
             .wrap(Compress::default())
     })
     .client_request_timeout(HEADERS_TIMEOUT)
+    // An asker that hangs up ends its query; nobody half-closes and then waits.
+    .h1_allow_half_closed(false)
     .keep_alive(KEEP_ALIVE)
     .max_connections(CONNECTIONS_MAX)
     .shutdown_timeout(SHUTDOWN_SECONDS)

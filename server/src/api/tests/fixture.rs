@@ -8,7 +8,8 @@ use crate::store::{Store, StoreSettings};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::ipc::writer::StreamWriter;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,6 +141,18 @@ impl Asked {
 
     pub(super) fn send(&self) -> Got {
         self.try_send().unwrap_or_else(|e| panic!("{self:?}: {e}"))
+    }
+
+    /// Sends over a connection of its own, which is given back to be dropped.
+    pub(super) fn send_without_reading(&self) -> TcpStream {
+        let (host, path) = self.url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+        let mut connection = TcpStream::connect(host).unwrap();
+        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let length = self.body.len();
+        let head =
+            format!("{} /{path} HTTP/1.1\r\nHost: {host}\r\n{headers}Content-Length: {length}\r\n\r\n", self.method);
+        connection.write_all(head.as_bytes()).and_then(|()| connection.write_all(&self.body)).unwrap();
+        connection
     }
 
     /// Fails when the answer does not arrive whole.

@@ -5,6 +5,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use arrow::ipc::reader::StreamReader;
 use serde_json::json;
+use std::time::Duration;
 
 const SQL: &str = "select 7 as n, cast(null as bigint) as nothing, 'a,b' as text, 0.5 as half, \
                    timestamp '2023-11-14T22:13:20Z' as at, interval '90 seconds' as span";
@@ -83,6 +84,27 @@ fn an_answer_that_fails_after_its_first_part_breaks_off() {
         let asked = server.sql("select value from generate_series(1, 5000000)").with("Accept", accept);
         assert!(asked.try_send().is_err(), "{accept} came to a good end");
     }
+}
+
+#[test]
+fn an_asker_that_hangs_up_ends_its_query() {
+    let server = Fixture::start();
+    let running = || {
+        let metrics = server.ask("GET", "/metrics").send().text();
+        let line = metrics.lines().find(|l| l.starts_with("coulomb_queries_running ")).unwrap().to_owned();
+        line.ends_with(" 1")
+    };
+    let sql = "select sum(a.value * b.value) from generate_series(1, 3000000) a, generate_series(1, 3000000) b";
+    let connection = server.sql(sql).send_without_reading();
+    let wait_until = |wanted: bool| {
+        (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(50));
+            running() == wanted
+        })
+    };
+    assert!(wait_until(true), "the query did not start");
+    drop(connection);
+    assert!(wait_until(false), "the query went on without its asker");
 }
 
 #[test]
