@@ -6,7 +6,7 @@ use std::path::PathBuf;
 pub enum ClientError {
     #[error("cannot reach the server at {server}: {why}; is `coulomb serve` running there")]
     Unreachable { server: String, why: String },
-    #[error("the server refused ({status}): {message}{}", known_text(.known))]
+    #[error("the server refused ({status}): {message}{}", known_text(.message, .known))]
     Refused { status: u16, kind: String, message: String, known: Vec<String> },
     #[error("the answer of {path} is not what this version expects: {why}")]
     Answer { path: String, why: String },
@@ -31,6 +31,11 @@ impl ClientError {
     }
 }
 
-fn known_text(known: &[String]) -> String {
-    if known.is_empty() { String::new() } else { format!(" (known: {})", known.join(", ")) }
+/// What the message does not list already.
+fn known_text(message: &str, known: &[String]) -> String {
+    if known.iter().all(|name| message.contains(name)) {
+        String::new()
+    } else {
+        format!(" (known: {})", known.join(", "))
+    }
 }
