@@ -19,6 +19,7 @@ mod job_names;
 mod jobs;
 mod node;
 mod overview;
+mod percentile;
 mod rack;
 mod samples;
 mod series;
@@ -37,10 +38,10 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider,
 };
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::{SessionConfig, SessionContext, SessionState};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{FunctionRegistry, SessionStateBuilder};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,11 +117,12 @@ impl Engine {
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(CATALOG, SCHEMA);
         config.options_mut().execution.time_zone = Some("UTC".to_owned());
-        let base = SessionStateBuilder::new()
+        let mut base = SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(environment)
             .with_default_features()
             .build();
+        base.register_udaf(Arc::new(percentile::percentile_cont()))?;
         let threads = Builder::new_multi_thread()
             .worker_threads(cores)
             .thread_name("query")
