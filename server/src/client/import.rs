@@ -164,7 +164,7 @@ fn read_map(common: &CommonFlags, table: &str) -> Result<(Map, String), ImportEr
     let mut map = presets::preset(&common.preset, table)?;
     let mut text = String::new();
     if let Some(path) = &common.map {
-        text = std::fs::read_to_string(path).map_err(|source| ImportError::Read { path: path.clone(), source })?;
+        text = std::fs::read_to_string(path).map_err(|cause| ImportError::Read { path: path.clone(), cause })?;
         map = parse::parse(&path.to_string_lossy(), &text, table, Some(map))?;
     }
     if let Some(zone) = &common.timezone {

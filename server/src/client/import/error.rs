@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    #[error("cannot read {path:?}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
+    /// The cause stands in the text, so it is not a `source` that would be printed behind it once more.
+    #[error("cannot read {path:?}: {cause}")]
+    Read { path: PathBuf, cause: std::io::Error },
     #[error("{place}: {why}")]
     Map { place: String, why: String },
     #[error("{path:?} is not of the format {format}: {why}")]
@@ -14,6 +15,6 @@ pub enum ImportError {
     Nothing { path: PathBuf, why: String },
     #[error("{flag} {text:?} is not usable: {why}")]
     Flag { flag: &'static str, text: String, why: String },
-    #[error("cannot build the rows to send: {0}")]
+    #[error("cannot build the rows to send")]
     Arrow(#[from] arrow::error::ArrowError),
 }

@@ -33,7 +33,7 @@ type Key = (i64, String, String);
 impl Pages {
     /// Reads all pages of a file; samples without a time of their own get `time_micros`.
     pub(super) fn open(path: &Path, time_micros: i64) -> Result<Self, ImportError> {
-        let read = |source| ImportError::Read { path: path.to_owned(), source };
+        let read = |cause| ImportError::Read { path: path.to_owned(), cause };
         let file = BufReader::new(File::open(path).map_err(read)?);
         let pages = Self::read(file, time_micros).map_err(read)?;
         if pages.rows.len() == 0 {

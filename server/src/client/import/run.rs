@@ -67,7 +67,7 @@ fn open(unit: &Unit<'_>, path: &Path) -> Result<Source, ImportError> {
     if unit.preset != PROMETHEUS {
         return Source::open(path, unit.map);
     }
-    let read = |source| ImportError::Read { path: path.to_owned(), source };
+    let read = |cause| ImportError::Read { path: path.to_owned(), cause };
     let time_micros = match unit.time_micros {
         Some(micros) => micros,
         None => {
@@ -91,7 +91,7 @@ fn read_file<S: Sink>(
     let mut source = open(unit, path)?;
     let converter = Converter::new(map, &rules, source.header()).map_err(format)?;
     check_columns(map, &converter, source.header().names()).map_err(format)?;
-    let stem = file_name.split('.').next().unwrap_or_default().to_owned();
+    let stem = stem(&file_name).to_owned();
     let mut finish = Finish::new(map, Defaults { stem, ..unit.defaults.clone() });
     let mut record = StringRecord::new();
     loop {
@@ -112,6 +112,12 @@ fn read_file<S: Sink>(
     let mut rows = Vec::new();
     finish.end(&mut rows);
     take(rows, chunks)
+}
+
+/// `node7.2024` of `node7.2024.csv.gz`.
+fn stem(file_name: &str) -> &str {
+    let plain = file_name.strip_suffix(".gz").unwrap_or(file_name);
+    plain.rsplit_once('.').map_or(plain, |(stem, _)| stem)
 }
 
 /// A file without these columns is another kind of file.
@@ -239,7 +245,7 @@ impl Joined {
 
 /// The digest of a file's bytes.
 pub(super) fn file_digest(path: &Path) -> Result<[u8; 32], ImportError> {
-    let read = |source| ImportError::Read { path: path.to_owned(), source };
+    let read = |cause| ImportError::Read { path: path.to_owned(), cause };
     let mut digest = Sha256::new();
     std::io::copy(&mut File::open(path).map_err(read)?, &mut digest).map_err(read)?;
     Ok(digest.finalize().into())

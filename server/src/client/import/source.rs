@@ -103,7 +103,7 @@ pub(super) struct CsvSource {
 
 impl CsvSource {
     fn open(path: &Path, map: &Map) -> Result<Self, ImportError> {
-        let read = |source| ImportError::Read { path: path.to_owned(), source };
+        let read = |cause| ImportError::Read { path: path.to_owned(), cause };
         let file = File::open(path).map_err(read)?;
         let file_bytes = Rc::new(Cell::new(0));
         let file = Counted { inner: file, bytes: Rc::clone(&file_bytes), limit: None };
@@ -136,8 +136,8 @@ impl CsvSource {
             Ok(true) => {}
             Ok(false) => return Ok(Next::End),
             Err(e) => {
-                let source = io::Error::other(csv_text(&e));
-                return Err(ImportError::Read { path: self.path.clone(), source });
+                let cause = io::Error::other(csv_text(&e));
+                return Err(ImportError::Read { path: self.path.clone(), cause });
             }
         }
         let line = self.bytes.position().map_or(0, csv::Position::line);
@@ -184,7 +184,7 @@ pub(super) struct ParquetSource {
 impl ParquetSource {
     fn open(path: &Path) -> Result<Self, ImportError> {
         let file = read_parquet(path).map_err(|e| match e {
-            StoreError::Io { source, .. } => ImportError::Read { path: path.to_owned(), source },
+            StoreError::Io { source, .. } => ImportError::Read { path: path.to_owned(), cause: source },
             e => ImportError::Format { path: path.to_owned(), format: "Parquet".to_owned(), why: e.to_string() },
         })?;
         let header = Header::new(file.schema.fields().iter().map(|f| f.name().as_str()));

@@ -21,8 +21,8 @@ impl Sink for Kept {
 
     fn keep(&mut self, writer: &str, sequence: u64, body: &[u8]) -> Result<IngestAnswer, ImportError> {
         if self.fails_at == Some(sequence) {
-            let source = std::io::Error::other("gone");
-            return Err(ImportError::Read { path: PathBuf::new(), source });
+            let cause = std::io::Error::other("gone");
+            return Err(ImportError::Read { path: PathBuf::new(), cause });
         }
         let last = self.sequences.entry(writer.to_owned()).or_default();
         if sequence <= *last {
@@ -177,6 +177,13 @@ fn left_rectangles_give_the_energy_of_a_log() {
         .sum();
     assert_eq!(energy, 300.0);
     assert_eq!(kept.texts("gpu_uuid"), ["file:gpu"; 4]);
+}
+
+#[test]
+fn a_stem_loses_its_extensions_only() {
+    assert_eq!(stem("n1__590.48.01.metrics"), "n1__590.48.01");
+    assert_eq!(stem("n1.csv.gz"), "n1");
+    assert_eq!(stem("n1"), "n1");
 }
 
 #[test]
