@@ -18,6 +18,7 @@ mod reference {
 /// One answer: its name, the columns of it that are compared (empty: all), and our question.
 type Case = (&'static str, &'static str, &'static str);
 
+#[allow(clippy::disallowed_methods)] // tests have no config.rs; this is where their data lies
 fn data_dir() -> Option<PathBuf> {
     let dir = match std::env::var_os("COULOMB_SHARED_DATA") {
         Some(dir) => PathBuf::from(dir),
