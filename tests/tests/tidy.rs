@@ -254,7 +254,7 @@ fn no_file_names_a_registry_or_a_path_of_one_machine() {
     fail_with(faults);
 }
 
-/// A path counts at the start of a word: `/a/work/b` is no path of this machine's.
+/// A path counts at the start of a word: one in the middle of another path is none of this machine.
 fn names(line: &str, word: &str) -> bool {
     let starts_word = |at: usize| !line[..at].ends_with(|c: char| c.is_alphanumeric() || "_-.}/".contains(c));
     line.match_indices(word).any(|(at, _)| !word.starts_with('/') || starts_word(at))
