@@ -166,6 +166,11 @@ pub(crate) fn bytes(v: f64) -> String {
     format!("{} {}", digits(scaled), letters[letter])
 }
 
+/// `58.2 / 79.6 GiB`: memory in use and there is.
+pub(crate) fn part_of(used: f64, total: f64) -> String {
+    format!("{} / {} GiB", cell(Unit::Bytes, used), cell(Unit::Bytes, total))
+}
+
 /// `12.4k GPU-h`.
 pub(crate) fn gpu_hours(hours: f64) -> String {
     format!("{} GPU-h", compact(hours))

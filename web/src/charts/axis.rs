@@ -3,7 +3,7 @@
 use crate::instant::{DAY, HOUR, MINUTE, SECOND};
 
 /// Distances between ticks that people read easily.
-const STEPS: [i64; 17] = [
+const STEPS: [i64; 18] = [
     SECOND,
     5 * SECOND,
     15 * SECOND,
@@ -20,6 +20,7 @@ const STEPS: [i64; 17] = [
     12 * HOUR,
     DAY,
     2 * DAY,
+    5 * DAY,
     7 * DAY,
 ];
 
@@ -44,7 +45,7 @@ mod tests {
     #[test]
     fn ticks_are_round_and_few() {
         for (span, step) in
-            [(HOUR, 10 * MINUTE), (6 * HOUR, HOUR), (DAY, 3 * HOUR), (7 * DAY, DAY), (30 * DAY, 7 * DAY)]
+            [(HOUR, 10 * MINUTE), (6 * HOUR, HOUR), (DAY, 3 * HOUR), (7 * DAY, DAY), (30 * DAY, 5 * DAY)]
         {
             let from = 1_700_000_000 * SECOND;
             let (found, each) = ticks(from, from + span, 9);

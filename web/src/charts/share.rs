@@ -28,6 +28,11 @@ pub(crate) fn active_ratio(values: &ByState<f64>) -> Option<f64> {
     (known > 0.0).then(|| values.active / known)
 }
 
+/// The period before, if it is fit for a comparison: with telemetry for at least half of its hours.
+pub(crate) fn comparable(before: Option<&ByState<f64>>) -> Option<&ByState<f64>> {
+    before.filter(|b| total(b) > 0.0 && b.unknown <= total(b) / 2.0)
+}
+
 /// Held by a job, and not working.
 pub(crate) fn held_in_vain(values: &ByState<f64>) -> f64 {
     values.held_idle + values.held_empty
@@ -50,6 +55,16 @@ mod tests {
         let values = ByState { active: 6.0, down: 2.0, ..ByState::default() };
         assert_eq!(parts(&values), vec![(GpuState::Active, 0.0, 75.0), (GpuState::Down, 75.0, 25.0)]);
         assert!(parts(&ByState::default()).is_empty());
+    }
+
+    #[test]
+    fn a_period_mostly_without_telemetry_is_no_comparison() {
+        let known = ByState { active: 6.0, unknown: 5.0, ..ByState::default() };
+        let silent = ByState { active: 1.0, unknown: 99.0, ..ByState::default() };
+        assert_eq!(comparable(Some(&known)), Some(&known));
+        assert_eq!(comparable(Some(&silent)), None);
+        assert_eq!(comparable(Some(&ByState::default())), None);
+        assert_eq!(comparable(None), None);
     }
 
     #[test]

@@ -32,6 +32,7 @@ fn units_read_as_people_write_them() {
     assert_eq!(value(Unit::BytesPerSecond, 1536.0), "1.50 KiB/s");
     assert_eq!(value(Unit::Hertz, 1_980_000_000.0), "1.98 GHz");
     assert_eq!(value(Unit::Ratio, 0.8766), "87.7 %");
+    assert_eq!(part_of(58.2 * GIB, 79.6 * GIB), "58.2 / 79.6 GiB");
     assert_eq!(energy(3.6e9), "1.00 MWh");
     assert_eq!(count(1_234_567), "1,234,567");
     assert_eq!(counted(1, "node"), "1 node");

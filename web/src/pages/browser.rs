@@ -27,6 +27,11 @@ pub(crate) fn location() -> (String, String) {
     (location.pathname().unwrap_or_default(), location.search().unwrap_or_default())
 }
 
+/// Scheme, host and port under which this browser reaches the server.
+pub(crate) fn origin() -> String {
+    window().location().origin().unwrap_or_default()
+}
+
 pub(crate) fn push(href: &str) {
     write_history(|history| history.push_state_with_url(&JsValue::NULL, "", Some(href)));
 }

@@ -66,7 +66,7 @@ pub(crate) fn login() -> impl IntoView {
                 </div>
                 <p class="small muted">
                     "The first start of the server writes a token for the administrator to "
-                    <code>"admin.token"</code> " in its data folder. Others come from " <code>"coulomb token"</code> "."
+                    <code>"admin.token"</code> " in its data folder. Others come from " <code>"coulomb token create"</code> "."
                 </p>
             </form>
         </main>

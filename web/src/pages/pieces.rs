@@ -1,6 +1,7 @@
 //! Small parts of many pages: icons, states, sparklines, what is said instead of an answer.
 
 use super::api::{Asked, Problem};
+use super::browser;
 use crate::charts::{share, spark};
 use crate::format;
 use contract::answers::Severity;
@@ -166,13 +167,17 @@ pub(crate) fn stale_line<T: Send + Sync + 'static>(asked: Asked<T>) -> impl Into
 
 /// Which command fills an empty page.
 pub(crate) fn no_telemetry() -> impl IntoView {
+    let server = browser::origin();
     view! {
         <div class="card c12">
             <div class="say center">
                 <h2>"No GPU has reported yet"</h2>
-                <p>"Start a collector on a node with GPUs. Its rows show up here within seconds."</p>
-                <div class="code">"coulomb-collector run --server http://THIS-SERVER --token TOKEN --cluster NAME"</div>
-                <p>"Or look around with a simulated fleet of 256 GPUs:"</p>
+                <p>"Make a token that may send rows, put it in a file, and start a collector on a node with GPUs."</p>
+                <div class="code">{format!("coulomb token create --name NODE --role writer --server {server}")}</div>
+                <div class="code">
+                    {format!("coulomb-collector run --server {server} --token-file FILE --cluster NAME")}
+                </div>
+                <p>"Its rows show up here within seconds. Or look around with a simulated fleet of 256 GPUs:"</p>
                 <div class="code">"cargo xtask demo"</div>
             </div>
         </div>

@@ -41,7 +41,7 @@ fn finding(address: &Address, a: &Attention, now: i64) -> AnyView {
         {severity_icon(a.severity)}
         <div class="title">{a.title.clone()}</div>
         <div class="cost">{a.gpu_hours.map(format::gpu_hours)}</div>
-        <div class="detail">{a.detail.clone()}</div>
+        <div class="detail">{format::sentence(&a.detail)}</div>
         <div class="where" title=format::instant(a.since_unix_micros)>
             {format!("{place} · since {}", format::age(now - a.since_unix_micros))}
         </div>

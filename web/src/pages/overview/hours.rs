@@ -13,7 +13,7 @@ pub(super) fn hours(found: Arc<Overview>) -> impl IntoView {
     let total = share::total(&found.gpu_hours);
     let row = |state: GpuState| {
         let hours = *found.gpu_hours.get(state);
-        let before = found.gpu_hours_before.as_ref().map(|b| *b.get(state));
+        let before = share::comparable(found.gpu_hours_before.as_ref()).map(|b| *b.get(state));
         let change = format::change(hours, before).map(format::signed_percent);
         view! {
             <tr>

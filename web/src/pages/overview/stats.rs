@@ -37,7 +37,7 @@ fn series(found: &Overview, of: impl Fn(&ByState<f64>) -> Option<f64>) -> Vec<Op
 
 fn hours(found: &Overview) -> Stat {
     let total = share::total(&found.gpu_hours);
-    let before = found.gpu_hours_before.as_ref().map(share::total);
+    let before = share::comparable(found.gpu_hours_before.as_ref()).map(share::total);
     Stat {
         label: "GPU-hours",
         hint: "Hours of all GPUs in the range, whatever they did",
@@ -52,7 +52,7 @@ fn hours(found: &Overview) -> Stat {
 
 fn active(found: &Overview) -> Stat {
     let now = share::active_ratio(&found.gpu_hours);
-    let before = found.gpu_hours_before.as_ref().and_then(share::active_ratio);
+    let before = share::comparable(found.gpu_hours_before.as_ref()).and_then(share::active_ratio);
     let change = now.zip(before).map(|(now, before)| now - before);
     Stat {
         label: "Active share",
@@ -68,7 +68,7 @@ fn active(found: &Overview) -> Stat {
 
 fn in_vain(found: &Overview) -> Stat {
     let total = share::held_in_vain(&found.gpu_hours);
-    let before = found.gpu_hours_before.as_ref().map(share::held_in_vain);
+    let before = share::comparable(found.gpu_hours_before.as_ref()).map(share::held_in_vain);
     Stat {
         label: "Held but not working",
         hint: "Hours in which a job held a GPU without using it: held, idle and held, empty",

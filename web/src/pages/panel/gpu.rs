@@ -65,7 +65,7 @@ fn inside(found: &GpuDetail, hover: Hover) -> impl IntoView + use<> {
 
 fn gpu_facts(gpu: &FleetGpu) -> Vec<(&'static str, AnyView)> {
     let memory = match (gpu.memory_used_bytes, gpu.memory_total_bytes) {
-        (Some(used), Some(total)) => format!("{} of {}", format::bytes(used as f64), format::bytes(total as f64)),
+        (Some(used), Some(total)) => format::part_of(used as f64, total as f64),
         (used, _) => format::maybe(Unit::Bytes, used.map(|u| u as f64)),
     };
     let mut found: Vec<(&'static str, AnyView)> = vec![
