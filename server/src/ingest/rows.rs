@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// How far a row's time may lie ahead of ours: clocks drift by minutes, a wrong zone by an hour or more.
 const AHEAD_MICROS_MAX: i64 = 3_600_000_000;
+/// The years 1 to 9999: a day outside of them has no name that readers of the tables understand.
+const CALENDAR_MICROS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;
 /// Rejections that an answer lists; the rest of a wholly bad batch says nothing new.
 pub(super) const REJECTIONS_LISTED_MAX: usize = 1_000;
 
@@ -80,18 +82,24 @@ fn fault(column: &Column, array: &ArrayRef, row: usize, now_micros: i64) -> Opti
             let outside = column.unit == "ratio" && !(0.0..=1.0).contains(&value);
             outside.then(|| format!("{value} is not a ratio between 0 and 1"))
         }
-        Kind::Time if column.name == "time" => {
-            let ahead = array.as_primitive::<TimestampMicrosecondType>().value(row).saturating_sub(now_micros);
-            (ahead > AHEAD_MICROS_MAX).then(|| {
-                format!("the time lies {} s ahead of the server's clock, at most 3600 s are allowed", ahead / 1_000_000)
-            })
-        }
+        Kind::Time => time_fault(column, array.as_primitive::<TimestampMicrosecondType>().value(row), now_micros),
         Kind::Text => {
             let empty = array.as_string::<i32>().value(row).is_empty();
             (empty && !column.nullable && is_identity(column.name)).then(|| "an identity is empty".to_owned())
         }
         _ => None,
     }
+}
+
+fn time_fault(column: &Column, micros: i64, now_micros: i64) -> Option<String> {
+    if !CALENDAR_MICROS.contains(&micros) {
+        return Some("the time lies outside of the years 1 to 9999".to_owned());
+    }
+    let ahead = micros.saturating_sub(now_micros);
+    let refused = column.name == "time" && ahead > AHEAD_MICROS_MAX;
+    refused.then(|| {
+        format!("the time lies {} s ahead of the server's clock, at most 3600 s are allowed", ahead / 1_000_000)
+    })
 }
 
 fn is_identity(name: &str) -> bool {

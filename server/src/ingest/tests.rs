@@ -153,6 +153,14 @@ async fn bad_rows_are_named_and_good_ones_kept() {
 }
 
 #[tokio::test]
+async fn a_time_outside_of_the_calendar_is_rejected() {
+    let f = fixture();
+    let answer = post(&f, 1, &samples(&[i64::MIN, -62_135_596_800_000_001, 0, i64::MAX], vec![])).await.unwrap();
+    let named: Vec<_> = answer.rejected.iter().map(|r| r.row).collect();
+    assert_eq!((named, answer.accepted), (vec![0, 1, 3], 1));
+}
+
+#[tokio::test]
 async fn lists_and_maps_arrive() {
     let f = fixture();
     let mut nodes = ListBuilder::new(StringBuilder::new());
