@@ -231,7 +231,7 @@ pub const TABLES: &[Table] = &[
         name: "logs",
         doc: "One OTLP log record or line of a file",
         time_column: "time",
-        sort_key: &["node", "time"],
+        sort_key: &["time"],
         columns: &[
             must("time", Time, "time", "When it happened"),
             must("time_nanos", Int, "nanos", "Nanoseconds beyond the microsecond"),
