@@ -50,6 +50,20 @@ async function look(page, name) {
   await page.emulateMedia({ colorScheme: "light" });
 }
 
+// A phone: nothing lies beside the screen.
+async function lookNarrow(page, name) {
+  const { width, height } = page.viewportSize();
+  await page.setViewportSize({ width: 420, height });
+  await settled(page);
+  await page.screenshot({ path: path.join(screenshots, `${name}-narrow.png`) });
+  const beside = await page.evaluate(() => {
+    const wide = (element) => element.scrollWidth - element.clientWidth;
+    return Math.max(wide(document.documentElement), wide(document.querySelector(".content")));
+  });
+  check(beside <= 0, `${name} fits a phone's width (${beside} px beside it)`);
+  await page.setViewportSize({ width, height });
+}
+
 async function go(page, name) {
   await page.getByRole("link", { name, exact: true }).first().click({ timeout: WAIT_MS });
   await settled(page);
@@ -73,9 +87,11 @@ try {
   await go(page, "Overview");
   const overview = await mainText(page);
   await look(page, `overview-${mode}`);
+  await lookNarrow(page, `overview-${mode}`);
   await go(page, "Fleet");
   const fleet = await mainText(page);
   await look(page, `fleet-${mode}`);
+  await lookNarrow(page, `fleet-${mode}`);
 
   if (mode === "empty") {
     const invites = /no (rows|data|samples|telemetry|gpus?|nodes?)|nothing|connect|collector/i;

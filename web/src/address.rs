@@ -80,7 +80,7 @@ impl Address {
     /// Reads path and query (with or without `?`). What is not understood is left at its default.
     pub(crate) fn parse(path: &str, query: &str) -> Self {
         let mut address = Self::of_page(match path.trim_end_matches('/') {
-            "" => Page::Overview,
+            "" | "/overview" => Page::Overview,
             "/fleet" => Page::Fleet,
             "/login" => Page::Login,
             _ => Page::Missing,
@@ -245,6 +245,7 @@ mod tests {
             assert_eq!(Address::parse("/", query), plain, "{query}");
         }
         assert_eq!(Address::parse("/nope", "").page, Page::Missing);
+        assert_eq!(Address::parse("/overview", ""), plain);
         assert_eq!(Address::parse("/fleet/", "?filter=%zz%4").filter, "%zz%4");
     }
 

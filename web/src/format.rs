@@ -242,8 +242,14 @@ pub(crate) fn change(now: f64, before: Option<f64>) -> Option<f64> {
     before.filter(|b| *b > 0.0).map(|b| now / b - 1.0)
 }
 
-/// `+3.2 %`, `−1.0 %`, `±0.0 %`.
+/// From here on a change reads as a multiple: nobody compares `+137,033.3 %` with anything.
+const MANY_TIMES: f64 = 9.995;
+
+/// `+3.2 %`, `−1.0 %`, `±0.0 %`; a change from 1 to 50 is `50.0 times`.
 pub(crate) fn signed_percent(ratio: f64) -> String {
+    if ratio >= MANY_TIMES {
+        return format!("{} times", digits(ratio + 1.0));
+    }
     match percent(ratio) {
         text if text == "0.0 %" || text == "−0.0 %" => "±0.0 %".to_owned(),
         text if ratio > 0.0 => format!("+{text}"),

@@ -81,6 +81,8 @@ fn changes_have_a_sign() {
     assert_eq!(change(110.0, Some(100.0)).map(signed_percent).as_deref(), Some("+10.0 %"));
     assert_eq!(change(90.0, Some(100.0)).map(signed_percent).as_deref(), Some("−10.0 %"));
     assert_eq!(change(100.0, Some(100.0)).map(signed_percent).as_deref(), Some("±0.0 %"));
+    assert_eq!(change(1000.0, Some(100.0)).map(signed_percent).as_deref(), Some("+900.0 %"));
+    assert_eq!(change(137_000.0, Some(100.0)).map(signed_percent).as_deref(), Some("1,370 times"));
     assert_eq!(change(1.0, Some(0.0)), None);
     assert_eq!(change(1.0, None), None);
     assert_eq!(points(-0.012), "−1.2 points");

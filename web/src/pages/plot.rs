@@ -79,6 +79,8 @@ type Calls = (
 const MICROS: f64 = 1e6;
 /// Room for the labels of the value axis.
 const GUTTER: u32 = 56;
+/// A label of the time axis with its distance to the next, in pixels.
+const TICK_WIDTH: i64 = 64;
 
 pub(crate) fn plot(what: impl Fn() -> Option<Plot> + Send + Sync + 'static, hover: Hover) -> impl IntoView {
     let app = App::here();
@@ -110,7 +112,7 @@ fn remove(slot: &mut Option<Kept>) {
 
 fn draw(app: App, host: &web_sys::HtmlElement, plot: &Plot, hover: Hover) -> Option<Kept> {
     let spec = js_sys::JSON::parse(&spec(plot).to_string()).ok()?;
-    let (calls, object) = calls(app, plot, hover).ok()?;
+    let (calls, object) = calls(app, plot, hover, host.client_width()).ok()?;
     match coulomb_plot(host, &spec, &columns(plot), &object) {
         Ok(drawing) => Some(Kept { drawing, _calls: calls }),
         Err(error) => {
@@ -168,9 +170,10 @@ fn columns(plot: &Plot) -> js_sys::Array {
     std::iter::once(times).chain(plot.lines.iter().map(column)).collect()
 }
 
-fn calls(app: App, plot: &Plot, hover: Hover) -> Result<(Calls, JsValue), JsValue> {
+fn calls(app: App, plot: &Plot, hover: Hover, width: i32) -> Result<(Calls, JsValue), JsValue> {
     let Range { from_unix_micros: from, to_unix_micros: to } = plot.range;
-    let (ticks, step) = axis::ticks(from, to, 9);
+    let room = (i64::from(width) - i64::from(GUTTER)) / TICK_WIDTH;
+    let (ticks, step) = axis::ticks(from, to, room.clamp(2, 9));
     let ticks: js_sys::Array = ticks.iter().map(|t| JsValue::from_f64(*t as f64 / MICROS)).collect();
     let (unit, buckets) = (plot.unit, plot.times_unix_micros.len());
     let calls: Calls = (
