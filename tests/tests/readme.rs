@@ -33,13 +33,17 @@ fn every_command_of_the_tour_works() {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(format!("PATH=\"$PROGRAMS:$PATH\"; {command}")).current_dir(work.path());
         shell.env("PROGRAMS", &programs).env("COULOMB_DATA", &server.data).env("COULOMB_SERVER", &server.url);
+        // Nothing listens there: what asks this machine goes around a proxy.
+        shell.env("HTTPS_PROXY", "http://127.0.0.1:9");
         let output = run(shell.env_remove("COULOMB_TOKEN").env_remove("COULOMB_TOKEN_FILE"));
         let (said, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "README.md: {command}\n{said}{why}");
         let writes_file = command.contains(" > ");
         assert!(writes_file || !said.trim().is_empty(), "README.md: {command} prints nothing");
         if command.contains("query") {
-            assert!(said.lines().count() >= 2, "README.md: {command} answers no row:\n{said}");
+            // A table has a line of names and one of rules, CSV only the former.
+            let before_rows = if command.contains("--format csv") { 1 } else { 2 };
+            assert!(said.lines().count() > before_rows, "README.md: {command} answers no row:\n{said}");
         }
     }
 }

@@ -36,12 +36,21 @@ impl Connection {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(bad("give an address like http://127.0.0.1:6240"));
         }
-        let config = ureq::Agent::config_builder()
+        if !url.username().is_empty() || url.password().is_some() {
+            let (text, why) =
+                ("with a user or a password".to_owned(), "the token says who asks; leave them out".to_owned());
+            return Err(ClientError::Argument { what: "server", text, why });
+        }
+        let mut config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_recv_response(Some(ANSWER_TIMEOUT))
-            .max_redirects(0)
-            .build();
+            .max_redirects(0);
+        if is_this_machine(&url) {
+            // A proxy would be sent the token, and could not come back to us.
+            config = config.proxy(None);
+        }
+        let config = config.build();
         let server = flags.server.trim_end_matches('/').to_owned();
         Ok(Self { agent: config.new_agent(), server, token: read_token(flags)? })
     }
@@ -151,12 +160,77 @@ fn pause_seconds(response: &Response<Body>) -> u64 {
     told.unwrap_or(1).clamp(1, RETRY_AFTER_SECONDS_MAX)
 }
 
+fn is_this_machine(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 fn read_token(flags: &ClientFlags) -> Result<String, ClientError> {
     let path = match (&flags.token_file, flags.token.text()) {
         (Some(path), _) => path.clone(),
         (None, Some(token)) => return Ok(token.trim().to_owned()),
         (None, None) => flags.data.join(ADMIN_TOKEN_FILE),
     };
-    let text = std::fs::read_to_string(&path);
-    Ok(text.map_err(|source| ClientError::TokenFile { path, source })?.trim().to_owned())
+    let wrong = |why: String| ClientError::TokenFile { path: path.clone(), why };
+    let text = std::fs::read_to_string(&path).map_err(|e| wrong(e.to_string()))?;
+    match text.split_whitespace().collect::<Vec<_>>()[..] {
+        [token] => Ok(token.to_owned()),
+        [] => Err(wrong("it is empty".to_owned())),
+        _ => Err(wrong("it holds more than one word; a token is one".to_owned())),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        client: ClientFlags,
+    }
+
+    fn flags(server: &str, token_file: &std::path::Path) -> ClientFlags {
+        let words = ["coulomb", "--server", server, "--token-file"].map(std::ffi::OsString::from);
+        Flags::parse_from(words.into_iter().chain([token_file.into()])).client
+    }
+
+    #[test]
+    fn a_token_file_holds_one_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("token");
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            read_token(&flags("http://127.0.0.1:1", &file)).map_err(|e| e.to_string())
+        };
+        assert_eq!(read(" abc\n"), Ok("abc".to_owned()));
+        assert!(read(" \n").unwrap_err().contains("is empty"));
+        assert!(read("abc\ndef\n").unwrap_err().contains("more than one word"));
+    }
+
+    #[test]
+    fn this_machine_needs_no_proxy_and_others_may() {
+        let here = |text: &str| is_this_machine(&url::Url::parse(text).unwrap());
+        for text in ["http://127.0.0.1:6240", "http://127.3.2.1", "http://[::1]:6240/", "http://LOCALHOST:1"] {
+            assert!(here(text), "{text}");
+        }
+        for text in ["http://10.0.0.1", "https://localhost.example.com", "http://[2001:db8::1]"] {
+            assert!(!here(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_address_is_refused_and_not_repeated() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("token");
+        std::fs::write(&file, "t").unwrap();
+        let error = Connection::open(&flags("http://ann:secret@127.0.0.1:1", &file)).err().unwrap().to_string();
+        assert!(error.contains("password") && !error.contains("secret"), "{error}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+/// A cause stands either in the text or behind it as `source`, so that it is printed once.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     #[error("cannot reach the server at {server}: {why}; is `coulomb serve` running there")]
@@ -10,15 +11,15 @@ pub enum ClientError {
     Refused { status: u16, kind: String, message: String, known: Vec<String> },
     #[error("the answer of {path} is not what this version expects: {why}")]
     Answer { path: String, why: String },
-    #[error("cannot read the token from {path:?}: {source}; give --token-file or set COULOMB_TOKEN")]
-    TokenFile { path: PathBuf, source: std::io::Error },
+    #[error("cannot read the token from {path:?}: {why}; give --token-file or set COULOMB_TOKEN")]
+    TokenFile { path: PathBuf, why: String },
     #[error("{what} {text:?} is not usable: {why}")]
     Argument { what: &'static str, text: String, why: String },
-    #[error("cannot read {path:?}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot read {path:?}: {cause}")]
+    Read { path: PathBuf, cause: std::io::Error },
     #[error(transparent)]
     Import(#[from] super::import::ImportError),
-    #[error("cannot write the output: {0}")]
+    #[error("cannot write the output")]
     Output(#[from] std::io::Error),
     #[error("{0}")]
     Verdict(String),

@@ -38,7 +38,7 @@ struct ColumnName {
 /// Asks and writes the rows to `out`.
 pub fn query(command: &QueryCommand, out: &mut impl Write) -> Result<(), ClientError> {
     let sql = match command.sql.as_str() {
-        "-" => io::read_to_string(io::stdin()).map_err(|source| ClientError::Read { path: "-".into(), source })?,
+        "-" => io::read_to_string(io::stdin()).map_err(|cause| ClientError::Read { path: "-".into(), cause })?,
         sql => sql.to_owned(),
     };
     let connection = Connection::open(&command.client)?;
