@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let done = match CommandLine::parse().command {
         Command::Serve(flags) => serve(flags),
         Command::Query(command) => asked(client::query(&command, &mut out)),
-        Command::Import(command) => asked(client::import(&command, &mut out)),
+        Command::Import(command) => asked(client::import(&command, now_micros(), &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),
         Command::Check(command) => asked(client::check(&command, &mut out)),
     };

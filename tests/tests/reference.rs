@@ -98,6 +98,55 @@ fn printed_digits_are_compared() {
 }
 
 #[test]
+fn our_own_parquet_answers_can_be_imported_from_a_pipe() {
+    let server = Server::start();
+    let work = tempfile::tempdir().expect("a temporary folder can be made");
+    let jobs = work.path().join("jobs.csv");
+    let rows = "job_id|nodes|labels|submitted_at|started_at|ended_at\n\
+                1|n1;n2|{\"team\":\"vision\"}|2026-01-05T08:00:00Z|2026-01-05T08:05:00Z|2026-01-05T12:05:00Z\n";
+    std::fs::write(&jobs, rows).expect("a file can be written");
+    let map = work.path().join("map.toml");
+    std::fs::write(&map, "delimiter = \"|\"\nquoted = false\n").expect("a file can be written");
+    let map = map.to_string_lossy().into_owned();
+    import_twice(&server, "job_events", &["jobs", "--cluster", "a", "--map", &map], &[jobs]);
+    let sql = "SELECT *, 'b' AS cluster FROM (SELECT * EXCEPT (cluster) FROM job_events)";
+    let body = serde_json::json!({ "sql": sql }).to_string();
+    let headers = [("Content-Type", "application/json"), ("Accept", "application/vnd.apache.parquet")];
+    let answer = server.request("POST", "/api/v1/query", &headers, body.as_bytes()).expect_status(200);
+    let copy = work.path().join("copy.parquet");
+    std::fs::write(&copy, &answer.body).expect("a file can be written");
+    let mut command = server.command(&["import", "jobs", "-"]);
+    let output = command.stdin(std::fs::File::open(&copy).expect("it was written")).output().expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let of = |cluster: &str| {
+        server.query(&format!(
+            "SELECT job_id, array_to_string(nodes, ' '), map_extract(labels, 'team')[1], ended_at - started_at
+             FROM jobs WHERE cluster = '{cluster}'"
+        ))
+    };
+    assert_eq!(of("a")[0][..3], ["1", "n1 n2", "vision"]);
+    assert_eq!(of("a"), of("b"));
+}
+
+#[test]
+fn a_file_that_fails_stops_no_other_and_fails_the_command() {
+    let server = Server::start();
+    let work = tempfile::tempdir().expect("a temporary folder can be made");
+    let write = |name: &str, text: &str| {
+        let path = work.path().join(name);
+        std::fs::write(&path, text).expect("a file can be written");
+        path
+    };
+    let header = "job_id,ended_at";
+    let files =
+        [write("a.csv", header), work.path().join("none.csv"), write("b.csv", &format!("{header}\n1,2026-01-05\n"))];
+    let (good, said, error) = import(&server, &["jobs", "--cluster", "c"], &files);
+    assert!(!good && said.contains("b.csv: 1 rows added"), "{said}{error}");
+    assert!(error.contains("a.csv") && error.contains("none.csv"), "{error}");
+    assert!(error.ends_with("2 of 3 files were not imported, or not whole\n"), "{error}");
+}
+
+#[test]
 fn exporter_pages_are_read_as_they_were_captured() {
     let Some(data) = data_dir() else { return };
     let server = Server::start();

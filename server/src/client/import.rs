@@ -4,19 +4,24 @@
 //! Parquet (the store's door does). **Invariant:** there is one mechanism: presets and users' files are maps.
 
 mod batch;
+mod chunks;
 mod convert;
 mod error;
 mod finish;
+mod input;
 mod instant;
+mod joined;
 mod map;
 mod number;
 mod parse;
 mod presets;
 mod prometheus;
+mod reading;
 mod run;
 mod slurm;
 mod source;
 mod tally;
+mod texts;
 
 pub use error::ImportError;
 
@@ -24,15 +29,18 @@ use super::ClientError;
 use super::connection::Connection;
 use crate::config::ClientFlags;
 use chrono_tz::Tz;
+use chunks::Keep;
 use clap::{Args, Subcommand};
 use contract::answers::IngestAnswer;
 use finish::Defaults;
 use indicatif::{ProgressBar, ProgressStyle};
+use input::{Input, PIPE_BYTES_MAX};
 use instant::Format;
 use map::{Interval, Map};
-use run::{Sink, Unit};
+use run::{Settings, Sink};
 use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
+use tally::Tally;
 
 /// A line of progress is written each time when this many rows more were read, where there is no terminal.
 const PROGRESS_ROWS: u64 = 1_000_000;
@@ -66,7 +74,8 @@ struct SamplesFlags {
     /// Node of the GPUs, where no column names it (default: the file's name without its extension).
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
-    /// UUID of the one GPU of the file, where no column names it (default: file: and the file's name).
+    /// UUID of the one GPU of the files, where no column names it (default: made of the node, the file's name and,
+    /// without --node, its first row).
     #[arg(long, value_name = "UUID")]
     gpu_uuid: Option<String>,
     /// Model of the GPUs, where no column names it (default: unknown).
@@ -94,62 +103,69 @@ struct CommonFlags {
     /// Cluster of the rows, where no column names it.
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
-    /// Zone of times that carry none, as in America/Los_Angeles (default UTC).
+    /// Zone of times that carry none, as in America/Los_Angeles (default UTC, which is told).
     #[arg(long, value_name = "ZONE")]
     timezone: Option<String>,
-    /// CSV (.csv, .txt, also .gz), Parquet (.parquet) or pages of metrics.
+    /// CSV or pages of metrics, plain or gzipped, or Parquet; - and pipes are copied to a temporary file first.
+    /// Files of one series belong into one command: it orders them by time.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
-/// Sends the files and tells what became of their rows.
-pub fn import(command: &ImportCommand, out: &mut impl Write) -> Result<(), ClientError> {
-    let none = (None, None, None, None, None);
-    let (table, common, client, (node, gpu_uuid, gpu_model, interval, time)) = match &command.what {
-        What::Jobs(flags) => ("job_events", &flags.common, &flags.client, none),
-        What::GpuSamples(f) => {
-            let own = (f.node.clone(), f.gpu_uuid.clone(), f.gpu_model.clone(), f.interval_seconds, f.time.as_deref());
-            ("gpu_samples", &f.common, &f.client, own)
-        }
+/// Sends the files and tells what became of their rows. `now_micros` tells times that lie ahead.
+pub fn import(command: &ImportCommand, now_micros: i64, out: &mut impl Write) -> Result<(), ClientError> {
+    let (table, common, client) = match &command.what {
+        What::Jobs(flags) => ("job_events", &flags.common, &flags.client),
+        What::GpuSamples(flags) => ("gpu_samples", &flags.common, &flags.client),
+    };
+    let samples = match &command.what {
+        What::Jobs(_) => None,
+        What::GpuSamples(flags) => Some(flags),
     };
     let (mut map, map_text) = read_map(common, table)?;
-    if let Some(seconds) = interval {
-        if !(seconds.is_finite() && seconds >= 0.0) {
-            return Err(flag("--interval-seconds", &seconds.to_string(), "give a number of seconds").into());
+    let mut time_micros = None;
+    if let Some(flags) = samples {
+        if let Some(seconds) = flags.interval_seconds {
+            if !(seconds.is_finite() && seconds >= 0.0) {
+                return Err(flag("--interval-seconds", &seconds.to_string(), "give a number of seconds").into());
+            }
+            map.interval = Interval::Seconds(seconds);
         }
-        map.interval = Interval::Seconds(seconds);
+        if let Some(text) = &flags.time {
+            let wrong = || flag("--time", text, "give a time like 2026-01-31T12:00:00Z");
+            time_micros = Some(Format::Rfc3339.read(text, Tz::UTC).ok_or_else(wrong)?);
+        }
     }
-    let time_micros = time.map(|text| {
-        let wrong = || flag("--time", text, "give a time like 2026-01-31T12:00:00Z");
-        Format::Rfc3339.read(text, Tz::UTC).ok_or_else(wrong)
-    });
-    let time_micros = time_micros.transpose()?;
     if common.cluster.is_none() && !map.rules.contains_key(&convert::place(&map, "cluster")) && !map.same_names {
         return Err(flag("--cluster", "", "give the name of the cluster that the rows are of").into());
     }
-    let interval = interval.map(|seconds| seconds.to_string()).unwrap_or_default();
-    let text = |option: &Option<String>| option.clone().unwrap_or_default();
-    let options = [
-        ("table", table.to_owned()),
-        ("preset", common.preset.clone()),
-        ("map", map_text),
-        ("cluster", text(&common.cluster)),
-        ("timezone", text(&common.timezone)),
-        ("node", text(&node)),
-        ("gpu_uuid", text(&gpu_uuid)),
-        ("gpu_model", text(&gpu_model)),
-        ("interval", interval),
-        ("time", time.unwrap_or_default().to_owned()),
-    ];
-    let options: Vec<(&str, &str)> = options.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let defaults = Defaults { cluster: common.cluster.clone(), node, gpu_uuid, gpu_model, stem: String::new() };
+    let defaults = Defaults {
+        cluster: common.cluster.clone(),
+        node: samples.and_then(|f| f.node.clone()),
+        gpu_uuid: samples.and_then(|f| f.gpu_uuid.clone()),
+        gpu_model: samples.and_then(|f| f.gpu_model.clone()),
+    };
+    let zone = map.zone();
+    let options = format!("{table} {} {zone} {:?} {defaults:?} {map_text}", common.preset, map.interval);
+    let preset = &common.preset;
+    let settings = Settings { map: &map, preset, defaults: &defaults, time_micros, now_micros, options: &options };
     let connection = Connection::open(client)?;
-    for files in units(&map, &common.files)? {
-        let digests: Vec<[u8; 32]> = files.iter().map(|(digest, _)| *digest).collect();
-        let files: Vec<PathBuf> = files.into_iter().map(|(_, path)| path).collect();
-        let digest = run::import_digest(&digests, &options);
-        let unit = Unit { map: &map, preset: &common.preset, defaults: &defaults, time_micros, files };
-        send(&unit, &digest, &connection, out)?;
+    let alone = common.files.len() == 1;
+    let mut server =
+        Server { connection: &connection, table, bar: ProgressBar::hidden(), rows_told: 0, alone, failed: 0, out };
+    let mut inputs = Vec::new();
+    for path in &common.files {
+        match Input::open(path, PIPE_BYTES_MAX) {
+            Ok(input) => inputs.push(input),
+            Err(error) => server.done(&path.display().to_string(), Err(error))?,
+        }
+    }
+    run::import(&settings, inputs, &mut server)?;
+    let failed = server.failed;
+    server.out.flush()?;
+    if failed > 0 {
+        let all = common.files.len();
+        return Err(ClientError::Verdict(format!("{failed} of {all} files were not imported, or not whole")));
     }
     Ok(())
 }
@@ -158,51 +174,23 @@ fn flag(flag: &'static str, text: &str, why: &str) -> ImportError {
     ImportError::Flag { flag, text: text.to_owned(), why: why.to_owned() }
 }
 
-/// The preset with the user's map over it, and the text of the latter.
+/// The preset with the user's map over it, and what the latter says, without comments, order and zone.
 fn read_map(common: &CommonFlags, table: &str) -> Result<(Map, String), ImportError> {
     let table = contract::table(table).expect("the contract has the tables that can be imported");
     let mut map = presets::preset(&common.preset, table)?;
-    let mut text = String::new();
+    let mut said = String::new();
     if let Some(path) = &common.map {
-        text = std::fs::read_to_string(path).map_err(|cause| ImportError::Read { path: path.clone(), cause })?;
+        let text = std::fs::read_to_string(path).map_err(|cause| ImportError::Read { path: path.clone(), cause })?;
         map = parse::parse(&path.to_string_lossy(), &text, table, Some(map))?;
+        let mut values = text.parse::<toml::Table>().unwrap_or_default();
+        values.remove("timezone");
+        said = format!("{values:?}");
     }
     if let Some(zone) = &common.timezone {
         let wrong = |_| flag("--timezone", zone, "give a name such as UTC or America/Los_Angeles");
-        map.timezone = zone.parse().map_err(wrong)?;
+        map.timezone = Some(zone.parse().map_err(wrong)?);
     }
-    Ok((map, text))
-}
-
-type Digested = ([u8; 32], PathBuf);
-
-/// The files that are imported as one: all of them where they are joined, else each by itself.
-fn units(map: &Map, files: &[PathBuf]) -> Result<Vec<Vec<Digested>>, ImportError> {
-    let digested = files.iter().map(|path| Ok((run::file_digest(path)?, path.clone())));
-    let mut digested = digested.collect::<Result<Vec<_>, ImportError>>()?;
-    if map.joined {
-        // The order in which the files were named does not make another import.
-        digested.sort();
-        return Ok(vec![digested]);
-    }
-    Ok(digested.into_iter().map(|file| vec![file]).collect())
-}
-
-fn send(unit: &Unit<'_>, digest: &str, connection: &Connection, out: &mut impl Write) -> Result<(), ClientError> {
-    let name = unit.files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(" + ");
-    let bytes: u64 = unit.files.iter().filter_map(|f| std::fs::metadata(f).ok()).map(|m| m.len()).sum();
-    let mut sink = Server { connection, table: unit.map.table.name, bar: bar(bytes, &name), rows_told: 0, name: &name };
-    let tally = run::import(unit, digest, &mut sink);
-    sink.bar.finish_and_clear();
-    let tally = tally?;
-    if tally.rows() == 0 {
-        let path = unit.files.first().cloned().unwrap_or_default();
-        return Err(ImportError::Nothing { path, why: tally.why_nothing() }.into());
-    }
-    for line in tally.lines(&name, unit.map.table.name) {
-        writeln!(out, "{line}")?;
-    }
-    Ok(out.flush()?)
+    Ok((map, said))
 }
 
 /// Drawn on a terminal, hidden elsewhere.
@@ -218,28 +206,60 @@ fn bar(bytes: u64, name: &str) -> ProgressBar {
 }
 
 /// The running server, as the keeper of chunks.
-struct Server<'a> {
+struct Server<'a, W> {
     connection: &'a Connection,
     table: &'static str,
     bar: ProgressBar,
     rows_told: u64,
-    name: &'a str,
+    /// A fault of the only file is the command's.
+    alone: bool,
+    failed: usize,
+    out: &'a mut W,
 }
 
-impl Sink for Server<'_> {
+impl<W> Keep for Server<'_, W> {
     type Error = ClientError;
 
     fn keep(&mut self, writer: &str, sequence: u64, body: &[u8]) -> Result<IngestAnswer, ClientError> {
         self.connection.ingest(self.table, writer, sequence, body)
     }
+}
 
-    fn progress(&mut self, bytes_read: u64, rows: u64) {
+impl<W: Write> Sink for Server<'_, W> {
+    fn begin(&mut self, name: &str, bytes: u64) {
+        self.bar.finish_and_clear();
+        (self.bar, self.rows_told) = (bar(bytes, name), 0);
+    }
+
+    fn progress(&mut self, name: &str, bytes_read: u64, rows: u64) {
         if !self.bar.is_hidden() {
             self.bar.set_position(bytes_read);
         } else if rows >= self.rows_told + PROGRESS_ROWS {
             self.rows_told = rows;
             // Progress that nobody can read is no reason to stop.
-            drop(writeln!(stderr(), "{}: {rows} rows read", self.name));
+            drop(writeln!(stderr(), "{name}: {rows} rows read"));
         }
+    }
+
+    fn done(&mut self, name: &str, outcome: Result<Tally, ImportError>) -> Result<(), ClientError> {
+        self.bar.finish_and_clear();
+        let outcome = outcome.and_then(|tally| match tally.is_nothing() {
+            true => Err(ImportError::Nothing { path: name.into(), why: tally.why_nothing() }),
+            false => Ok(tally),
+        });
+        match outcome {
+            Ok(tally) => {
+                for line in tally.lines(name, self.table) {
+                    writeln!(self.out, "{line}")?;
+                }
+            }
+            Err(error) if self.alone => return Err(error.into()),
+            Err(error) => {
+                self.failed += 1;
+                // The verdict at the end says so again, should nobody read this.
+                drop(writeln!(stderr(), "{name}: {error}"));
+            }
+        }
+        Ok(self.out.flush()?)
     }
 }

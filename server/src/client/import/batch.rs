@@ -23,14 +23,16 @@ enum Builder {
 }
 
 impl Builder {
+    /// Without room: a command may have many files with a row or two to come.
     fn new(kind: Kind) -> Self {
+        let texts = || StringBuilder::with_capacity(0, 0);
         match kind {
-            Kind::Time => Self::Time(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            Kind::Text => Self::Text(StringBuilder::new()),
-            Kind::Int => Self::Int(Int64Builder::new()),
-            Kind::Float => Self::Float(Float64Builder::new()),
+            Kind::Time => Self::Time(TimestampMicrosecondBuilder::with_capacity(0).with_timezone("UTC")),
+            Kind::Text => Self::Text(texts()),
+            Kind::Int => Self::Int(Int64Builder::with_capacity(0)),
+            Kind::Float => Self::Float(Float64Builder::with_capacity(0)),
             Kind::TextList | Kind::IntList | Kind::FloatList => {
-                let builder = ListBuilder::new(StringBuilder::new());
+                let builder = ListBuilder::with_capacity(texts(), 0);
                 Self::List(match contract::arrow_type(Kind::TextList) {
                     DataType::List(field) => builder.with_field(field),
                     _ => builder,
@@ -39,7 +41,7 @@ impl Builder {
             Kind::TextMap => {
                 let [entry, key, value] = ["key_value", "key", "value"].map(str::to_owned);
                 let names = MapFieldNames { entry, key, value };
-                Self::Pairs(MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new()))
+                Self::Pairs(MapBuilder::with_capacity(Some(names), texts(), texts(), 0))
             }
         }
     }

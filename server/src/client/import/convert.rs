@@ -3,13 +3,20 @@
 //! **Invariant:** a row is either whole or rejected with the column and the reason; a cell that is not reported
 //! is null, and one that cannot be true (a negative power, a ratio above 1) rejects its row.
 
-use super::map::{Map, Read, Rule, Value};
-use super::number::{Decimal, Quantity, Unit, split_unit};
+mod cell;
+
+use super::map::{Direction, Map, Read, Rule, Value};
+use super::number::Unit;
 use super::parse::default_read;
 use super::slurm;
+use cell::{Why, add, cell, is_null_text, plausible, why};
 use contract::Kind;
 use csv::StringRecord;
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
+
+/// Time cells that are looked at for a zone; a file that has one anywhere has it in all.
+const ZONES_CHECKED_MAX: u32 = 100;
 
 /// A row's values by position of our column.
 pub(super) type Values = Vec<Option<Value>>;
@@ -63,12 +70,38 @@ impl Header {
 /// A rule with its source columns found.
 enum Bound {
     Constant(Value),
+    /// Filled when the line's number is known.
     Row(String),
-    Cell { at: usize, null: Vec<String>, read: Read },
+    Cell {
+        at: usize,
+        null: Vec<String>,
+        read: Read,
+    },
     FirstOf(Vec<Bound>),
     SumOf(Vec<Bound>),
     Labels(Vec<(String, usize)>),
-    After { start: usize, duration: Box<Bound> },
+    Joined(Vec<Bound>, String),
+    Apart {
+        from: usize,
+        duration: Box<Bound>,
+        direction: Direction,
+    },
+}
+
+impl Bound {
+    /// A rule that needs what others read comes after them.
+    fn turn(&self) -> u8 {
+        match self {
+            Self::Apart { .. } => 2,
+            Self::Cell { read: Read::Memory, .. } => 1,
+            Self::FirstOf(rules) => rules.iter().map(Self::turn).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    fn is_gres(&self) -> bool {
+        matches!(self, Self::Cell { read: Read::Gres, .. })
+    }
 }
 
 /// A map bound to a header.
@@ -76,6 +109,10 @@ pub(super) struct Converter<'a> {
     map: &'a Map,
     bound: Vec<(usize, Bound)>,
     skip: Vec<(usize, &'a str)>,
+    cpus: Option<usize>,
+    nodes: Option<usize>,
+    zones_checked: Cell<u32>,
+    has_zoneless_times: Cell<bool>,
 }
 
 impl<'a> Converter<'a> {
@@ -101,10 +138,12 @@ impl<'a> Converter<'a> {
                 }
             }
         }
-        // A duration needs its start, which another rule reads.
-        bound.sort_by_key(|(at, rule)| (matches!(rule, Bound::After { .. }), *at));
+        bound.sort_by_key(|(at, rule)| (rule.turn(), *at));
         let skip = map.skip.iter().filter_map(|s| Some((header.place(&s.source)?, s.contains.as_str()))).collect();
-        Ok(Self { map, bound, skip })
+        let column = |name: &str| map.table.columns.iter().position(|c| c.name == name);
+        let (cpus, nodes) = (column("cpus_requested"), column("nodes"));
+        let (zones_checked, has_zoneless_times) = (Cell::new(0), Cell::new(false));
+        Ok(Self { map, bound, skip, cpus, nodes, zones_checked, has_zoneless_times })
     }
 
     /// Whether any row can have a value in this column.
@@ -112,8 +151,21 @@ impl<'a> Converter<'a> {
         self.bound.iter().any(|(at, _)| *at == column)
     }
 
+    pub(super) fn has_zoneless_times(&self) -> bool {
+        self.has_zoneless_times.get()
+    }
+
+    /// Names a row by its line, where the map wants that; `mark` tells its file from others.
+    pub(super) fn number(&self, values: &mut Values, mark: &str, line: u64) {
+        for (at, rule) in &self.bound {
+            if let Bound::Row(prefix) = rule {
+                values[*at] = Some(Value::Text(format!("{prefix}{mark}-{line}")));
+            }
+        }
+    }
+
     /// `None` for a row that is to be skipped.
-    pub(super) fn row(&self, record: &StringRecord, line: u64) -> Result<Option<Values>, Reject> {
+    pub(super) fn row(&self, record: &StringRecord) -> Result<Option<Values>, Reject> {
         let cell = |at: usize| record.get(at).unwrap_or_default().trim();
         if self.skip.iter().any(|(at, part)| cell(*at).contains(part)) {
             return Ok(None);
@@ -121,7 +173,7 @@ impl<'a> Converter<'a> {
         let mut values: Values = vec![None; self.map.table.columns.len()];
         for (at, rule) in &self.bound {
             let column = &self.map.table.columns[*at];
-            let value = self.value(rule, record, line, &values);
+            let value = self.value(rule, record, &values);
             let value = value.map_err(|(reason, detail)| Reject::new(format!("{}: {reason}", column.name), detail))?;
             if let Some(value) = &value {
                 let quantity = Unit::of_column(column.unit).quantity;
@@ -133,29 +185,36 @@ impl<'a> Converter<'a> {
         Ok(Some(values))
     }
 
-    fn value(&self, rule: &Bound, record: &StringRecord, line: u64, so_far: &Values) -> Result<Option<Value>, Why> {
+    fn value(&self, rule: &Bound, record: &StringRecord, so_far: &Values) -> Result<Option<Value>, Why> {
         match rule {
             Bound::Constant(value) => Ok(Some(value.clone())),
-            Bound::Row(prefix) => Ok(Some(Value::Text(format!("{prefix}{line}")))),
+            Bound::Row(_) => Ok(None),
             Bound::Cell { at, null, read } => {
                 let text = record.get(*at).unwrap_or_default().trim();
                 if null.iter().chain(&self.map.null).any(|n| n == text) {
                     return Ok(None);
                 }
-                self.cell(text, read)
+                self.look_for_zone(text, read);
+                match (read, slurm::memory(text)) {
+                    (Read::Memory, Ok((bytes, per))) => Ok(self.times(bytes, per, so_far)),
+                    _ => cell(text, read, self.map.zone()),
+                }
             }
-            Bound::FirstOf(rules) => {
+            Bound::FirstOf(rules) => self.first_of(rules, record, so_far),
+            Bound::Joined(rules, between) => {
+                let mut texts = Vec::new();
                 for rule in rules {
-                    if let Some(value) = self.value(rule, record, line, so_far)? {
-                        return Ok(Some(value));
+                    match self.value(rule, record, so_far)? {
+                        Some(Value::Text(text)) => texts.push(text),
+                        _ => return Ok(None),
                     }
                 }
-                Ok(None)
+                Ok(Some(Value::Text(texts.join(between))))
             }
             Bound::SumOf(rules) => {
                 let mut sum = None;
                 for rule in rules {
-                    let Some(value) = self.value(rule, record, line, so_far)? else { return Ok(None) };
+                    let Some(value) = self.value(rule, record, so_far)? else { return Ok(None) };
                     sum = Some(match sum {
                         None => value,
                         Some(before) => add(before, value).ok_or_else(|| why("the sum is too large", ""))?,
@@ -170,59 +229,55 @@ impl<'a> Converter<'a> {
                 let pairs: Vec<_> = pairs.filter(|(_, t)| !is_null(t)).collect();
                 Ok((!pairs.is_empty()).then_some(Value::Pairs(pairs)))
             }
-            Bound::After { start, duration } => {
-                let duration = self.value(duration, record, line, so_far)?;
-                let (Some(Value::Time(start)), Some(Value::Int(micros))) = (&so_far[*start], duration) else {
+            Bound::Apart { from, duration, direction } => {
+                let duration = self.value(duration, record, so_far)?;
+                let (Some(Value::Time(from)), Some(Value::Int(micros))) = (&so_far[*from], duration) else {
                     return Ok(None);
                 };
-                let end = start.checked_add(micros).ok_or_else(|| why("the duration is too long", ""))?;
+                let sum = match direction {
+                    Direction::After => from.checked_add(micros),
+                    Direction::Before => from.checked_sub(micros),
+                };
+                let end = sum.ok_or_else(|| why("the duration is too long", ""))?;
                 Ok(Some(Value::Time(end)))
             }
         }
     }
 
-    fn cell(&self, text: &str, read: &Read) -> Result<Option<Value>, Why> {
-        let is_text = matches!(read, Read::Text { .. } | Read::State | Read::List | Read::Hosts | Read::Pairs);
-        if if is_text { is_null_text(text) } else { is_null_number(text) } {
-            return Ok(None);
+    /// The first that is not null. A list without GPUs says 0, unless an older list beside it has some.
+    fn first_of(&self, rules: &[Bound], record: &StringRecord, so_far: &Values) -> Result<Option<Value>, Why> {
+        let mut none = None;
+        for (at, rule) in rules.iter().enumerate() {
+            match self.value(rule, record, so_far)? {
+                None => {}
+                Some(Value::Int(0)) if rules[at..].iter().any(Bound::is_gres) => none = Some(Value::Int(0)),
+                value => return Ok(value),
+            }
         }
-        let number = |unit: &Option<Unit>, base: &Unit| quantity(text, unit.unwrap_or(*base));
-        let range = || why("the number is too large", text);
-        let slurm = |e: String| why("not of Slurm's form", &e);
-        Ok(Some(match read {
-            Read::Text { names } => Value::Text(names.get(text).map_or(text, String::as_str).to_owned()),
-            Read::State => Value::Text(slurm::state(text)),
-            Read::Int { unit, base } => {
-                let number = number(unit, base)?;
-                if base.quantity == Quantity::Pure && !number.is_integer() {
-                    return Err(why("not a whole number", text));
-                }
-                Value::Int(number.to_i64(0).ok_or_else(range)?)
-            }
-            Read::Float { unit, base } => Value::Float(number(unit, base)?.to_f64().ok_or_else(range)?),
-            Read::Duration { unit, base } => Value::Int(number(unit, base)?.floor_i64(6).ok_or_else(range)?),
-            Read::Time { formats } => {
-                let micros = formats.iter().find_map(|f| f.read(text, self.map.timezone));
-                Value::Time(micros.ok_or_else(|| why("not a time of this format", text))?)
-            }
-            Read::List => Value::List(list(text)),
-            Read::Hosts => Value::List(slurm::hosts(text).map_err(slurm)?),
-            Read::Pairs => Value::Pairs(pairs(text).ok_or_else(|| why("not a JSON object of texts", text))?),
-            Read::Tres { names, unit } => match slurm::tres(text, names, *unit).map_err(slurm)? {
-                Some(count) => Value::Int(count),
-                None => return Ok(None),
-            },
-            Read::ExitCode => Value::Int(slurm::exit_code(text).map_err(slurm)?),
-            Read::WaitStatus => Value::Int(slurm::wait_status(text).map_err(slurm)?),
-        }))
+        Ok(none)
     }
-}
 
-/// Reason and detail, before the column is known.
-type Why = (String, String);
+    /// Memory of all CPUs or nodes, where their number is known.
+    fn times(&self, bytes: i64, per: slurm::Per, so_far: &Values) -> Option<Value> {
+        let of = |at: Option<usize>| at.and_then(|at| so_far[at].as_ref());
+        let count = match (per, of(self.cpus), of(self.nodes)) {
+            (slurm::Per::Job, ..) => 1,
+            (slurm::Per::Cpu, Some(Value::Int(cpus)), _) => *cpus,
+            (slurm::Per::Node, _, Some(Value::List(nodes))) => i64::try_from(nodes.len()).ok()?,
+            _ => return None,
+        };
+        bytes.checked_mul(count).map(Value::Int)
+    }
 
-fn why(reason: &str, detail: &str) -> Why {
-    (reason.to_owned(), detail.to_owned())
+    fn look_for_zone(&self, text: &str, read: &Read) {
+        let Read::Time { formats } = read else { return };
+        let checked = self.zones_checked.get();
+        if checked < ZONES_CHECKED_MAX && !text.is_empty() {
+            self.zones_checked.set(checked + 1);
+            let is_zoneless = formats.iter().any(|f| f.is_zoneless(text));
+            self.has_zoneless_times.set(self.has_zoneless_times.get() || is_zoneless);
+        }
+    }
 }
 
 fn bind(rule: &Rule, header: &Header) -> Result<Bound, String> {
@@ -250,7 +305,12 @@ fn bind(rule: &Rule, header: &Header) -> Result<Bound, String> {
                 _ => Bound::Labels(found),
             }
         }
-        Rule::After { start, duration } => Bound::After { start: *start, duration: Box::new(bind(duration, header)?) },
+        Rule::Joined(rules, between) => {
+            Bound::Joined(rules.iter().map(|r| bind(r, header)).collect::<Result<_, _>>()?, between.clone())
+        }
+        Rule::Apart { from, duration, direction } => {
+            Bound::Apart { from: *from, duration: Box::new(bind(duration, header)?), direction: *direction }
+        }
     })
 }
 
@@ -265,73 +325,15 @@ fn with_header_unit(read: Read, header: Option<Unit>) -> Read {
     }
 }
 
-fn listed(header: &Header) -> String {
+/// The columns of a file, bounded.
+pub(super) fn listed(header: &Header) -> String {
     /// Enough to recognise the file.
     const NAMES_SHOWN: usize = 40;
-    let names: Vec<&str> = header.names.iter().take(NAMES_SHOWN).map(String::as_str).collect();
+    const NAME_CHARS_SHOWN: usize = 60;
+    let shown = |name: &String| name.chars().take(NAME_CHARS_SHOWN).collect();
+    let names: Vec<String> = header.names.iter().take(NAMES_SHOWN).map(shown).collect();
     let more = header.names.len().saturating_sub(NAMES_SHOWN);
     names.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
-}
-
-/// A number with the unit of its cell, or `unit`.
-fn quantity(text: &str, unit: Unit) -> Result<Decimal, Why> {
-    if let Some(mask) = text.strip_prefix("0x") {
-        let mask = i64::from_str_radix(mask, 16).map_err(|_| why("not a number", text))?;
-        return Decimal::parse(&mask.to_string()).ok_or_else(|| why("not a number", text));
-    }
-    let (number, suffix) = split_unit(text);
-    let decimal = Decimal::parse(number).ok_or_else(|| why("not a number", text))?;
-    let unit = match suffix {
-        "" => unit,
-        name => match Unit::parse(name).filter(|u| u.quantity == unit.quantity) {
-            Some(unit) => unit,
-            None => return Err(why("not a number of a known unit", text)),
-        },
-    };
-    decimal.times(unit).ok_or_else(|| why("the number is too large", text))
-}
-
-/// Only what no user, queue or job can be called.
-fn is_null_text(text: &str) -> bool {
-    matches!(text, "" | "\\N" | "NULL" | "[N/A]" | "[Not Supported]" | "[Unknown Error]" | "[]")
-}
-
-fn is_null_number(text: &str) -> bool {
-    const WORDS: [&str; 8] = ["null", "none", "nan", "n/a", "not supported", "unknown", "\\n", "err!"];
-    text.is_empty() || text.starts_with('[') || text == "-" || WORDS.iter().any(|w| w.eq_ignore_ascii_case(text))
-}
-
-fn plausible(value: &Value, quantity: Quantity) -> Result<(), Why> {
-    match (value, quantity) {
-        (Value::Float(v), Quantity::Ratio) if *v > 1.0 => {
-            Err(why("above 1, is it in percent: give unit = \"percent\"", &v.to_string()))
-        }
-        (Value::Float(v), q) if *v < 0.0 && !matches!(q, Quantity::Celsius | Quantity::Pure) => {
-            Err(why("negative", &v.to_string()))
-        }
-        (Value::Int(v), q) if *v < 0 && q != Quantity::Pure => Err(why("negative", &v.to_string())),
-        _ => Ok(()),
-    }
-}
-
-fn add(a: Value, b: Value) -> Option<Value> {
-    Some(match (a, b) {
-        (Value::Int(a), Value::Int(b)) => Value::Int(a.checked_add(b)?),
-        (Value::Float(a), Value::Float(b)) => Value::Float(a + b),
-        _ => return None,
-    })
-}
-
-/// `['a', 'b']`, `["a"]`, `[a, b]`, `a;b` and `a,b`.
-fn list(text: &str) -> Vec<String> {
-    let inner = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-    let parts = inner.split([',', ';']).map(|p| p.trim().trim_matches(['\'', '"']));
-    parts.filter(|p| !p.is_empty()).map(str::to_owned).collect()
-}
-
-fn pairs(text: &str) -> Option<Vec<(String, String)>> {
-    let parsed: BTreeMap<String, Option<String>> = serde_json::from_str(text).ok()?;
-    Some(parsed.into_iter().filter_map(|(k, v)| Some((k, v?))).collect())
 }
 
 /// The position of a column that the contract is known to have.

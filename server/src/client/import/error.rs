@@ -15,6 +15,16 @@ pub enum ImportError {
     Nothing { path: PathBuf, why: String },
     #[error("{flag} {text:?} is not usable: {why}")]
     Flag { flag: &'static str, text: String, why: String },
+    #[error(
+        "the log names no GPU but has several rows at its first instant (line {line}): query index or uuid \
+             with it, or give --gpu-uuid if it is of one GPU"
+    )]
+    SeveralGpus { line: u64 },
+    #[error(
+        "the time of line {line} lies {seconds} s ahead of this machine's clock, and the server would reject \
+             it: give the --timezone of the times, or import the file later; its rows from there on were not sent"
+    )]
+    Ahead { line: u64, seconds: i64 },
     #[error("cannot build the rows to send")]
     Arrow(#[from] arrow::error::ArrowError),
 }

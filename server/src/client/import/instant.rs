@@ -38,6 +38,12 @@ impl Format {
         })
     }
 
+    /// Whether the text has no zone of its own.
+    pub(super) fn is_zoneless(&self, text: &str) -> bool {
+        !matches!(self, Self::Unix { .. } | Self::Rfc3339)
+            && self.read(text, Tz::UTC) != self.read(text, Tz::Etc__GMTPlus12)
+    }
+
     /// `None` when the text is not of this format.
     pub(super) fn read(&self, text: &str, zone: Tz) -> Option<i64> {
         match self {
@@ -159,6 +165,14 @@ mod tests {
         {
             check("iso", bad, "UTC", None);
         }
+    }
+
+    #[test]
+    fn a_text_without_a_zone_is_known() {
+        for (text, is_zoneless) in [("2021-02-05 10:00", true), ("2021-02-05T10:00:00Z", false), ("soon", false)] {
+            assert_eq!(Format::Iso.is_zoneless(text), is_zoneless, "{text}");
+        }
+        assert!(!Format::Unix { places: 0 }.is_zoneless("5"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(super) enum Value {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Rule {
     Constant(Value),
-    /// The line's number behind this text.
+    /// This text, what tells the file from others, and the line's number.
     Row(String),
     Source {
         name: String,
@@ -38,11 +38,20 @@ pub(super) enum Rule {
     SumOf(Vec<Rule>),
     /// Labels by name, each from a source column.
     Labels(Vec<(String, String)>),
-    /// A duration after another time column of the same row.
-    After {
-        start: usize,
+    /// Texts of several columns with this text between them, null when any is.
+    Joined(Vec<Rule>, String),
+    /// A duration after another time column of the same row, or before it.
+    Apart {
+        from: usize,
         duration: Box<Rule>,
+        direction: Direction,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    After,
+    Before,
 }
 
 /// How a cell's text becomes a value.
@@ -76,6 +85,10 @@ pub(super) enum Read {
         names: Vec<String>,
         unit: Option<Unit>,
     },
+    /// Devices in Slurm's older lists, `gpu:a100:2`.
+    Gres,
+    /// Slurm's `4000M`, `4Gn` and `4Gc`.
+    Memory,
     ExitCode,
     WaitStatus,
 }
@@ -109,7 +122,10 @@ pub(super) struct Map {
     pub(super) table: &'static Table,
     pub(super) delimiter: u8,
     pub(super) quoted: bool,
-    pub(super) timezone: Tz,
+    /// Of times that carry none; UTC where nobody said it.
+    pub(super) timezone: Option<Tz>,
+    /// Names of the columns of files that have no header line.
+    pub(super) header: Option<Vec<String>>,
     /// Texts that mean null in every column.
     pub(super) null: Vec<String>,
     pub(super) interval: Interval,
@@ -126,17 +142,21 @@ pub(super) struct Map {
 }
 
 impl Map {
-    /// The rules for a file of that name.
-    pub(super) fn rules_for(&self, file_name: &str) -> Result<BTreeMap<usize, Rule>, String> {
+    pub(super) fn zone(&self) -> Tz {
+        self.timezone.unwrap_or(Tz::UTC)
+    }
+
+    /// The rules for a file of that name, and the part of it that chose them.
+    pub(super) fn rules_for(&self, file_name: &str) -> Result<(BTreeMap<usize, Rule>, &str), String> {
         let mut rules = self.rules.clone();
         if self.files.is_empty() {
-            return Ok(rules);
+            return Ok((rules, ""));
         }
         let Some(file) = self.files.iter().find(|f| file_name.contains(&f.name_contains)) else {
             let known: Vec<&str> = self.files.iter().map(|f| f.name_contains.as_str()).collect();
             return Err(format!("the file's name tells its metric and must contain one of: {}", known.join(", ")));
         };
         rules.extend(file.rules.clone());
-        Ok(rules)
+        Ok((rules, &file.name_contains))
     }
 }

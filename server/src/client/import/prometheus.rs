@@ -5,13 +5,12 @@
 
 use super::convert::{Header, Reject};
 use super::error::ImportError;
+use super::input::Input;
 use super::number::Decimal;
 use super::source::Next;
 use csv::StringRecord;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
 
 /// Values of all pages of one file that are held in memory; a page of a full node has some 2,000.
 const VALUES_MAX: usize = 2_000_000;
@@ -25,6 +24,7 @@ pub(super) struct Pages {
     rows: std::vec::IntoIter<(Key, BTreeMap<String, String>)>,
     rejected: std::vec::IntoIter<(u64, Reject)>,
     number: u64,
+    needs_time: bool,
 }
 
 /// Time, GPU and MIG instance.
@@ -32,16 +32,17 @@ type Key = (i64, String, String);
 
 impl Pages {
     /// Reads all pages of a file; samples without a time of their own get `time_micros`.
-    pub(super) fn open(path: &Path, time_micros: i64) -> Result<Self, ImportError> {
-        let read = |cause| ImportError::Read { path: path.to_owned(), cause };
-        let file = BufReader::new(File::open(path).map_err(read)?);
+    pub(super) fn open(input: &Input, time_micros: i64) -> Result<Self, ImportError> {
+        let path = &input.path;
+        let read = |cause| ImportError::Read { path: path.clone(), cause };
+        let file = BufReader::new(input.reader().map_err(read)?);
         let pages = Self::read(file, time_micros).map_err(read)?;
         if pages.rows.len() == 0 {
             let why = match pages.rejected.as_slice().first() {
                 Some((line, reject)) => format!("line {line}: {}: {}", reject.reason, reject.detail),
                 None => "no metric of it has a label UUID or uuid that names a GPU".to_owned(),
             };
-            return Err(ImportError::Format { path: path.to_owned(), format: "prometheus-text".to_owned(), why });
+            return Err(ImportError::Format { path: path.clone(), format: "prometheus-text".to_owned(), why });
         }
         Ok(pages)
     }
@@ -58,6 +59,7 @@ impl Pages {
             let line = String::from_utf8_lossy(&bytes);
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
+                rows.help(line);
                 continue;
             }
             match sample(line) {
@@ -69,6 +71,11 @@ impl Pages {
             }
         }
         Ok(rows.finish(rejected))
+    }
+
+    /// Whether a sample had no time of its own.
+    pub(super) fn needs_time(&self) -> bool {
+        self.needs_time
     }
 
     pub(super) fn header(&self) -> &Header {
@@ -176,15 +183,40 @@ struct Rows {
     disputed: BTreeSet<(Key, String)>,
     columns: BTreeSet<String>,
     values: usize,
+    needs_time: bool,
+    /// Metrics that are called ratios but are percents, by their help or by a value above 1.
+    percents: BTreeSet<String>,
+}
+
+/// What a metric that is called a ratio but is a percent is called here.
+const PERCENT: &str = ":percent";
+
+/// DCGM names fields of whole percents a ratio; its profiling fields are ratios.
+fn may_be_percent(name: &str) -> bool {
+    name.starts_with("DCGM_FI_DEV_") && name.ends_with("_RATIO")
 }
 
 impl Rows {
+    /// `# HELP name text`.
+    fn help(&mut self, line: &str) {
+        let mut words = line.trim_start_matches('#').trim_start().splitn(3, ' ');
+        let (Some("HELP"), Some(name), Some(text)) = (words.next(), words.next(), words.next()) else { return };
+        if may_be_percent(name) && (text.contains('%') || text.to_lowercase().contains("percent")) {
+            self.percents.insert(name.to_owned());
+        }
+    }
+
     fn add(&mut self, sample: Sample, time_micros: i64) {
         let label = |names: [&str; 2]| names.iter().find_map(|n| sample.labels.get(*n)).filter(|v| !v.is_empty());
         // Metrics of the exporter itself and of the node name no GPU.
         let Some(uuid) = label(["UUID", "uuid"]) else { return };
         let instance = sample.labels.get("GPU_I_ID").cloned().unwrap_or_default();
         let key = (sample.time_micros.unwrap_or(time_micros), gpu_uuid(uuid), instance);
+        self.needs_time |= sample.time_micros.is_none();
+        if may_be_percent(&sample.name) && sample.value.parse().is_ok_and(|v: f64| v > 1.0) && !is_blank(&sample.value)
+        {
+            self.percents.insert(sample.name.clone());
+        }
         let row = self.rows.entry(key.clone()).or_default();
         for (name, value) in &sample.labels {
             let column = format!("label:{name}");
@@ -213,11 +245,29 @@ impl Rows {
                 row.remove(column);
             }
         }
+        for name in &self.percents {
+            if !self.columns.remove(name) {
+                continue;
+            }
+            self.columns.insert(format!("{name}{PERCENT}"));
+            for row in self.rows.values_mut() {
+                if let Some(value) = row.remove(name) {
+                    row.insert(format!("{name}{PERCENT}"), value);
+                }
+            }
+        }
         let columns: Vec<String> = self.columns.into_iter().collect();
         let found = ["time", "gpu_uuid", "parent_gpu_uuid"].into_iter();
         let header = Header::new(found.chain(columns.iter().map(String::as_str)));
         let rows: Vec<_> = self.rows.into_iter().collect();
-        Pages { header, columns, rows: rows.into_iter(), rejected: rejected.into_iter(), number: 0 }
+        Pages {
+            header,
+            columns,
+            rows: rows.into_iter(),
+            rejected: rejected.into_iter(),
+            number: 0,
+            needs_time: self.needs_time,
+        }
     }
 }
 

@@ -1,263 +1,242 @@
-//! One import: the rows of one file, or of several that are joined, in chunks to whoever keeps them.
+//! The files of one command: their rows, in chunks to whoever keeps them, each file as an import of its own.
 //!
-//! **Invariant:** the same files and options give the same writer and the same chunks, so that a repeated
+//! **Invariant:** the same files and options give the same writers and the same chunks, so that a repeated
 //! import, also of one that was cut off, adds nothing twice. Memory is bounded by one chunk, one row a GPU and
-//! 24 bytes a job; only joined files are held whole.
+//! 48 bytes a job; only joined files are held whole.
 
-use super::batch::{Batch, stream};
-use super::convert::{Converter, Reject, Values, is_metric, place};
+use super::chunks::{Chunks, Keep, Stop};
+use super::convert::{Values, place};
 use super::error::ImportError;
-use super::finish::{Defaults, Finish};
-use super::map::{Map, Value};
-use super::presets::PROMETHEUS;
-use super::prometheus::Pages;
-use super::source::{Next, Source};
+use super::finish::{Defaults, Finish, Origin, Row};
+use super::input::Input;
+use super::joined::Joined;
+use super::map::{Interval, Map, Value};
+use super::reading::Reading;
 use super::tally::Tally;
-use contract::answers::IngestAnswer;
-use csv::StringRecord;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap};
 
-/// Rows of one request: under a second of work for the server, and a few megabytes.
-const CHUNK_ROWS: usize = 20_000;
-/// Text of one request, for rows that carry long lists.
-const CHUNK_TEXT_BYTES: usize = 8 << 20;
-/// Rows of files that are joined; each takes some 600 bytes until all files are read.
-const JOINED_ROWS_MAX: usize = 4_000_000;
-
-/// What is imported as one.
-pub(super) struct Unit<'a> {
+/// How files become rows.
+pub(super) struct Settings<'a> {
     pub(super) map: &'a Map,
     pub(super) preset: &'a str,
     pub(super) defaults: &'a Defaults,
     /// For samples without a time of their own.
     pub(super) time_micros: Option<i64>,
-    pub(super) files: Vec<PathBuf>,
+    pub(super) now_micros: i64,
+    /// Every option that changes a row, as a text in which equal options are equal.
+    pub(super) options: &'a str,
 }
 
 /// Who keeps the chunks and hears how far the import is.
-pub(super) trait Sink {
-    type Error: From<ImportError>;
-    fn keep(&mut self, writer: &str, sequence: u64, body: &[u8]) -> Result<IngestAnswer, Self::Error>;
-    fn progress(&mut self, bytes_read: u64, rows: u64);
+pub(super) trait Sink: Keep {
+    fn begin(&mut self, name: &str, bytes: u64);
+    fn progress(&mut self, name: &str, bytes_read: u64, rows: u64);
+    /// What became of a file.
+    fn done(&mut self, name: &str, outcome: Result<Tally, ImportError>) -> Result<(), Self::Error>;
 }
 
-/// Imports the unit as the writer `import/<digest>`.
-pub(super) fn import<S: Sink>(unit: &Unit<'_>, digest: &str, sink: &mut S) -> Result<Tally, S::Error> {
-    let mut chunks = Chunks::new(unit.map, format!("import/{digest}"), sink);
-    if unit.map.joined && unit.files.len() > 1 {
-        let mut joined = Joined::new(unit.map);
-        for path in &unit.files {
-            read_file(unit, path, &mut chunks, |rows, _| rows.into_iter().try_for_each(|row| joined.add(row, path)))?;
-        }
-        for row in joined.into_rows(unit.map) {
-            chunks.push(row)?;
-        }
-    } else {
-        for path in &unit.files {
-            read_file(unit, path, &mut chunks, |rows, chunks| rows.into_iter().try_for_each(|row| chunks.push(row)))?;
-        }
-    }
-    chunks.end()
-}
-
-fn open(unit: &Unit<'_>, path: &Path) -> Result<Source, ImportError> {
-    if unit.preset != PROMETHEUS {
-        return Source::open(path, unit.map);
-    }
-    let read = |cause| ImportError::Read { path: path.to_owned(), cause };
-    let time_micros = match unit.time_micros {
-        Some(micros) => micros,
-        None => {
-            let written = std::fs::metadata(path).and_then(|m| m.modified()).map_err(read)?;
-            chrono::DateTime::<chrono::Utc>::from(written).timestamp_micros()
-        }
-    };
-    Pages::open(path, time_micros).map(Source::Pages)
-}
-
-fn read_file<S: Sink>(
-    unit: &Unit<'_>,
-    path: &Path,
-    chunks: &mut Chunks<'_, S>,
-    mut take: impl FnMut(Vec<Values>, &mut Chunks<'_, S>) -> Result<(), S::Error>,
-) -> Result<(), S::Error> {
-    let map = unit.map;
-    let format = |why: String| ImportError::Format { path: path.to_owned(), format: map.name.clone(), why };
-    let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-    let rules = map.rules_for(&file_name).map_err(format)?;
-    let mut source = open(unit, path)?;
-    let converter = Converter::new(map, &rules, source.header()).map_err(format)?;
-    check_columns(map, &converter, source.header().names()).map_err(format)?;
-    let stem = stem(&file_name).to_owned();
-    let mut finish = Finish::new(map, Defaults { stem, ..unit.defaults.clone() });
-    let mut record = StringRecord::new();
-    loop {
-        let (line, values) = match source.next(&mut record)? {
-            Next::End => break,
-            Next::Rejected(line, reject) => (line, Err(reject)),
-            Next::Record(line) => (line, converter.row(&record, line)),
+/// Imports the files; each one, or all of them where they are joined, as the writer `import/<digest>`.
+pub(super) fn import<S: Sink>(settings: &Settings<'_>, inputs: Vec<Input>, sink: &mut S) -> Result<(), S::Error> {
+    let finish = Finish::new(settings.map, settings.defaults.clone());
+    let mut import = Import { settings, finish, open: BTreeMap::new(), writers: HashMap::new(), sink };
+    if settings.map.joined && inputs.len() > 1 {
+        let name = inputs.iter().map(|i| i.path.display().to_string()).collect::<Vec<_>>().join(" + ");
+        import.sink.begin(&name, inputs.iter().map(|i| i.bytes).sum());
+        return match import.joined(&name, inputs) {
+            Err(Stop::All(error)) => Err(error),
+            Err(Stop::File(error)) => import.sink.done(&name, Err(error)),
+            Ok(tally) => import.sink.done(&name, Ok(tally)),
         };
-        let mut rows = Vec::new();
-        match values.and_then(|v| v.map_or(Ok(false), |v| finish.push(v, &mut rows).map(|()| true))) {
-            Ok(true) => {}
-            Ok(false) => chunks.tally.skipped += 1,
-            Err(reject) => chunks.tally.reject(line, reject),
-        }
-        take(rows, chunks)?;
-        chunks.sink.progress(source.bytes_read(), chunks.rows);
     }
-    let mut rows = Vec::new();
-    finish.end(&mut rows);
-    take(rows, chunks)
-}
-
-/// `node7.2024` of `node7.2024.csv.gz`.
-fn stem(file_name: &str) -> &str {
-    let plain = file_name.strip_suffix(".gz").unwrap_or(file_name);
-    plain.rsplit_once('.').map_or(plain, |(stem, _)| stem)
-}
-
-/// A file without these columns is another kind of file.
-fn check_columns(map: &Map, converter: &Converter<'_>, names: &[String]) -> Result<(), String> {
-    let fills = |name: &str| converter.fills(place(map, name));
-    let has = || format!("; it has {}", names.join(", "));
-    if map.table.name == "job_events" {
-        if !fills("job_id") {
-            return Err(format!("no column for job_id{}", has()));
+    let inputs = by_time(settings, inputs);
+    for (file, input) in inputs.iter().enumerate() {
+        import.sink.begin(&input.path.display().to_string(), input.bytes);
+        match import.file(file, input) {
+            Err(Stop::All(error)) => return Err(error),
+            Err(Stop::File(error)) => import.failed(file, &input.path.display().to_string(), error)?,
+            Ok(()) => {}
         }
-        if !["time", "ended_at", "started_at", "submitted_at"].iter().any(|n| fills(n)) {
-            return Err(format!("no column for any of ended_at, started_at, submitted_at{}", has()));
-        }
-        return Ok(());
     }
-    if !fills("time") {
-        return Err(format!("no column for time{}", has()));
-    }
-    if !(0..map.table.columns.len()).any(|at| is_metric(map, at) && converter.fills(at)) {
-        return Err(format!("no column for any metric of {}{}", map.table.name, has()));
+    let mut last = Vec::new();
+    import.finish.end(&mut last);
+    for row in last {
+        import.complete(row)?;
     }
     Ok(())
 }
 
-/// Rows on their way out.
-struct Chunks<'a, S> {
-    writer: String,
-    sequence: u64,
-    batch: Batch,
-    rows: u64,
-    tally: Tally,
+/// In the order of their first rows, so that one file's last row is followed by the next one's first.
+fn by_time(settings: &Settings<'_>, mut inputs: Vec<Input>) -> Vec<Input> {
+    if inputs.len() > 1 {
+        // A file that cannot be read comes last, and tells why when it is read.
+        let first = |input: &Input| Reading::open(settings, input).map_or(i64::MAX, Reading::first_micros);
+        inputs.sort_by_cached_key(first);
+    }
+    inputs
+}
+
+struct Import<'a, S> {
+    settings: &'a Settings<'a>,
+    finish: Finish,
+    /// The files that have rows to come, with their names.
+    open: BTreeMap<usize, (String, Chunks)>,
+    /// Names of the files so far by the digests of their imports.
+    writers: HashMap<String, String>,
     sink: &'a mut S,
 }
 
-impl<'a, S: Sink> Chunks<'a, S> {
-    fn new(map: &Map, writer: String, sink: &'a mut S) -> Self {
-        Self { writer, sequence: 0, batch: Batch::new(map.table), rows: 0, tally: Tally::default(), sink }
+impl<S: Sink> Import<'_, S> {
+    fn file(&mut self, file: usize, input: &Input) -> Result<(), Stop<S::Error>> {
+        let mut reading = Reading::open(self.settings, input)?;
+        let digest = import_digest(&[(input.digest, reading.circumstances())], self.settings.options);
+        let name = input.path.display().to_string();
+        if let Some(first) = self.writers.get(&digest) {
+            return self.sink.done(&name, Ok(Tally::same_as(first))).map_err(Stop::All);
+        }
+        self.writers.insert(digest.clone(), name.clone());
+        let chunks = Chunks::new(self.settings.map, format!("import/{digest}"));
+        self.open.insert(file, (name.clone(), chunks));
+        let mut first_time = OneGpu::new(reading.is_of_one_gpu(), self.settings.map);
+        while let Some((line, values)) = reading.next()? {
+            let mut rows = Vec::new();
+            let origin = Origin { file, line, stem: reading.stem(), mark: reading.mark() };
+            let outcome = match values {
+                Ok(Some(values)) => {
+                    first_time.check(&values, line)?;
+                    self.finish.push(values, origin, &mut rows).map(|()| true)
+                }
+                Ok(None) => Ok(false),
+                Err(reject) => Err(reject),
+            };
+            if let Some((_, chunks)) = self.open.get_mut(&file) {
+                match outcome {
+                    Ok(true) => {}
+                    Ok(false) => chunks.tally.skipped += 1,
+                    Err(reject) => chunks.tally.reject(line, reject),
+                }
+                self.sink.progress(&name, reading.bytes_read(), chunks.rows);
+            }
+            for row in rows {
+                if row.file != file {
+                    self.complete(row).map_err(Stop::All)?;
+                } else if let Some((_, chunks)) = self.open.get_mut(&file) {
+                    chunks.push(row, self.settings.now_micros, self.sink)?;
+                }
+            }
+        }
+        if let Some((_, chunks)) = self.open.get_mut(&file) {
+            chunks.incomplete = self.finish.waiting(file);
+            chunks.tally.notes.extend(reading.notes());
+        }
+        self.close(file).map_err(Stop::All)
     }
 
-    fn push(&mut self, values: Values) -> Result<(), S::Error> {
-        self.batch.push(values).map_err(ImportError::from)?;
-        self.rows += 1;
-        if self.batch.rows() >= CHUNK_ROWS || self.batch.text_bytes() >= CHUNK_TEXT_BYTES {
-            self.send()?;
+    /// Takes a row of a file that was read before.
+    fn complete(&mut self, row: Row) -> Result<(), S::Error> {
+        let file = row.file;
+        if let Some((_, chunks)) = self.open.get_mut(&file) {
+            chunks.incomplete -= 1;
+            chunks.tail.push(row);
         }
-        Ok(())
+        self.close(file)
     }
 
-    fn send(&mut self) -> Result<(), S::Error> {
-        let rows = self.batch.take().map_err(ImportError::from)?;
-        let body = stream(&rows).map_err(ImportError::from)?;
-        self.sequence += 1;
-        let answer = self.sink.keep(&self.writer, self.sequence, &body)?;
-        if answer.duplicate {
-            self.tally.duplicates += rows.num_rows() as u64;
+    /// Ends a file when all of its rows are complete.
+    fn close(&mut self, file: usize) -> Result<(), S::Error> {
+        let Some((name, chunks)) = self.open.remove(&file) else { return Ok(()) };
+        if chunks.incomplete > 0 {
+            self.open.insert(file, (name, chunks));
+            return Ok(());
         }
-        self.tally.added += answer.accepted;
-        for rejection in answer.rejected {
-            self.tally
-                .reject(0, Reject::new(format!("{}: {} (by the server)", rejection.column, rejection.reason), ""));
+        match chunks.end(self.settings.now_micros, self.sink) {
+            Ok(tally) => self.sink.done(&name, Ok(tally)),
+            Err(Stop::File(error)) => self.sink.done(&name, Err(error)),
+            Err(Stop::All(error)) => Err(error),
         }
-        Ok(())
     }
 
-    fn end(mut self) -> Result<Tally, S::Error> {
-        if self.batch.rows() > 0 {
-            self.send()?;
+    fn failed(&mut self, file: usize, name: &str, error: ImportError) -> Result<(), S::Error> {
+        self.open.remove(&file);
+        self.sink.done(name, Err(error))
+    }
+
+    fn joined(&mut self, name: &str, mut inputs: Vec<Input>) -> Result<Tally, Stop<S::Error>> {
+        // The order in which the files were named does not make another import.
+        inputs.sort_by_key(|input| input.digest);
+        let (mut joined, mut tally, mut parts) = (Joined::new(self.settings.map), Tally::default(), Vec::new());
+        for (file, input) in inputs.iter().enumerate() {
+            let mut reading = Reading::open(self.settings, input)?;
+            let part = (input.digest, reading.circumstances());
+            if parts.contains(&part) {
+                continue;
+            }
+            parts.push(part);
+            // Each file has every GPU, so that its rows follow one another.
+            let mut finish = Finish::new(self.settings.map, self.settings.defaults.clone());
+            let mut rows = Vec::new();
+            while let Some((line, values)) = reading.next()? {
+                let origin = Origin { file, line, stem: reading.stem(), mark: reading.mark() };
+                match values {
+                    Ok(Some(values)) => {
+                        finish.push(values, origin, &mut rows).unwrap_or_else(|reject| tally.reject(line, reject));
+                    }
+                    Ok(None) => tally.skipped += 1,
+                    Err(reject) => tally.reject(line, reject),
+                }
+                rows.drain(..).try_for_each(|row| joined.add(row.values, &input.path))?;
+                self.sink.progress(name, reading.bytes_read(), 0);
+            }
+            finish.end(&mut rows);
+            rows.drain(..).try_for_each(|row| joined.add(row.values, &input.path))?;
+            tally.notes.extend(reading.notes());
         }
-        Ok(self.tally)
+        let digest = import_digest(&parts, self.settings.options);
+        let mut chunks = Chunks::new(self.settings.map, format!("import/{digest}"));
+        chunks.tally = tally;
+        for row in joined.into_rows(self.settings.map) {
+            chunks.push(row, self.settings.now_micros, self.sink)?;
+        }
+        chunks.end(self.settings.now_micros, self.sink)
     }
 }
 
-/// Rows of several files with the same GPU and time, made one. Held without their nulls.
-struct Joined {
-    gpu_uuid: usize,
+/// A log that names no GPU must be of one: several rows at its first instant are of several.
+struct OneGpu {
     time: usize,
-    places: HashMap<(String, i64), usize>,
-    rows: Vec<Vec<(usize, Value)>>,
+    /// The first row's, as long as no other was seen.
+    first: Option<Value>,
+    is_checked: bool,
 }
 
-impl Joined {
-    fn new(map: &Map) -> Self {
-        let (gpu_uuid, time) = (place(map, "gpu_uuid"), place(map, "time"));
-        Self { gpu_uuid, time, places: HashMap::new(), rows: Vec::new() }
+impl OneGpu {
+    fn new(is_of_one_gpu: bool, map: &Map) -> Self {
+        let is_checked = is_of_one_gpu && map.interval == Interval::Next;
+        Self { time: place(map, "time"), first: None, is_checked }
     }
 
-    /// Values of the first file stay; a GPU's second row of the same time and metric is a row of its own.
-    fn add<E: From<ImportError>>(&mut self, values: Values, path: &Path) -> Result<(), E> {
-        if self.rows.len() >= JOINED_ROWS_MAX {
-            let why = format!("more than {JOINED_ROWS_MAX} rows to join, import the files one by one");
-            return Err(ImportError::Nothing { path: path.to_owned(), why }.into());
-        }
-        let (Some(Value::Text(gpu)), Some(Value::Time(time))) = (&values[self.gpu_uuid], &values[self.time]) else {
-            return Ok(());
-        };
-        let key = (gpu.clone(), *time);
-        let present = values.into_iter().enumerate().filter_map(|(at, v)| Some((at, v?)));
-        if let Some(row) = self.places.get(&key).and_then(|at| self.rows.get_mut(*at)) {
-            let new: Vec<_> = present.collect();
-            let has = |at: usize| row.iter().any(|(a, _)| *a == at);
-            let fresh: Vec<_> = new.iter().filter(|(at, _)| !has(*at)).cloned().collect();
-            if fresh.is_empty() {
-                self.rows.push(new);
-            } else {
-                row.extend(fresh);
-            }
+    fn check(&mut self, values: &Values, line: u64) -> Result<(), ImportError> {
+        let time = &values[self.time];
+        if !self.is_checked || time.is_none() {
             return Ok(());
         }
-        self.places.insert(key, self.rows.len());
-        self.rows.push(present.collect());
+        if self.first == *time {
+            return Err(ImportError::SeveralGpus { line });
+        }
+        self.is_checked = self.first.is_none();
+        self.first.clone_from(time);
         Ok(())
     }
-
-    fn into_rows(self, map: &Map) -> impl Iterator<Item = Values> {
-        let width = map.table.columns.len();
-        self.rows.into_iter().map(move |row| {
-            let mut values = vec![None; width];
-            for (at, value) in row {
-                values[at] = Some(value);
-            }
-            values
-        })
-    }
 }
 
-/// The digest of a file's bytes.
-pub(super) fn file_digest(path: &Path) -> Result<[u8; 32], ImportError> {
-    let read = |cause| ImportError::Read { path: path.to_owned(), cause };
+/// The digest that names the import: the files' bytes and everything else that changes a row.
+fn import_digest(files: &[([u8; 32], String)], options: &str) -> String {
     let mut digest = Sha256::new();
-    std::io::copy(&mut File::open(path).map_err(read)?, &mut digest).map_err(read)?;
-    Ok(digest.finalize().into())
-}
-
-/// The digest that names the import: the files' bytes and every option that changes a row.
-pub(super) fn import_digest(files: &[[u8; 32]], options: &[(&str, &str)]) -> String {
-    let mut digest = Sha256::new();
-    files.iter().for_each(|file| digest.update(file));
-    for (name, value) in options {
-        digest.update(format!("\n{name}={}:{value}", value.len()));
+    for (bytes, circumstances) in files {
+        digest.update(bytes);
+        digest.update(format!("{}:{circumstances}\n", circumstances.len()));
     }
+    digest.update(options);
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -41,6 +41,79 @@ pub(super) fn tres(list: &str, names: &[String], unit: Option<Unit>) -> Result<O
     Ok((found || unit.is_none()).then_some(sum))
 }
 
+/// GPUs of a list such as `gpu:2`, `gres:gpu:a100:4(S:0-1),nic:1` or `gpu`.
+pub(super) fn gres(list: &str) -> Result<i64, String> {
+    let mut sum: i64 = 0;
+    // What follows a bracket says where the devices are.
+    let mut depth = 0_u32;
+    let plain: String = list
+        .chars()
+        .filter(|c| {
+            match c {
+                '(' => depth += 1,
+                ')' => depth = depth.saturating_sub(1),
+                _ => return depth == 0,
+            }
+            false
+        })
+        .collect();
+    for entry in plain.split(',').map(str::trim) {
+        let words: Vec<&str> = entry.strip_prefix("gres:").unwrap_or(entry).split(':').collect();
+        if words[0] != "gpu" {
+            continue;
+        }
+        let last = words[words.len() - 1];
+        let is_count = words.len() > 1 && last.starts_with(|c: char| c.is_ascii_digit());
+        let count = if is_count { last.parse::<u32>().map_err(|_| format!("{entry:?} has no count"))? } else { 1 };
+        sum = sum.saturating_add(i64::from(count));
+    }
+    Ok(sum)
+}
+
+/// Of what a memory is: of the job, or of each of its CPUs or nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Per {
+    Job,
+    Cpu,
+    Node,
+}
+
+/// `4000M`, `123456K`, `4G`, and with what each CPU (`4Gc`) or node (`4Gn`) has; without a letter MiB.
+pub(super) fn memory(text: &str) -> Result<(i64, Per), String> {
+    let (amount, per) = match text.as_bytes().last() {
+        Some(b'c') => (&text[..text.len() - 1], Per::Cpu),
+        Some(b'n') => (&text[..text.len() - 1], Per::Node),
+        _ => (text, Per::Job),
+    };
+    let bytes = tres_value(amount, Unit::parse("MiB"))?;
+    Ok((bytes.ok_or_else(|| format!("{text:?} is no amount"))?, per))
+}
+
+/// `1-02:03:04`, `02:03:04`, `03:04`, `1-02`, with a fraction of a second, as microseconds.
+pub(super) fn duration(text: &str) -> Result<i64, String> {
+    let bad = || format!("{text:?} is not [days-]hours:minutes:seconds");
+    let (days, clock) = match text.split_once('-') {
+        Some((days, clock)) => (Some(days), clock),
+        None => (None, text),
+    };
+    let parts: Vec<&str> = clock.split(':').collect();
+    let [hours, minutes, seconds] = match (days, &parts[..]) {
+        (_, [hours, minutes, seconds]) => [*hours, *minutes, *seconds],
+        (Some(_), [hours, minutes]) => [*hours, *minutes, "0"],
+        (Some(_), [hours]) => [*hours, "0", "0"],
+        (None, [minutes, seconds]) => ["0", *minutes, *seconds],
+        _ => return Err(bad()),
+    };
+    let whole = |text: &str| -> Result<i64, String> {
+        let is_number = !text.is_empty() && text.len() <= 9 && text.bytes().all(|b| b.is_ascii_digit());
+        if is_number { text.parse().map_err(|_| bad()) } else { Err(bad()) }
+    };
+    let micros = super::number::Decimal::parse(seconds).and_then(|s| s.floor_i64(6));
+    let micros = micros.filter(|m| (0..3_600_000_000_000).contains(m)).ok_or_else(bad)?;
+    let minutes = (whole(days.unwrap_or("0"))? * 24 + whole(hours)?) * 60 + whole(minutes)?;
+    Ok(minutes * 60_000_000 + micros)
+}
+
 /// A number, for memory with Slurm's binary suffix (`64G`); without one it is in `unit`.
 fn tres_value(text: &str, unit: Option<Unit>) -> Result<Option<i64>, String> {
     use super::number::{Decimal, split_unit};
@@ -192,6 +265,40 @@ mod tests {
     }
 
     #[test]
+    fn older_lists_of_devices() {
+        for (list, count) in [
+            ("gpu:2", 2),
+            ("gpu", 1),
+            ("gpu:a100", 1),
+            ("gres:gpu:a100:4(S:0-1),nic:1", 4),
+            ("gpu:v100:2(IDX:0,3),gpu:k80:1", 3),
+            ("nic:2", 0),
+        ] {
+            assert_eq!(gres(list), Ok(count), "{list}");
+        }
+        assert!(gres("gpu:2x").is_err());
+    }
+
+    #[test]
+    fn amounts_of_memory_and_durations() {
+        assert_eq!(super::memory("4000M"), Ok((4000 << 20, Per::Job)));
+        assert_eq!(super::memory("4Gc"), Ok((4 << 30, Per::Cpu)));
+        assert_eq!(super::memory("1.5Tn"), Ok((3 << 39, Per::Node)));
+        assert_eq!(super::memory("123456K"), Ok((123_456 << 10, Per::Job)));
+        assert_eq!(super::memory("512"), Ok((512 << 20, Per::Job)));
+        assert!(super::memory("c").is_err() && super::memory("").is_err() && super::memory("lots").is_err());
+        for (text, seconds) in
+            [("1-02:03:04", 93_784), ("02:03:04", 7384), ("03:04", 184), ("2-00", 172_800), ("1-00:30", 88_200)]
+        {
+            assert_eq!(duration(text), Ok(seconds * 1_000_000), "{text}");
+        }
+        assert_eq!(duration("00:01.5"), Ok(1_500_000));
+        for bad in ["", "5", "1:2:3:4", "a:b", "-1:00", "1-", "999999999999999999-00:00:00", "1:-2", "UNLIMITED"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn host_lists() {
         let check = |list: &str, expected: &[&str]| assert_eq!(hosts(list).unwrap(), expected, "{list:?}");
         check("n[001-003,7],login1", &["n001", "n002", "n003", "n7", "login1"]);
@@ -222,6 +329,7 @@ mod tests {
         fn no_text_panics(text in ".{0,60}", hostlike in "[a-z0-9\\[\\],-]{0,40}", treslike in "[a-z/=:,0-9GM.]{0,40}") {
             for text in [&text, &hostlike, &treslike] {
                 std::hint::black_box((hosts(text).is_ok(), gpus(text).is_ok(), memory(text).is_ok()));
+                std::hint::black_box((gres(text).is_ok(), super::memory(text).is_ok(), duration(text).is_ok()));
                 std::hint::black_box((state(text), exit_code(text).is_ok(), wait_status(text).is_ok()));
             }
         }

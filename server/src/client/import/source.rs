@@ -5,18 +5,18 @@
 
 use super::convert::{Header, Reject};
 use super::error::ImportError;
+use super::input::{Form, Input};
 use super::map::Map;
 use super::prometheus::Pages;
+use super::texts::texts;
 use crate::store::{ParquetFile, StoreError, read_parquet};
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::array::RecordBatch;
 use csv::{ByteRecord, StringRecord};
 use flate2::read::MultiGzDecoder;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 /// One record may have this many bytes; more means that the file is no table, or a quote is left open.
@@ -37,11 +37,16 @@ pub(super) enum Source {
 }
 
 impl Source {
-    pub(super) fn open(path: &Path, map: &Map) -> Result<Self, ImportError> {
-        if path.extension().is_some_and(|e| e == "parquet") {
-            return ParquetSource::open(path).map(|s| Self::Parquet(Box::new(s)));
+    pub(super) fn open(input: &Input, map: &Map) -> Result<Self, ImportError> {
+        match input.form {
+            Form::Parquet => ParquetSource::open(input).map(|s| Self::Parquet(Box::new(s))),
+            Form::Text | Form::Packed => CsvSource::open(input, map).map(|s| Self::Csv(Box::new(s))),
         }
-        CsvSource::open(path, map).map(|s| Self::Csv(Box::new(s)))
+    }
+
+    /// Whether rows lack a time and were given one.
+    pub(super) fn needs_time(&self) -> bool {
+        matches!(self, Self::Pages(pages) if pages.needs_time())
     }
 
     pub(super) fn header(&self) -> &Header {
@@ -102,12 +107,12 @@ pub(super) struct CsvSource {
 }
 
 impl CsvSource {
-    fn open(path: &Path, map: &Map) -> Result<Self, ImportError> {
-        let read = |cause| ImportError::Read { path: path.to_owned(), cause };
-        let file = File::open(path).map_err(read)?;
+    fn open(input: &Input, map: &Map) -> Result<Self, ImportError> {
+        let read = |cause| ImportError::Read { path: input.path.clone(), cause };
+        let file = File::open(input.place()).map_err(read)?;
         let file_bytes = Rc::new(Cell::new(0));
         let file = Counted { inner: file, bytes: Rc::clone(&file_bytes), limit: None };
-        let packed = path.extension().is_some_and(|e| e == "gz");
+        let packed = input.form == Form::Packed;
         let plain: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
         let (text_bytes, text_limit) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(RECORD_BYTES_MAX)));
         let text = Counted { inner: plain, bytes: Rc::clone(&text_bytes), limit: Some(Rc::clone(&text_limit)) };
@@ -115,10 +120,13 @@ impl CsvSource {
             .delimiter(map.delimiter)
             .quoting(map.quoted)
             .flexible(true)
-            .has_headers(true)
+            .has_headers(map.header.is_none())
             .from_reader(text);
-        let format = |why: String| ImportError::Format { path: path.to_owned(), format: map.name.clone(), why };
-        let names = reader.headers().map_err(|e| format(csv_text(&e)))?.clone();
+        let format = |why: String| ImportError::Format { path: input.path.clone(), format: map.name.clone(), why };
+        let names = match &map.header {
+            Some(names) => StringRecord::from(names.clone()),
+            None => reader.headers().map_err(|e| format(csv_text(&e)))?.clone(),
+        };
         if names.iter().all(|n| n.trim().is_empty()) {
             return Err(format("it has no header line".to_owned()));
         }
@@ -126,7 +134,7 @@ impl CsvSource {
             return Err(format("it is not text".to_owned()));
         }
         let header = Header::new(names.iter());
-        let path = path.to_owned();
+        let path = input.path.clone();
         Ok(Self { path, reader, header, bytes: ByteRecord::new(), file_bytes, text_bytes, text_limit })
     }
 
@@ -175,22 +183,22 @@ pub(super) struct ParquetSource {
     file: ParquetFile,
     header: Header,
     batch: Option<RecordBatch>,
-    texts: Vec<Vec<String>>,
+    /// `None` for bytes that are no text.
+    texts: Vec<Vec<Option<String>>>,
     at: usize,
     rows_before: u64,
     file_bytes: u64,
 }
 
 impl ParquetSource {
-    fn open(path: &Path) -> Result<Self, ImportError> {
-        let file = read_parquet(path).map_err(|e| match e {
-            StoreError::Io { source, .. } => ImportError::Read { path: path.to_owned(), cause: source },
-            e => ImportError::Format { path: path.to_owned(), format: "Parquet".to_owned(), why: e.to_string() },
+    fn open(input: &Input) -> Result<Self, ImportError> {
+        let path = input.path.clone();
+        let file = read_parquet(input.place()).map_err(|e| match e {
+            StoreError::Io { source, .. } => ImportError::Read { path: path.clone(), cause: source },
+            e => ImportError::Format { path: path.clone(), format: "Parquet".to_owned(), why: e.to_string() },
         })?;
         let header = Header::new(file.schema.fields().iter().map(|f| f.name().as_str()));
-        let file_bytes = std::fs::metadata(path).map_or(0, |m| m.len());
-        let path = path.to_owned();
-        Ok(Self { path, file, header, batch: None, texts: Vec::new(), at: 0, rows_before: 0, file_bytes })
+        Ok(Self { path, file, header, batch: None, texts: Vec::new(), at: 0, rows_before: 0, file_bytes: input.bytes })
     }
 
     fn next(&mut self, record: &mut StringRecord) -> Result<Next, ImportError> {
@@ -209,35 +217,20 @@ impl ParquetSource {
             self.at = 0;
         }
         record.clear();
-        for column in &self.texts {
-            record.push_field(&column[self.at]);
-        }
-        self.at += 1;
         // As in a CSV file, whose first line is the header.
-        Ok(Next::Record(self.rows_before + self.at as u64 + 1))
+        let line = self.rows_before + self.at as u64 + 2;
+        self.at += 1;
+        for (column, name) in self.texts.iter().zip(self.header.names()) {
+            match &column[self.at - 1] {
+                Some(text) => record.push_field(text),
+                None => return Ok(Next::Rejected(line, Reject::new("not UTF-8", name.clone()))),
+            }
+        }
+        Ok(Next::Record(line))
     }
 
     fn bytes_read(&self) -> u64 {
         let rows = self.rows_before + self.at as u64;
         (self.file_bytes as f64 * rows as f64 / self.file.rows.max(1) as f64) as u64
     }
-}
-
-/// The cells of a column as texts, empty for null.
-fn texts(column: &dyn Array) -> Result<Vec<String>, arrow::error::ArrowError> {
-    // Floats as most writers of CSV print them: 16051200000000.0, not 1.60512e13.
-    match column.data_type() {
-        DataType::Float64 => {
-            let column = column.as_primitive::<Float64Type>();
-            return Ok(column.iter().map(|v| v.map(|v| format!("{v:?}")).unwrap_or_default()).collect());
-        }
-        DataType::Float32 => {
-            let column = column.as_primitive::<Float32Type>();
-            return Ok(column.iter().map(|v| v.map(|v| format!("{v:?}")).unwrap_or_default()).collect());
-        }
-        _ => {}
-    }
-    let options = FormatOptions::default().with_null("");
-    let formatter = ArrayFormatter::try_new(column, &options)?;
-    (0..column.len()).map(|row| formatter.value(row).try_to_string()).collect()
 }

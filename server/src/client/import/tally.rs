@@ -15,6 +15,10 @@ pub(super) struct Tally {
     pub(super) added: u64,
     pub(super) duplicates: u64,
     pub(super) skipped: u64,
+    /// What the user should know beside the counts.
+    pub(super) notes: Vec<String>,
+    /// The file of the same command that has the same rows.
+    same_as: Option<String>,
     rejected: u64,
     reasons: BTreeMap<String, Reason>,
 }
@@ -26,7 +30,20 @@ struct Reason {
 }
 
 impl Tally {
-    /// `line` is 0 for a row that only the server saw.
+    /// Of a file that is left out.
+    pub(super) fn same_as(first: &str) -> Self {
+        Self { same_as: Some(first.to_owned()), ..Self::default() }
+    }
+
+    /// Rows of which the server said only how many they are.
+    pub(super) fn reject_unlisted(&mut self, rows: u64) {
+        if rows > 0 {
+            self.rejected += rows;
+            self.reasons.entry("not listed by the server".to_owned()).or_default().count += rows;
+        }
+    }
+
+    /// `line` is 0 for a row that has no line of its own.
     pub(super) fn reject(&mut self, line: u64, reject: Reject) {
         self.rejected += 1;
         let known = self.reasons.contains_key(&reject.reason) || self.reasons.len() < REASONS_MAX;
@@ -43,12 +60,15 @@ impl Tally {
         }
     }
 
-    pub(super) fn rows(&self) -> u64 {
-        self.added + self.duplicates
+    pub(super) fn is_nothing(&self) -> bool {
+        self.added + self.duplicates == 0 && self.same_as.is_none()
     }
 
-    /// One line for the outcome and one for each reason of rejection.
+    /// One line for the outcome, one for each reason of rejection, and the notes.
     pub(super) fn lines(&self, name: &str, table: &str) -> Vec<String> {
+        if let Some(first) = &self.same_as {
+            return vec![format!("{name}: left out, it is the same as {first}")];
+        }
         let outcome = match (self.added, self.duplicates) {
             (0, duplicates) => format!("already imported, nothing added to {table} ({duplicates} duplicates)"),
             (added, 0) => format!("{added} rows added to {table}"),
@@ -66,6 +86,7 @@ impl Tally {
         };
         let mut lines = vec![format!("{name}: {outcome}{skipped}{rejected}")];
         lines.extend(self.reason_texts().map(|text| format!("{name}: rejected {text}")));
+        lines.extend(self.notes.iter().map(|note| format!("{name}: note: {note}")));
         lines
     }
 

@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+use super::super::map::Value;
 use super::*;
+use chrono_tz::Tz;
 
 fn samples() -> &'static Table {
     contract::table("gpu_samples").unwrap()
@@ -30,7 +32,10 @@ fn a_map_says_source_unit_and_format() {
         cluster = { value = "prod" }
     "#;
     let map = parse("m.toml", text, samples(), None).unwrap();
-    assert_eq!((map.delimiter, map.timezone, map.interval), (b';', Tz::America__Los_Angeles, Interval::Seconds(15.0)));
+    assert_eq!(
+        (map.delimiter, map.timezone, map.interval),
+        (b';', Some(Tz::America__Los_Angeles), Interval::Seconds(15.0))
+    );
     let cluster = samples().columns.iter().position(|c| c.name == "cluster").unwrap();
     assert_eq!(map.rules[&cluster], Rule::Constant(Value::Text("prod".to_owned())));
     assert_eq!(map.rules.len(), 3);
@@ -85,6 +90,25 @@ fn mistakes_name_line_and_key_and_list_what_is_known() {
     refused("[columns]\nattempt = { value = \"one\" }", jobs(), &["does not fit"]);
     refused("[columns\n", jobs(), &["line 1"]);
     refused("interval = \"last\"", jobs(), &["interval", "next"]);
+}
+
+#[test]
+fn an_option_is_applied_or_refused() {
+    let of = |rule: &str| format!("[columns]\n{rule}");
+    for (rule, parts) in [
+        ("attempt = { value = 1, unit = \"count\" }", ["unit", "value"]),
+        ("job_id = { row = \"r\", null = [\"x\"] }", ["null", "row"]),
+        ("gpus_requested = { first_of = [{ source = \"a\" }], unit = \"count\" }", ["unit", "first_of"]),
+        ("ended_at = { source = \"d\", after = \"started_at\", format = \"iso\" }", ["format", "after"]),
+        ("ended_at = { source = \"d\", after = \"started_at\", before = \"time\" }", ["before", "after"]),
+        ("gpus_requested = { source = \"t\", tres = [\"x\"], parse = \"wait_status\" }", ["parse", "tres"]),
+        ("state = { source = \"s\", parse = \"slurm_state\", names = { a = \"b\" } }", ["names", "parse"]),
+        ("exit_code = { source = \"s\", parse = \"wait_status\", unit = \"count\" }", ["unit", "parse"]),
+        ("labels = { sources = [\"a\"], null = [\"x\"] }", ["null", "labels"]),
+        ("user = { source = \"a\", with = \"/\" }", ["with", "source"]),
+    ] {
+        refused(&of(rule), jobs(), &["line 2", parts[0], parts[1]]);
+    }
 }
 
 proptest::proptest! {

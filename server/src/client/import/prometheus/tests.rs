@@ -17,8 +17,8 @@ fn rows(page: &str) -> Vec<BTreeMap<&'static str, Value>> {
     let mut rows = Vec::new();
     loop {
         match pages.next(&mut record) {
-            Next::Record(line) => {
-                let values = converter.row(&record, line).unwrap().unwrap();
+            Next::Record(_) => {
+                let values = converter.row(&record).unwrap().unwrap();
                 rows.push(map.table.columns.iter().zip(values).filter_map(|(c, v)| Some((c.name, v?))).collect());
             }
             Next::Rejected(line, reject) => panic!("line {line}: {reject:?}"),
@@ -69,10 +69,25 @@ DCGM_FI_DEV_GPU_TEMP{gpu="1",uuid="GPU-b",hostname="n1",GPU_I_PROFILE="1g.10gb",
 
 #[test]
 fn names_of_both_dcgm_generations_are_known() {
-    let rows =
-        rows("DCGM_FI_DEV_GPU_UTIL_RATIO{UUID=\"GPU-a\"} 50\nDCGM_FI_DEV_BOARD_POWER_WATTS{UUID=\"GPU-a\"} 300.5\n");
+    let rows = rows(
+        "# HELP DCGM_FI_DEV_GPU_UTIL_RATIO GPU utilization (in %).\n\
+              DCGM_FI_DEV_GPU_UTIL_RATIO{UUID=\"GPU-a\"} 50\nDCGM_FI_DEV_BOARD_POWER_WATTS{UUID=\"GPU-a\"} 300.5\n",
+    );
     assert_eq!(rows[0]["gpu_busy_ratio"], Value::Float(0.5));
     assert_eq!(rows[0]["power_watts"], Value::Float(300.5));
+}
+
+#[test]
+fn what_is_called_a_ratio_is_one_unless_help_or_value_say_percent() {
+    let busy = |head: &str, a: &str, b: &str| {
+        let line = |gpu: &str, value: &str| format!("DCGM_FI_DEV_GPU_UTIL_RATIO{{UUID=\"{gpu}\"}} {value}\n");
+        let rows = rows(&(head.to_owned() + &line("GPU-a", a) + &line("GPU-b", b)));
+        rows.into_iter().map(|r| r["gpu_busy_ratio"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(busy("", "0.5", "1"), [0.5, 1.0].map(Value::Float));
+    assert_eq!(busy("", "1", "97"), [0.01, 0.97].map(Value::Float));
+    let help = "# HELP DCGM_FI_DEV_GPU_UTIL_RATIO GPU utilization (in percent).\n";
+    assert_eq!(busy(help, "1", "0"), [0.01, 0.0].map(Value::Float));
 }
 
 #[test]
