@@ -129,6 +129,29 @@ fn our_own_parquet_answers_can_be_imported_from_a_pipe() {
 }
 
 #[test]
+fn options_that_mean_the_same_make_the_same_import() {
+    let server = Server::start();
+    let work = tempfile::tempdir().expect("a temporary folder can be made");
+    let write = |name: &str, text: &str| {
+        let path = work.path().join(name);
+        std::fs::write(&path, text).expect("a file can be written");
+        path
+    };
+    let jobs = [write("jobs.csv", "id,who,ended_at\n1,ada,2026-01-05 08:00:00\n")];
+    let map = "[columns]\njob_id = { source = \"id\" }\nuser = { source = \"who\" }\n";
+    let other = "# Ours.\ntimezone = 'UTC'\n\n[columns]\nuser = { source = 'who' }\njob_id = { source = 'id' }\n";
+    let maps = [write("a.toml", map), write("b.toml", other)].map(|p| p.to_string_lossy().into_owned());
+    let arguments = |map: usize| vec!["jobs", "--cluster", "c", "--map", &maps[map]];
+    let (good, said, error) = import(&server, &arguments(0), &jobs);
+    assert!(good && said.contains("1 rows added") && said.contains("read as UTC"), "{said}{error}");
+    for more in [&[][..], &["--timezone", "UTC"], &["--timezone", "Europe/Berlin"]] {
+        let (good, said, error) = import(&server, &[&arguments(1)[..], more].concat(), &jobs);
+        let is_other = more.last() == Some(&"Europe/Berlin");
+        assert!(good && said.contains("already imported") != is_other && !said.contains("note"), "{said}{error}");
+    }
+}
+
+#[test]
 fn a_file_that_fails_stops_no_other_and_fails_the_command() {
     let server = Server::start();
     let work = tempfile::tempdir().expect("a temporary folder can be made");

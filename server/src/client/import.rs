@@ -13,6 +13,7 @@ mod instant;
 mod joined;
 mod map;
 mod number;
+mod one_gpu;
 mod parse;
 mod presets;
 mod prometheus;

@@ -16,10 +16,10 @@ pub enum ImportError {
     #[error("{flag} {text:?} is not usable: {why}")]
     Flag { flag: &'static str, text: String, why: String },
     #[error(
-        "the log names no GPU but has several rows at its first instant (line {line}): query index or uuid \
-             with it, or give --gpu-uuid if it is of one GPU"
+        "the log names no GPU but has rows of {gpus} at each instant: query index or uuid with it, or give --gpu-uuid \
+         if it is of one GPU"
     )]
-    SeveralGpus { line: u64 },
+    SeveralGpus { gpus: usize },
     #[error(
         "the time of line {line} lies {seconds} s ahead of this machine's clock, and the server would reject \
              it: give the --timezone of the times, or import the file later; its rows from there on were not sent"

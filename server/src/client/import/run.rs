@@ -5,12 +5,12 @@
 //! 48 bytes a job; only joined files are held whole.
 
 use super::chunks::{Chunks, Keep, Stop};
-use super::convert::{Values, place};
 use super::error::ImportError;
 use super::finish::{Defaults, Finish, Origin, Row};
 use super::input::Input;
 use super::joined::Joined;
-use super::map::{Interval, Map, Value};
+use super::map::Map;
+use super::one_gpu::OneGpu;
 use super::reading::Reading;
 use super::tally::Tally;
 use sha2::{Digest, Sha256};
@@ -97,13 +97,13 @@ impl<S: Sink> Import<'_, S> {
         self.writers.insert(digest.clone(), name.clone());
         let chunks = Chunks::new(self.settings.map, format!("import/{digest}"));
         self.open.insert(file, (name.clone(), chunks));
-        let mut first_time = OneGpu::new(reading.is_of_one_gpu(), self.settings.map);
+        let mut one_gpu = OneGpu::new(reading.is_of_one_gpu(), self.settings.map);
         while let Some((line, values)) = reading.next()? {
             let mut rows = Vec::new();
             let origin = Origin { file, line, stem: reading.stem(), mark: reading.mark() };
             let outcome = match values {
                 Ok(Some(values)) => {
-                    first_time.check(&values, line)?;
+                    one_gpu.check(&values)?;
                     self.finish.push(values, origin, &mut rows).map(|()| true)
                 }
                 Ok(None) => Ok(false),
@@ -125,6 +125,7 @@ impl<S: Sink> Import<'_, S> {
                 }
             }
         }
+        one_gpu.end()?;
         if let Some((_, chunks)) = self.open.get_mut(&file) {
             chunks.incomplete = self.finish.waiting(file);
             chunks.tally.notes.extend(reading.notes());
@@ -198,34 +199,6 @@ impl<S: Sink> Import<'_, S> {
             chunks.push(row, self.settings.now_micros, self.sink)?;
         }
         chunks.end(self.settings.now_micros, self.sink)
-    }
-}
-
-/// A log that names no GPU must be of one: several rows at its first instant are of several.
-struct OneGpu {
-    time: usize,
-    /// The first row's, as long as no other was seen.
-    first: Option<Value>,
-    is_checked: bool,
-}
-
-impl OneGpu {
-    fn new(is_of_one_gpu: bool, map: &Map) -> Self {
-        let is_checked = is_of_one_gpu && map.interval == Interval::Next;
-        Self { time: place(map, "time"), first: None, is_checked }
-    }
-
-    fn check(&mut self, values: &Values, line: u64) -> Result<(), ImportError> {
-        let time = &values[self.time];
-        if !self.is_checked || time.is_none() {
-            return Ok(());
-        }
-        if self.first == *time {
-            return Err(ImportError::SeveralGpus { line });
-        }
-        self.is_checked = self.first.is_none();
-        self.first.clone_from(time);
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::super::chunks::CHUNK_ROWS;
-use super::super::presets;
+use super::super::{parse, presets};
 use super::*;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
@@ -235,7 +235,7 @@ fn a_log_of_several_gpus_that_names_none_is_refused() {
     let file = log(dir.path(), "n1.csv", &[("00:00.000", 1), ("00:00.000", 2), ("00:01.000", 1)]);
     let mut kept = Kept::default();
     let error = run("nvidia-smi-csv", "gpu_samples", std::slice::from_ref(&file), &mut kept).unwrap_err();
-    assert!(error.to_string().contains("line 3") && kept.batches.is_empty(), "{error}");
+    assert!(error.to_string().contains("rows of 2") && kept.batches.is_empty(), "{error}");
     let one = Defaults { gpu_uuid: Some("GPU-a".to_owned()), ..Defaults::default() };
     run_with("nvidia-smi-csv", "gpu_samples", &one, &[file], &mut kept).unwrap();
     assert_eq!(kept.texts("gpu_uuid"), ["GPU-a"; 3]);
@@ -356,6 +356,29 @@ fn all_rejects_of_the_server_count_and_are_told_once_a_reason() {
     let expected =
         "f: rejected 2 × c: … is not a ratio between 0 and 1 (by the server) (line 2: \"0.5\", line 3: \"1.5\")";
     assert_eq!(lines[2], expected);
+}
+
+#[test]
+fn pages_may_be_packed_and_files_may_lack_a_header() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(b"DCGM_FI_DEV_GPU_UTIL{UUID=\"GPU-a\"} 50\n").unwrap();
+    let page = write(dir.path(), "n1.prom.gz", &packed.finish().unwrap());
+    let mut kept = Kept::default();
+    run("prometheus-text", "gpu_samples", &[page], &mut kept).unwrap();
+    assert_eq!(kept.floats("gpu_busy_ratio"), [Some(0.5)]);
+    assert_eq!(kept.texts("node"), ["n1"]);
+
+    let text = "header = [\"id\", \"end\"]\n[columns]\njob_id = { source = \"id\" }\nended_at = { source = \"end\" }";
+    let map = parse::parse("m", text, contract::table("job_events").unwrap(), None).unwrap();
+    let defaults = Defaults { cluster: Some("c".to_owned()), ..Defaults::default() };
+    let now_micros = NOW_MICROS;
+    let settings =
+        Settings { map: &map, preset: "csv", defaults: &defaults, time_micros: None, now_micros, options: "" };
+    let file = write(dir.path(), "jobs.csv", b"7,2025-01-01 00:00:00\n8,2025-01-01 00:00:01\n");
+    let mut kept = Kept::default();
+    import(&settings, vec![Input::open(&file, 0).unwrap()], &mut kept).unwrap();
+    assert_eq!(kept.texts("job_id"), ["7", "8"]);
 }
 
 #[test]
