@@ -33,10 +33,7 @@ pub(crate) fn plain_cargo(config: &Config) -> Command {
 /// In place of rustc: `xtask /path/to/rustc arguments…`.
 pub(crate) fn as_rustc_wrapper() -> ExitCode {
     let words = words();
-    let Some((rustc, arguments)) = words.split_first() else {
-        eprintln!("xtask: {WRAPPER_SWITCH} is for cargo to set: unset it");
-        return ExitCode::FAILURE;
-    };
+    let (rustc, arguments) = words.split_first().expect("cargo, which sets the switch, names rustc");
     let mut command = Command::new(rustc);
     command.args(arguments).env_remove(WRAPPER_SWITCH);
     let crate_name = arguments.windows(2).find(|pair| pair[0] == "--crate-name").map(|pair| &pair[1]);

@@ -1,5 +1,7 @@
 //! The only place of xtask that reads its environment: paths, tools, and the compiler wrapper's switch.
 
+#![allow(clippy::disallowed_methods)] // the one place that reads the environment
+
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,7 +9,6 @@ use std::path::{Path, PathBuf};
 /// Set for the builds of `demo` and `test`: xtask then runs as a wrapper around rustc.
 pub(crate) const WRAPPER_SWITCH: &str = "COULOMB_XTASK_IS_RUSTC_WRAPPER";
 
-#[derive(Debug, Clone)]
 pub(crate) struct Config {
     /// The workspace's root.
     pub(crate) root: PathBuf,
@@ -22,7 +23,6 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    #[allow(clippy::disallowed_methods)] // the one place that reads the environment
     pub(crate) fn read() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
         let this_program = std::env::current_exe().context("cannot find the path of xtask itself")?;
@@ -40,7 +40,6 @@ impl Config {
 }
 
 /// Whether this process was started by cargo in place of rustc.
-#[allow(clippy::disallowed_methods)] // the one place that reads the environment
 pub(crate) fn is_rustc_wrapper() -> bool {
     std::env::var_os(WRAPPER_SWITCH).is_some()
 }

@@ -9,7 +9,6 @@ use crate::web;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -65,7 +64,7 @@ pub(crate) fn demo(config: &Config, steps: Steps, words: &[String]) -> Result<()
 
 /// Starts the server and waits until it says where it listens.
 fn start_server(steps: Steps, folder: &Path, data: &Path, stopped: &AtomicBool) -> Result<(Running, String)> {
-    let port = if TcpListener::bind(("127.0.0.1", PORT)).is_ok() { PORT } else { 0 };
+    let port = if std::net::TcpListener::bind(("127.0.0.1", PORT)).is_ok() { PORT } else { 0 };
     let log = data.with_file_name("demo-server.log");
     steps.say(&format!("starting the server, its log is {}", log.display()));
     let mut command = Command::new(folder.join("coulomb"));
@@ -92,10 +91,9 @@ fn start_fleet(steps: Steps, folder: &Path, data: &Path, url: &str, stopped: &At
 fn show(config: &Config, steps: Steps, folder: &Path, data: &Path, url: &str) -> Result<()> {
     let mut command = Command::new(folder.join("coulomb"));
     command.args(["token", "link", "--server", url, "--token-file"]).arg(data.join("admin.token"));
-    let link = read(&mut command)?;
-    let link = link.trim();
+    let link = read(&mut command)?.trim().to_owned();
     steps.say(&format!("open this page, the link works once:\n\n    {link}\n"));
-    if config.has_display && !succeeds(Command::new("xdg-open").arg(link)) {
+    if config.has_display && !succeeds(Command::new("xdg-open").arg(&link)) {
         steps.say("no browser could be opened from here");
     }
     Ok(())

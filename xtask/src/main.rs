@@ -15,7 +15,6 @@ mod web;
 use anyhow::{Result, bail};
 use config::Config;
 use std::process::ExitCode;
-use std::time::Instant;
 use step::Steps;
 
 const USAGE: &str = "\
@@ -45,7 +44,7 @@ fn main() -> ExitCode {
 }
 
 fn run(words: &[String]) -> Result<()> {
-    let steps = Steps { start: Instant::now() };
+    let steps = Steps { start: std::time::Instant::now() };
     let Some((command, rest)) = words.split_first() else { bail!("no command given\n{USAGE}") };
     let config = Config::read()?;
     match command.as_str() {

@@ -15,6 +15,16 @@ impl Steps {
         let seconds = self.start.elapsed().as_secs();
         eprintln!("[{:>3}:{:02}] {text}", seconds / 60, seconds % 60);
     }
+
+    /// For what every xtask of a target folder writes to; another one waits until it is dropped.
+    pub(crate) fn lock(self, target: &std::path::Path) -> Result<std::fs::File> {
+        let lock = std::fs::File::create(target.join("xtask.lock")).context("cannot make xtask.lock")?;
+        if lock.try_lock().is_err() {
+            self.say("waiting for another xtask of this target folder");
+            lock.lock().context("cannot lock xtask.lock")?;
+        }
+        Ok(lock)
+    }
 }
 
 /// Runs a command that may print for itself; an error names it and its status.

@@ -15,13 +15,17 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 pub(crate) fn test(config: &Config, steps: Steps, filters: &[String]) -> Result<()> {
     format(config, steps)?;
     let dist = web::bundle(config, steps)?;
+    let lock = steps.lock(&config.target)?;
     python(config, steps)?;
     browser(config, steps)?;
+    drop(lock);
     steps.say("building the programs and the tests");
     run(cargo(config, &dist).args(["build", "--bins", "--tests"]).args(PACKAGES))?;
     steps.say("running the tests");
+    // A filter may be for the tests of the pages alone, which follow.
+    let none = (!filters.is_empty()).then_some("--no-tests=pass");
     if succeeds(plain_cargo(config).args(["nextest", "--version"])) {
-        run(cargo(config, &dist).args(["nextest", "run", "--no-fail-fast"]).args(PACKAGES).args(filters))?;
+        run(cargo(config, &dist).args(["nextest", "run", "--no-fail-fast"]).args(none).args(PACKAGES).args(filters))?;
     } else {
         run(cargo(config, &dist).args(["test", "--no-fail-fast"]).args(PACKAGES).arg("--").args(filters))?;
     }
@@ -39,6 +43,7 @@ pub(crate) fn check(config: &Config, steps: Steps) -> Result<()> {
     let everything = ["clippy", "--workspace", "--exclude", "coulomb-web", "--all-targets"];
     run(cargo(config, &dist).args(everything).args(strict))?;
     steps.say("clippy, for the browser");
+    let _lock = steps.lock(&config.target)?;
     wasm::ensure_target(config, steps)?;
     run(cargo(config, &dist).args(["clippy", "-p", "coulomb-web", "--target", wasm::TARGET]).args(strict))?;
     steps.say("everything is in order");
@@ -74,12 +79,10 @@ fn browser(config: &Config, steps: Steps) -> Result<()> {
     install_once(&config.target.join("browser"), &wanted, |folder| {
         steps.say("installing what drives the browser in the tests");
         need("npm", "install Node.js 20 or newer, for example `apt install nodejs npm`")?;
-        for file in ["package.json", "package-lock.json"] {
-            fs::copy(sources.join(file), folder.join(file))?;
-        }
-        let mut install = Command::new("npm");
-        install.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
-        run(install.args(if own { &[][..] } else { &["--omit=optional"] }))
+        fs::copy(sources.join("package.json"), folder.join("package.json"))?;
+        fs::copy(sources.join("package-lock.json"), folder.join("package-lock.json"))?;
+        let ci = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+        run(Command::new("npm").args(ci).args((!own).then_some("--omit=optional")).current_dir(folder))
     })
 }
 

@@ -48,9 +48,8 @@ pub(crate) fn ensure_target(config: &Config, steps: Steps) -> Result<()> {
 fn links(work: &Path) -> Result<bool> {
     let source = work.join("probe.rs");
     fs::write(&source, PROBE)?;
-    let mut rustc = Command::new("rustc");
-    rustc.args(["--edition", "2024", "--target", TARGET, "--crate-type", "cdylib", "-o"]);
-    Ok(succeeds(rustc.arg(work.join("probe.wasm")).arg(&source)))
+    let flags = ["--edition", "2024", "--target", TARGET, "--crate-type", "cdylib", "-o"];
+    Ok(succeeds(Command::new("rustc").args(flags).arg(work.join("probe.wasm")).arg(&source)))
 }
 
 fn rustc_field(name: &str) -> Result<String> {
@@ -61,10 +60,9 @@ fn rustc_field(name: &str) -> Result<String> {
 
 /// The mirror that this machine's apt uses, from either of its two formats.
 fn debian_mirror() -> Option<String> {
-    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    let parts = fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
-    files.extend(parts.map(|entry| entry.path()));
-    let text: String = files.iter().filter_map(|f| fs::read_to_string(f).ok()).collect::<Vec<_>>().join("\n");
+    let parts = fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|entry| entry.path());
+    let files = [PathBuf::from("/etc/apt/sources.list")].into_iter().chain(parts);
+    let text: String = files.filter_map(|f| fs::read_to_string(f).ok()).collect::<Vec<_>>().join("\n");
     let words = text.lines().filter(|l| !l.trim_start().starts_with('#')).flat_map(str::split_whitespace);
     let is_mirror = |w: &&str| w.starts_with("http") && w.trim_end_matches('/').ends_with("/debian");
     words.map(|w| w.trim_end_matches('/')).find(is_mirror).map(str::to_owned)
@@ -85,9 +83,8 @@ fn download_source(steps: Steps, work: &Path, version: &str) -> Result<PathBuf> 
     need("apt-get", &format!("install the {TARGET} target of rustc {version} by hand"))?;
     let mirror = debian_mirror().context("apt is configured with no Debian mirror: install the target by hand")?;
     let folder = work.join("apt");
-    for part in ["lists/partial", "cache/archives/partial"] {
-        fs::create_dir_all(folder.join(part))?;
-    }
+    fs::create_dir_all(folder.join("lists/partial"))?;
+    fs::create_dir_all(folder.join("cache/archives/partial"))?;
     for suite in SUITES {
         let keyring = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]";
         fs::write(folder.join("sources.list"), format!("deb {keyring} {mirror} {suite} main\n"))?;

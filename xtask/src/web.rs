@@ -18,6 +18,7 @@ const NOT_INPUTS: [&str; 3] = ["node_modules", "target", "tests"];
 
 /// Builds what is out of date and gives the folder.
 pub(crate) fn bundle(config: &Config, steps: Steps) -> Result<PathBuf> {
+    let _lock = steps.lock(&config.target)?;
     let dist = config.target.join("web-dist");
     let stamp = config.target.join("web-dist.stamp");
     let inputs = fingerprint(config)?;
