@@ -31,7 +31,9 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn open(flags: &ClientFlags) -> Result<Self, ClientError> {
-        let bad = |why: &str| ClientError::Argument { what: "server", text: flags.server.clone(), why: why.to_owned() };
+        // A password would stand before the last @.
+        let shown = flags.server.rsplit('@').next().unwrap_or_default();
+        let bad = |why: &str| ClientError::Argument { what: "server", text: shown.to_owned(), why: why.to_owned() };
         let url = url::Url::parse(&flags.server).map_err(|e| bad(&e.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(bad("give an address like http://127.0.0.1:6240"));
@@ -230,7 +232,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("token");
         std::fs::write(&file, "t").unwrap();
-        let error = Connection::open(&flags("http://ann:secret@127.0.0.1:1", &file)).err().unwrap().to_string();
-        assert!(error.contains("password") && !error.contains("secret"), "{error}");
+        for (address, word) in [("http://ann:secret@127.0.0.1:1", "password"), ("http://ann:secret@[::1", "server")] {
+            let error = Connection::open(&flags(address, &file)).err().unwrap().to_string();
+            assert!(error.contains(word) && !error.contains("secret"), "{error}");
+        }
     }
 }

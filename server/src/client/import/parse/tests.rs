@@ -93,6 +93,14 @@ fn mistakes_name_line_and_key_and_list_what_is_known() {
 }
 
 #[test]
+fn the_map_of_the_documentation_is_sound() {
+    let text = include_str!("../../../../../docs/import.md");
+    let map = text.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let map = parse("docs/import.md", map, jobs(), None).unwrap();
+    assert_eq!(map.rules.len(), 9);
+}
+
+#[test]
 fn an_option_is_applied_or_refused() {
     let of = |rule: &str| format!("[columns]\n{rule}");
     for (rule, parts) in [
