@@ -12,6 +12,7 @@ mod buckets;
 mod error;
 mod events;
 mod fleet;
+mod functions;
 mod gpu;
 mod gpu_fold;
 mod guard;
@@ -53,6 +54,8 @@ const CATALOG: &str = "coulomb";
 const SCHEMA: &str = "public";
 /// Footers of the files of a table that are kept parsed: about 20 KiB each, so some 3,000 files.
 const FOOTER_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Planning and dropping a plan go as deep as the plan; the guard's bounds fit in here several times.
+const STACK_BYTES: usize = 32 * 1024 * 1024;
 /// The engine names its spill folders so; what a killed process left behind is removed at start.
 const SPILL_PREFIX: &str = "datafusion-";
 
@@ -122,10 +125,12 @@ impl Engine {
             .with_runtime_env(environment)
             .with_default_features()
             .build();
+        functions::bound(&mut base)?;
         base.register_udaf(Arc::new(percentile::percentile_cont()))?;
         let threads = Builder::new_multi_thread()
             .worker_threads(cores)
             .thread_name("query")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|e| QueryError::Internal(format!("cannot start query threads: {e}")))?;

@@ -20,10 +20,14 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 /// Batches that wait for a slow reader: one being read, one ready; more would only hold memory.
 const BATCHES_AHEAD: usize = 2;
 
+/// `None` after the last batch: a channel that ends without it was left by a thread that panicked.
+type Part = Result<Option<RecordBatch>, QueryError>;
+
 /// The schema and a stream of batches. Dropping it stops the query.
 pub struct Answer {
     schema: SchemaRef,
-    batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
+    batches: mpsc::Receiver<Part>,
+    ended: bool,
     /// Watched by the asker too: the engine's threads may be too busy to notice.
     deadline: Pin<Box<Sleep>>,
     limit: Duration,
@@ -61,12 +65,17 @@ impl Stream for Answer {
     type Item = Result<RecordBatch, QueryError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
         if let Poll::Ready(next) = self.batches.poll_recv(context) {
-            return Poll::Ready(next);
+            self.ended = !matches!(next, Some(Ok(Some(_))));
+            let stopped = || Err(QueryError::Internal("the query's thread has stopped".to_owned()));
+            return Poll::Ready(next.unwrap_or_else(stopped).transpose());
         }
         if self.work.is_some() && self.deadline.as_mut().poll(context).is_ready() {
             self.work = None;
-            self.batches.close();
+            self.ended = true;
             return Poll::Ready(Some(Err(QueryError::Timeout { limit: self.limit })));
         }
         Poll::Pending
@@ -111,7 +120,7 @@ pub(super) async fn start(engine: &Engine, sql: String, parameters: Vec<Paramete
     // Planning cannot be interrupted; the asker is answered in time even so.
     let schema = timeout_at(deadline, schema).await.map_err(|_| late())?;
     let schema = schema.map_err(|_| QueryError::Internal("the query's thread has stopped".to_owned()))??;
-    Ok(Answer { schema, batches, deadline: Box::pin(sleep_until(deadline)), limit, work: Some(work) })
+    Ok(Answer { schema, batches, ended: false, deadline: Box::pin(sleep_until(deadline)), limit, work: Some(work) })
 }
 
 async fn plan(
@@ -129,7 +138,7 @@ async fn plan(
 async fn send(
     engine: &Engine,
     mut rows: SendableRecordBatchStream,
-    sender: &mpsc::Sender<Result<RecordBatch, QueryError>>,
+    sender: &mpsc::Sender<Part>,
 ) -> Result<(), QueryError> {
     let rows_max = engine.inner.settings.rows_max;
     let schema = client_schema(&rows.schema());
@@ -140,10 +149,12 @@ async fn send(
         if count > rows_max {
             return Err(QueryError::TooManyRows { rows_max });
         }
-        if sender.send(Ok(for_client(&batch, &schema)?)).await.is_err() {
+        if sender.send(Ok(Some(for_client(&batch, &schema)?))).await.is_err() {
             return Ok(());
         }
     }
+    // An asker that is gone needs no end.
+    drop(sender.send(Ok(None)).await);
     Ok(())
 }
 

@@ -4,22 +4,47 @@
 //! checked twice on different paths: the kind of the parsed statement, and every node of the plan.
 
 use super::{Parameter, QueryError};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue, TableReference};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::{SQLOptions, SessionContext};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, WindowFrame, WindowFunctionDefinition};
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use datafusion::sql::sqlparser::ast::Statement as Sql;
+use datafusion::sql::sqlparser::ast::{Statement as Sql, visit_relations};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 /// Longest query text: parsing and planning are not interruptible, and take seconds from about here.
 const SQL_BYTES_MAX: usize = 256 * 1024;
 /// Deepest nesting of expressions: a thread's stack holds this with a wide margin.
 const SQL_DEPTH_MAX: usize = 100;
+/// Most operators and keywords. `1 + 1 + …` and `… union all …` nest as deep as they are long, without brackets,
+/// and such a tree is walked and dropped on the thread's stack. Lists of values are flat and do not count.
+const SQL_LINKS_MAX: usize = 2_000;
+/// Most tables that one statement names: joining them by commas nests, too.
+const SQL_TABLES_MAX: usize = 200;
+
+/// Aggregates whose value over a moving window takes the same short time at each row.
+const MOVING: [&str; 14] = [
+    "avg",
+    "bool_and",
+    "bool_or",
+    "count",
+    "first_value",
+    "last_value",
+    "max",
+    "min",
+    "stddev",
+    "stddev_pop",
+    "sum",
+    "var",
+    "var_pop",
+    "nth_value",
+];
 
 /// Parses, checks and plans one read-only statement.
 pub(super) async fn plan(
@@ -37,6 +62,7 @@ pub(super) async fn plan(
     check_tables(&state, &statement).await?;
     let plan = state.statement_to_plan(statement).await?;
     SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan)?;
+    check_windows(&plan)?;
     bind(plan, parameters)
 }
 
@@ -46,7 +72,15 @@ pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
         let bytes = sql.len();
         return Err(QueryError::Invalid(format!("the query has {bytes} bytes, at most {SQL_BYTES_MAX} are allowed")));
     }
-    let sql = quote_cluster(sql);
+    // A text that has no tokens is left to the parser, which says what is wrong.
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().unwrap_or_default();
+    let links = tokens.iter().filter(|t| links(&t.token)).count();
+    if links > SQL_LINKS_MAX {
+        return Err(QueryError::Invalid(format!(
+            "the query has {links} operators and keywords, at most {SQL_LINKS_MAX} are allowed; use IN or VALUES lists"
+        )));
+    }
+    let sql = quote_cluster(sql, &tokens);
     let parser = DFParserBuilder::new(sql.as_ref()).with_recursion_limit(SQL_DEPTH_MAX).build()?;
     let mut statements = { parser }.parse_statements()?;
     match (statements.pop_front(), statements.is_empty()) {
@@ -59,13 +93,19 @@ pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
     }
 }
 
+/// Whether a token can tie a further level to a tree that is already there.
+fn links(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword,
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) => false,
+        Token::Comma | Token::LParen | Token::RParen | Token::Whitespace(_) | Token::EOF => false,
+        _ => true,
+    }
+}
+
 /// `cluster` is a column of most tables, and a keyword to the parser: after a comma it would end the list of
-/// columns. `CLUSTER BY`, for which the keyword is reserved, the engine does not have. A text that has no
-/// tokens is left to the parser, which says what is wrong.
-fn quote_cluster(sql: &str) -> Cow<'_, str> {
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location() else {
-        return Cow::Borrowed(sql);
-    };
+/// columns. `CLUSTER BY`, for which the keyword is reserved, the engine does not have.
+fn quote_cluster<'a>(sql: &'a str, tokens: &[TokenWithSpan]) -> Cow<'a, str> {
     let keywords = tokens.iter().filter(|t| matches!(&t.token, Token::Word(w) if w.keyword == Keyword::CLUSTER));
     let places: HashSet<(u64, u64)> = keywords.map(|t| (t.span.start.line, t.span.start.column)).collect();
     if places.is_empty() {
@@ -109,6 +149,52 @@ fn reads_only(statement: &Statement) -> bool {
     }
 }
 
+fn tables(statement: &Statement) -> usize {
+    let mut count = 0;
+    match statement {
+        Statement::Statement(sql) => {
+            let _: ControlFlow<()> = visit_relations(sql.as_ref(), |_| {
+                count += 1;
+                ControlFlow::Continue(())
+            });
+        }
+        Statement::Explain(explain) => count = tables(&explain.statement),
+        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => {}
+    }
+    count
+}
+
+/// A moving window asks an aggregate for its value at each row, within one step of the engine. Where that value
+/// is made from all rows of the window, a step takes hours and nothing can stop it.
+fn check_windows(plan: &LogicalPlan) -> Result<(), QueryError> {
+    let mut refused = None;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|part| {
+                if let Expr::WindowFunction(window) = part
+                    && let WindowFunctionDefinition::AggregateUDF(function) = &window.fun
+                    && !MOVING.contains(&function.name())
+                    && !covers_all(&window.params.window_frame)
+                {
+                    refused = Some(function.name().to_owned());
+                    return Ok(TreeNodeRecursion::Stop);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    let Some(name) = refused else { return Ok(()) };
+    Err(QueryError::Invalid(format!(
+        "{name} is not possible over a moving window; leave ORDER BY out of OVER, or say ROWS BETWEEN UNBOUNDED \
+         PRECEDING AND UNBOUNDED FOLLOWING; over moving windows there are {}",
+        MOVING.join(", ")
+    )))
+}
+
+fn covers_all(frame: &WindowFrame) -> bool {
+    frame.start_bound.is_unbounded() && frame.end_bound.is_unbounded()
+}
+
 /// Names every table before planning, so that an unknown one is answered with the known ones.
 async fn check_tables(state: &SessionState, statement: &Statement) -> Result<(), QueryError> {
     let known = || {
@@ -117,6 +203,12 @@ async fn check_tables(state: &SessionState, statement: &Statement) -> Result<(),
         names.sort();
         names
     };
+    let tables = tables(statement);
+    if tables > SQL_TABLES_MAX {
+        return Err(QueryError::Invalid(format!(
+            "the query names {tables} tables, at most {SQL_TABLES_MAX} are allowed"
+        )));
+    }
     for reference in state.resolve_table_references(statement)? {
         // Table functions are named like tables; they have their own check when planned.
         let function = reference.schema().is_none() && state.table_functions().contains_key(reference.table());
