@@ -21,7 +21,7 @@ mod tests;
 mod wal;
 
 pub use error::StoreError;
-pub use export::parquet_bytes;
+pub use export::ParquetParts;
 pub use read_file::{ParquetFile, read_parquet};
 pub use replay::Damage;
 

@@ -1,16 +1,17 @@
 //! One value of an Arrow column as JSON or CSV. Pure.
 //!
-//! Times are RFC 3339 with `Z` and microseconds, spans are ISO 8601, numbers that are not finite are null, maps are
-//! objects, lists are arrays, integers are exact.
+//! Times are RFC 3339 with `Z` and microseconds, spans are ISO 8601, numbers that are not finite and times beyond the
+//! calendar are null, maps are objects, lists are arrays, integers are exact.
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::*;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use chrono::{DateTime, NaiveDateTime, SecondsFormat};
+use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
 use std::fmt::Write;
+use std::sync::Arc;
 
 /// A column's type in few words.
 pub(super) fn type_name(data_type: &DataType) -> String {
@@ -69,7 +70,7 @@ pub(super) fn write_json(out: &mut String, array: &dyn Array, row: usize) -> Res
             match scalar(array, row)? {
                 Scalar::Bare(text) => out.push_str(&text),
                 Scalar::Text(text) => push_json_text(out, &text),
-                Scalar::NotFinite => out.push_str("null"),
+                Scalar::Unsayable => out.push_str("null"),
             }
             Ok(())
         }
@@ -92,7 +93,7 @@ pub(super) fn write_csv(out: &mut String, array: &dyn Array, row: usize) -> Resu
     match scalar(array, row)? {
         Scalar::Bare(text) => out.push_str(&text),
         Scalar::Text(text) => out.push_str(&csv_text(&text)),
-        Scalar::NotFinite => {}
+        Scalar::Unsayable => {}
     }
     Ok(())
 }
@@ -103,13 +104,47 @@ pub(super) fn csv_text(text: &str) -> String {
     if plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
 }
 
+/// The schema of an answer as a Parquet file: spans of time, for which Parquet has no type, are texts as in JSON.
+pub(super) fn parquet_schema(schema: &Schema) -> SchemaRef {
+    let field = |f: &FieldRef| match f.data_type() {
+        DataType::Interval(_) => Arc::new(f.as_ref().clone().with_data_type(DataType::Utf8)),
+        _ => Arc::clone(f),
+    };
+    let fields: Vec<FieldRef> = schema.fields().iter().map(field).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// Whether a part of a column, deeper than [`parquet_schema`] reaches, is a span of time.
+pub(super) fn holds_interval(data_type: &DataType) -> bool {
+    use DataType as T;
+    match data_type {
+        T::Interval(_) => true,
+        T::List(f) | T::LargeList(f) | T::FixedSizeList(f, _) | T::Map(f, _) => holds_interval(f.data_type()),
+        T::Struct(fields) => fields.iter().any(|f| holds_interval(f.data_type())),
+        _ => false,
+    }
+}
+
+/// Rows in the schema of [`parquet_schema`].
+pub(super) fn for_parquet(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let column = |array: &ArrayRef| -> ArrayRef {
+        let DataType::Interval(unit) = array.data_type() else { return Arc::clone(array) };
+        let texts = (0..array.len()).map(|row| array.is_valid(row).then(|| interval(array.as_ref(), row, *unit)));
+        Arc::new(texts.collect::<StringArray>())
+    };
+    let columns = batch.columns().iter().map(column).collect();
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
+}
+
 /// A value that has no parts.
 enum Scalar {
     /// Stands for itself in JSON and CSV.
     Bare(String),
     /// Needs quotes.
     Text(String),
-    NotFinite,
+    /// Not a finite number, or a time that no calendar has.
+    Unsayable,
 }
 
 fn scalar(array: &dyn Array, row: usize) -> Result<Scalar, ArrowError> {
@@ -121,13 +156,14 @@ fn scalar(array: &dyn Array, row: usize) -> Result<Scalar, ArrowError> {
         T::Float64 => Ok(float(array.as_primitive::<Float64Type>().value(row))),
         T::Float32 => {
             let value = array.as_primitive::<Float32Type>().value(row);
-            Ok(if value.is_finite() { Scalar::Bare(format!("{value:?}")) } else { Scalar::NotFinite })
+            Ok(if value.is_finite() { Scalar::Bare(format!("{value:?}")) } else { Scalar::Unsayable })
         }
         T::Float16 => Ok(float(f64::from(array.as_primitive::<Float16Type>().value(row)))),
         T::Utf8 => Ok(Scalar::Text(array.as_string::<i32>().value(row).to_owned())),
         T::Utf8View => Ok(Scalar::Text(array.as_string_view().value(row).to_owned())),
         T::LargeUtf8 => Ok(Scalar::Text(array.as_string::<i64>().value(row).to_owned())),
-        T::Timestamp(_, _) => Ok(Scalar::Text(timestamp(array, row)?)),
+        T::Timestamp(_, _) => Ok(timestamp(array, row)?.map_or(Scalar::Unsayable, Scalar::Text)),
+        T::Date32 | T::Date64 => Ok(display(array, row).map_or(Scalar::Unsayable, Scalar::Text)),
         T::Duration(_) => Ok(Scalar::Text(duration(array, row)?)),
         T::Interval(unit) => Ok(Scalar::Text(interval(array, row, *unit))),
         T::Int8 | T::Int16 | T::Int32 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => bare(display(array, row)?),
@@ -139,31 +175,23 @@ fn scalar(array: &dyn Array, row: usize) -> Result<Scalar, ArrowError> {
 }
 
 fn float(value: f64) -> Scalar {
-    if value.is_finite() { Scalar::Bare(format!("{value:?}")) } else { Scalar::NotFinite }
+    if value.is_finite() { Scalar::Bare(format!("{value:?}")) } else { Scalar::Unsayable }
 }
 
 fn display(array: &dyn Array, row: usize) -> Result<String, ArrowError> {
     ArrayFormatter::try_new(array, &FormatOptions::default())?.value(row).try_to_string()
 }
 
-/// One value, converted by Arrow.
-fn converted(array: &dyn Array, row: usize, to: &DataType) -> Result<i64, ArrowError> {
-    let one = cast(&array.slice(row, 1), to)?;
-    let one = cast(&one, &DataType::Int64)?;
-    Ok(one.as_primitive::<Int64Type>().value(0))
-}
-
-fn timestamp(array: &dyn Array, row: usize) -> Result<String, ArrowError> {
-    let micros = match array.data_type() {
-        DataType::Timestamp(TimeUnit::Microsecond, _) => array.as_primitive::<TimestampMicrosecondType>().value(row),
-        DataType::Timestamp(_, zone) => {
-            converted(array, row, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?
-        }
-        other => return Err(ArrowError::CastError(format!("{other} is not a timestamp"))),
+/// None where the time does not fit into microseconds or into the calendar.
+fn timestamp(array: &dyn Array, row: usize) -> Result<Option<String>, ArrowError> {
+    let DataType::Timestamp(_, zone) = array.data_type() else {
+        return Err(ArrowError::CastError(format!("{} is not a timestamp", array.data_type())));
     };
-    let time: Option<NaiveDateTime> = DateTime::from_timestamp_micros(micros).map(|t| t.naive_utc());
-    let text = time.map(|t| t.and_utc().to_rfc3339_opts(SecondsFormat::Micros, true));
-    text.ok_or_else(|| ArrowError::CastError(format!("{micros} microseconds are beyond the calendar")))
+    // A cast turns what overflows into null.
+    let micros = cast(&array.slice(row, 1), &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
+    let micros = micros.as_primitive::<TimestampMicrosecondType>().iter().next().flatten();
+    let time = micros.and_then(DateTime::from_timestamp_micros);
+    Ok(time.map(|t| t.to_rfc3339_opts(SecondsFormat::Micros, true)))
 }
 
 fn duration(array: &dyn Array, row: usize) -> Result<String, ArrowError> {

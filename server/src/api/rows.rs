@@ -7,6 +7,7 @@ use super::cells;
 use super::error::Refusal;
 use super::metrics::RunningQuery;
 use crate::query::{Answer, QueryError};
+use crate::store::ParquetParts;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Bytes;
@@ -57,20 +58,13 @@ pub(super) async fn respond(mut answer: Answer, form: Form, running: RunningQuer
         // Columns compress themselves where it pays.
         response.insert_header(header::ContentEncoding::Identity);
     }
-    if form == Form::Parquet {
-        let schema = answer.schema();
-        let batches = answer.collect().await?;
-        let written = actix_web::web::block(move || crate::store::parquet_bytes(&schema, &batches)).await;
-        let bytes = written.map_err(internal)?.map_err(internal)?;
-        return Ok(response.body(bytes));
-    }
-    let mut encoder = Encoder::new(form, &answer.schema()).map_err(internal)?;
+    let mut encoder = Encoder::new(form, &answer.schema())?;
     let mut held = encoder.head();
     while held.len() < HELD_BYTES {
         match answer.next().await {
-            Some(batch) => held.extend(encoder.batch(&batch?).map_err(internal)?),
+            Some(batch) => held.extend(encoder.batch(&batch?)?),
             None => {
-                held.extend(encoder.tail().map_err(internal)?);
+                held.extend(encoder.tail()?);
                 return Ok(response.body(held));
             }
         }
@@ -90,10 +84,10 @@ fn rest(answer: Answer, encoder: Encoder, running: RunningQuery) -> impl Stream<
         let (part, rest) = match answer.next().await {
             Some(Ok(batch)) => match encoder.batch(&batch) {
                 Ok(part) => (Ok(part), Some((answer, encoder, running))),
-                Err(error) => (Err(internal(error)), None),
+                Err(refusal) => (Err(refusal), None),
             },
             Some(Err(error)) => (Err(Refusal::from(error)), None),
-            None => (encoder.tail().map_err(internal), None),
+            None => (encoder.tail(), None),
         };
         if let Err(refusal) = &part {
             tracing::warn!(error = %refusal, "an answer broke off after its first part was sent");
@@ -107,18 +101,33 @@ enum Encoder {
     Json { columns: String, rows: u64 },
     Csv { names: String },
     Arrow(Box<StreamWriter<Vec<u8>>>),
+    Parquet { schema: SchemaRef, parts: Box<ParquetParts> },
 }
 
 impl Encoder {
-    fn new(form: Form, schema: &SchemaRef) -> Result<Self, ArrowError> {
+    fn new(form: Form, schema: &SchemaRef) -> Result<Self, Refusal> {
         let fields = schema.fields();
         match form {
             Form::Csv => {
                 let names: Vec<String> = fields.iter().map(|f| cells::csv_text(f.name())).collect();
                 Ok(Self::Csv { names: names.join(",") })
             }
-            Form::Arrow => Ok(Self::Arrow(Box::new(StreamWriter::try_new(Vec::new(), schema)?))),
-            Form::Json | Form::Parquet => {
+            Form::Arrow => {
+                let writer = StreamWriter::try_new(Vec::new(), schema).map_err(internal)?;
+                Ok(Self::Arrow(Box::new(writer)))
+            }
+            Form::Parquet => {
+                let schema = cells::parquet_schema(schema);
+                if let Some(field) = schema.fields().iter().find(|f| cells::holds_interval(f.data_type())) {
+                    let name = field.name();
+                    return Err(Refusal::invalid(format!(
+                        "Parquet has no type for the intervals in {name:?}, cast them to text"
+                    )));
+                }
+                let parts = Box::new(ParquetParts::new(&schema).map_err(internal)?);
+                Ok(Self::Parquet { schema, parts })
+            }
+            Form::Json => {
                 let column = |f: &arrow::datatypes::FieldRef| json!({ "name": f.name(), "type": cells::type_name(f.data_type()) });
                 let columns: Vec<_> = fields.iter().map(column).collect();
                 Ok(Self::Json { columns: json!(columns).to_string(), rows: 0 })
@@ -131,42 +140,53 @@ impl Encoder {
             Self::Json { columns, .. } => format!("{{\"columns\":{columns},\"rows\":[").into_bytes(),
             Self::Csv { names } => format!("{names}\n").into_bytes(),
             Self::Arrow(writer) => std::mem::take(writer.get_mut()),
+            Self::Parquet { .. } => Vec::new(),
         }
     }
 
-    fn batch(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    fn batch(&mut self, batch: &RecordBatch) -> Result<Vec<u8>, Refusal> {
         let mut out = String::new();
         match self {
             Self::Json { rows, .. } => {
                 for row in 0..batch.num_rows() {
                     out.push_str(if *rows == 0 { "[" } else { ",\n[" });
-                    write_cells(&mut out, batch, row, cells::write_json)?;
+                    write_cells(&mut out, batch, row, cells::write_json).map_err(internal)?;
                     out.push(']');
                     *rows += 1;
                 }
             }
             Self::Csv { .. } => {
                 for row in 0..batch.num_rows() {
-                    write_cells(&mut out, batch, row, cells::write_csv)?;
+                    let start = out.len();
+                    write_cells(&mut out, batch, row, cells::write_csv).map_err(internal)?;
+                    if out.len() == start {
+                        // Readers skip an empty line, and with it the row.
+                        out.push_str("\"\"");
+                    }
                     out.push('\n');
                 }
             }
             Self::Arrow(writer) => {
-                writer.write(batch)?;
+                writer.write(batch).map_err(internal)?;
                 return Ok(std::mem::take(writer.get_mut()));
+            }
+            Self::Parquet { schema, parts } => {
+                let batch = cells::for_parquet(batch, schema).map_err(internal)?;
+                return parts.write(&batch).map_err(internal);
             }
         }
         Ok(out.into_bytes())
     }
 
-    fn tail(&mut self) -> Result<Vec<u8>, ArrowError> {
+    fn tail(&mut self) -> Result<Vec<u8>, Refusal> {
         match self {
             Self::Json { rows, .. } => Ok(format!("],\"row_count\":{rows}}}").into_bytes()),
             Self::Csv { .. } => Ok(Vec::new()),
             Self::Arrow(writer) => {
-                writer.finish()?;
+                writer.finish().map_err(internal)?;
                 Ok(std::mem::take(writer.get_mut()))
             }
+            Self::Parquet { parts, .. } => parts.end().map_err(internal),
         }
     }
 }

@@ -48,7 +48,25 @@ fn arrow_and_parquet_hold_the_same_batches() {
     assert_eq!(from_arrow.iter().map(RecordBatch::num_rows).sum::<usize>(), 5);
     let file = rows(&server, sql, "application/vnd.apache.parquet");
     assert!(file.body.starts_with(b"PAR1") && file.body.ends_with(b"PAR1"));
-    assert_eq!(file.body, crate::store::parquet_bytes(&from_arrow[0].schema(), &from_arrow).unwrap());
+    let mut parts = crate::store::ParquetParts::new(&from_arrow[0].schema()).unwrap();
+    let mut expected: Vec<u8> = from_arrow.iter().flat_map(|batch| parts.write(batch).unwrap()).collect();
+    expected.extend(parts.end().unwrap());
+    assert_eq!(file.body, expected);
+}
+
+#[test]
+fn what_a_form_has_no_words_for_is_text_or_null_and_never_wrong() {
+    let server = Fixture::start();
+    let parquet = "application/vnd.apache.parquet";
+    assert!(rows(&server, SQL, parquet).body.ends_with(b"PAR1"));
+    let nested = server.sql("select [interval '1 day'] as spans").with("Accept", parquet).send();
+    assert_eq!((nested.status, nested.error_kind().as_str()), (400, "invalid"), "{}", nested.text());
+    for seconds in ["9223372036854775807", "9000000000000"] {
+        let sql = format!("select arrow_cast({seconds}, 'Timestamp(Second, None)') as at");
+        assert_eq!(rows(&server, &sql, "application/json").json()["rows"], json!([[null]]), "{seconds}");
+    }
+    let sql = "select * from (values (null), (1), (null)) t(n)";
+    assert_eq!(rows(&server, sql, "text/csv").text(), "n\n\"\"\n1\n\"\"\n");
 }
 
 #[test]
@@ -80,8 +98,10 @@ fn limits_and_unknown_forms_are_refused() {
 #[test]
 fn an_answer_that_fails_after_its_first_part_breaks_off() {
     let server = Fixture::start();
-    for accept in ["application/json", "text/csv", contract::ARROW_STREAM_MIME] {
-        let asked = server.sql("select value from generate_series(1, 5000000)").with("Accept", accept);
+    for accept in ["application/json", "text/csv", contract::ARROW_STREAM_MIME, "application/vnd.apache.parquet"] {
+        let asked = server
+            .sql("select value, random() a, random() b, random() c from generate_series(1, 5000000)")
+            .with("Accept", accept);
         assert!(asked.try_send().is_err(), "{accept} came to a good end");
     }
 }
