@@ -14,6 +14,8 @@ const TOKENS_MAX: i64 = 50_000;
 const NAME_BYTES_MAX: usize = 200;
 /// Open sessions and unused codes together; the oldest make room, so nobody can fill the disk by logging in.
 const SESSIONS_MAX: i64 = 10_000;
+/// Open sessions and unused codes of one token: whoever has only this one cannot end those of others.
+const SESSIONS_OF_TOKEN_MAX: i64 = 1_000;
 /// The name of the token in the admin file. Deleting the file and restarting replaces it.
 const ADMIN_FILE_NAME: &str = "admin.token";
 
@@ -71,26 +73,32 @@ impl Access {
         Ok(access)
     }
 
-    /// Keeps the token of the admin file, registers it if the database is new, replaces it if it was revoked.
+    /// Keeps the token of the admin file, registers it if the database does not know it, replaces it if it was revoked.
     fn settle_admin_file(&self, data_dir: &Path, now_micros: i64) -> Result<(), AccessError> {
-        if let Some(secret) = admin_file::read(data_dir)? {
-            match self.standing(&secret)? {
+        let secret = match admin_file::read(data_dir)? {
+            Some(secret) => match self.standing(&secret)? {
                 Standing::Valid => return Ok(()),
-                Standing::Unknown => {
-                    self.insert_token(ADMIN_FILE_NAME, Role::Admin, &secret, now_micros)?;
-                    return Ok(());
-                }
-                Standing::Revoked => {}
+                Standing::Unknown => Some(secret),
+                Standing::Revoked => None,
+            },
+            None => None,
+        };
+        let secret = match secret {
+            Some(secret) => secret,
+            None => {
+                let secret = Secret::random(TOKEN_PREFIX)?;
+                admin_file::write(data_dir, &secret)?;
+                secret
             }
-        }
-        let secret = Secret::random(TOKEN_PREFIX)?;
-        admin_file::write(data_dir, &secret)?;
-        // A deleted admin file is how an operator replaces a token that leaked: the old one must stop working.
+        };
+        // Another admin file is how an operator replaces a token that leaked: the old one must stop working.
+        let mut db = self.db.lock();
+        let change = db.transaction().map_err(while_doing("begin a change"))?;
         let revoke =
             "UPDATE access_tokens SET revoked_unix_micros = ?1 WHERE name = ?2 AND revoked_unix_micros IS NULL";
-        self.db.lock().execute(revoke, params![now_micros, ADMIN_FILE_NAME]).map_err(while_doing("revoke a token"))?;
-        self.insert_token(ADMIN_FILE_NAME, Role::Admin, &secret, now_micros)?;
-        Ok(())
+        change.execute(revoke, params![now_micros, ADMIN_FILE_NAME]).map_err(while_doing("revoke a token"))?;
+        insert_token(&change, ADMIN_FILE_NAME, Role::Admin, &secret, now_micros)?;
+        change.commit().map_err(while_doing("replace the admin token"))
     }
 
     /// Makes a token with a random secret.
@@ -106,17 +114,8 @@ impl Access {
             return Err(AccessError::TooManyTokens { max: TOKENS_MAX });
         }
         let secret = Secret::random(TOKEN_PREFIX)?;
-        let entry = self.insert_token(name, role, &secret, now_micros)?;
+        let entry = insert_token(&self.db.lock(), name, role, &secret, now_micros)?;
         Ok(IssuedToken { entry, secret })
-    }
-
-    fn insert_token(&self, name: &str, role: Role, secret: &Secret, now: i64) -> Result<TokenEntry, AccessError> {
-        let (id, digest) = (random_id()?, Digest::of(secret.expose()));
-        let insert = "INSERT INTO access_tokens (id, name, role, digest_index, digest, created_unix_micros) \
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let values = params![id, name, role.as_str(), digest.index(), digest.bytes(), now];
-        self.db.lock().execute(insert, values).map_err(while_doing("keep a token"))?;
-        Ok(TokenEntry { id, name: name.to_owned(), role, created_unix_micros: now })
     }
 
     /// The tokens that work, oldest first.
@@ -240,6 +239,10 @@ impl Access {
         let tidy = "DELETE FROM access_sessions WHERE expires_unix_micros <= ?1 OR rowid IN \
                     (SELECT rowid FROM access_sessions ORDER BY rowid DESC LIMIT -1 OFFSET ?2)";
         change.execute(tidy, params![now_micros, SESSIONS_MAX - 1]).map_err(while_doing("end old sessions"))?;
+        let own = "DELETE FROM access_sessions WHERE rowid IN \
+                   (SELECT rowid FROM access_sessions WHERE token_id = ?1 ORDER BY rowid DESC LIMIT -1 OFFSET ?2)";
+        let kept = params![identity.token_id, SESSIONS_OF_TOKEN_MAX - 1];
+        change.execute(own, kept).map_err(while_doing("end old sessions"))?;
         let insert = "INSERT INTO access_sessions (digest_index, digest, kind, token_id, expires_unix_micros) \
                       VALUES (?1, ?2, ?3, ?4, ?5)";
         let values = params![digest.index(), digest.bytes(), kind, identity.token_id, expires_unix_micros];
@@ -262,6 +265,21 @@ impl Access {
             Some(false) => Standing::Valid,
         })
     }
+}
+
+fn insert_token(
+    db: &Connection,
+    name: &str,
+    role: Role,
+    secret: &Secret,
+    now_micros: i64,
+) -> Result<TokenEntry, AccessError> {
+    let (id, digest) = (random_id()?, Digest::of(secret.expose()));
+    let insert = "INSERT INTO access_tokens (id, name, role, digest_index, digest, created_unix_micros) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let values = params![id, name, role.as_str(), digest.index(), digest.bytes(), now_micros];
+    db.execute(insert, values).map_err(while_doing("keep a token"))?;
+    Ok(TokenEntry { id, name: name.to_owned(), role, created_unix_micros: now_micros })
 }
 
 /// What the database knows of the admin file's token.

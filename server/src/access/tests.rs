@@ -41,6 +41,36 @@ fn a_lost_admin_file_is_replaced_and_its_token_stops_working() {
     assert_eq!(admin(&access, dir.path()).role, Role::Admin);
 }
 
+/// As after a crash between the new file and the database, or when an operator brings a token along.
+#[test]
+fn an_admin_file_with_another_token_ends_the_old_one() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Access::open(dir.path(), NOW).unwrap());
+    let old = admin_secret(dir.path());
+    let other = Secret::random("clmb_").unwrap();
+    fs::write(dir.path().join(ADMIN_TOKEN_FILE), other.expose()).unwrap();
+    let access = Access::open(dir.path(), NOW + 1).unwrap();
+    assert_eq!(access.identify_token(&old).unwrap(), None);
+    assert_eq!(admin(&access, dir.path()).role, Role::Admin);
+    assert_eq!(access.tokens().unwrap().len(), 1);
+}
+
+#[test]
+fn one_token_does_not_end_the_sessions_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let access = Access::open(dir.path(), NOW).unwrap();
+    let admin = admin(&access, dir.path());
+    let session = access.open_session(&admin, NOW).unwrap();
+    let issued = access.create_token("viewer", Role::Viewer, NOW).unwrap();
+    let viewer = access.identify_token(issued.secret.expose()).unwrap().unwrap();
+    let first = access.open_session(&viewer, NOW).unwrap();
+    for _ in 0..1_000 {
+        access.create_login_code(&viewer, NOW).unwrap();
+    }
+    assert_eq!(access.identify_session(first.expose(), NOW).unwrap(), None);
+    assert!(access.identify_session(session.expose(), NOW).unwrap().is_some());
+}
+
 #[test]
 fn a_revoked_admin_token_does_not_come_back_with_a_restart() {
     let dir = tempfile::tempdir().unwrap();
