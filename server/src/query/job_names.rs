@@ -54,7 +54,7 @@ impl JobNames {
                 continue;
             }
             match spans.last_mut() {
-                Some(before) if before.job_id == job => before.to_unix_micros = to,
+                Some(before) if before.job_id == job && from <= before.to_unix_micros => before.to_unix_micros = to,
                 _ => {
                     let (name, user) = self.get(&gpu.identity.cluster, job);
                     spans.push(JobSpan {
@@ -89,7 +89,7 @@ pub(super) async fn counts(asking: &Asking, range: Range, cluster: Option<&str>)
     let of_cluster = if cluster.is_some() { "where cluster = $3" } else { "" };
     let sql = format!(
         "with j as (select kind, upper(coalesce(state, '')) as state, submitted_at, started_at, \
-           coalesce(ended_at, case when kind in ('ended', 'requeued') then time end) as ended_at from jobs {of_cluster}) \
+           coalesce(ended_at, case when kind = 'ended' then time end) as ended_at from jobs {of_cluster}) \
          select count(*) filter (where started_at < $2 and (ended_at is null or ended_at >= $2)), \
            count(*) filter (where submitted_at < $2 and (started_at is null or started_at >= $2) \
              and (ended_at is null or ended_at >= $2)), \

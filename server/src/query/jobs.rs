@@ -2,7 +2,8 @@
 //!
 //! **Invariant:** a column holds its latest non-null value by event time; events of the same time rank by
 //! their kind, so that an `ended` wins over the `started` of the same microsecond. A start or end that no
-//! event states is the time of the `started` or `ended` event itself. The rows are a pure fold of
+//! event states is the time of the `started` or `ended` event itself; a `requeued` event stands for the
+//! submission of the attempt that it names. The rows are a pure fold of
 //! `job_events` and are kept until that table changes.
 
 use super::tables::SnapshotTable;
@@ -35,7 +36,7 @@ pub(super) fn schema() -> SchemaRef {
         Arc::new(Field::new(name, DataType::Float64, true).with_metadata(metadata))
     };
     let mut fields: Vec<_> = events.fields().iter().cloned().collect();
-    fields.push(derived("gpu_seconds", "GPUs times the time from start to end, or to the latest event while it runs"));
+    fields.push(derived("gpu_seconds", "GPUs times the time from start to end; without an end, to the latest event after the start, and null before one"));
     fields.push(derived("queue_seconds", "From submission to start"));
     Arc::new(Schema::new(fields))
 }
@@ -183,7 +184,7 @@ impl Attempt {
             }
         }
         match kind {
-            "submitted" => self.submitted = Some(self.submitted.map_or(time, |t| t.min(time))),
+            "submitted" | "requeued" => self.submitted = Some(self.submitted.map_or(time, |t| t.min(time))),
             "started" => self.started = Some(self.started.map_or(time, |t| t.min(time))),
             "ended" => self.ended = Some(self.ended.map_or(time, |t| t.max(time))),
             _ => {}
@@ -193,11 +194,10 @@ impl Attempt {
 
 fn kind_rank(kind: &str) -> u8 {
     match kind {
-        "submitted" => 0,
+        "submitted" | "requeued" => 0,
         "started" => 1,
         "updated" => 2,
-        "requeued" => 3,
-        _ => 4,
+        _ => 3,
     }
 }
 
@@ -214,8 +214,12 @@ fn build(attempts: &[Attempt], events: &[RecordBatch], schema: &SchemaRef) -> Re
     let rows = attempts.len();
     let gpu_seconds: Float64Array = (0..rows)
         .map(|row| {
-            let until = if ended.is_valid(row) { ended.value(row) } else { time.value(row) };
             let started = started.is_valid(row).then(|| started.value(row));
+            let until = match ended.is_valid(row) {
+                true => Some(ended.value(row)),
+                // The start itself says nothing about how long the job has run.
+                false => Some(time.value(row)).filter(|time| started.is_some_and(|started| *time > started)),
+            };
             gpu_seconds(gpus(requested, held, row)?, started, until)
         })
         .collect();
@@ -250,19 +254,19 @@ fn filled(stated: &ArrayRef, implied: impl Iterator<Item = Option<i64>>) -> Time
     times.with_timezone("UTC")
 }
 
-/// GPUs that the attempt holds: as requested, else as many as it names.
+/// GPUs that the attempt holds: as requested, else as many as it names. Fewer than none is not a number of GPUs.
 fn gpus(requested: &Int64Array, held: &ListArray, row: usize) -> Option<i64> {
-    if requested.is_valid(row) {
+    if requested.is_valid(row) && requested.value(row) >= 0 {
         return Some(requested.value(row));
     }
     held.is_valid(row).then(|| held.value_length(row).into())
 }
 
 /// Exact while the product stays under 2^53 microseconds, which is 285 GPU-years for one job.
-fn gpu_seconds(gpus: i64, started: Option<i64>, until: i64) -> Option<f64> {
+fn gpu_seconds(gpus: i64, started: Option<i64>, until: Option<i64>) -> Option<f64> {
     if gpus == 0 {
         return Some(0.0);
     }
-    let micros = until.saturating_sub(started?).max(0);
+    let micros = until?.saturating_sub(started?).max(0);
     Some((i128::from(gpus) * i128::from(micros)) as f64 / 1e6)
 }

@@ -8,8 +8,8 @@
 //! | `active` | a process is on it otherwise, also where its busy ratio is not reported |
 //!
 //! Where the number of processes is not reported, work means a process; without work, a job or memory in use above
-//! [`HELD_MEMORY_BYTES`] means one that idles. A device without a busy ratio (MIG) is judged by its active SMs.
-//! `down` and `unknown` are the absence of rows, with and without a `lost` event before it (see `timeline`).
+//! [`HELD_MEMORY_BYTES`] means one that idles. A device without a busy ratio (MIG) is judged by its active SMs. A row
+//! that reports none of these leaves the state `unknown`; otherwise `down` and `unknown` are the absence of rows, with and without a `lost` event before it (see `timeline`).
 
 use contract::GpuState;
 
@@ -23,13 +23,15 @@ pub(super) const HELD_MEMORY_BYTES: i64 = 512 * 1024 * 1024;
 
 /// An expression over the columns of `gpu_samples`; its value is the position in [`GpuState::ALL`].
 pub(super) fn expression() -> String {
-    let [active, idle, empty, free] =
-        [GpuState::Active, GpuState::HeldIdle, GpuState::HeldEmpty, GpuState::Unallocated].map(GpuState::index);
+    let [active, idle, empty, free, unknown] =
+        [GpuState::Active, GpuState::HeldIdle, GpuState::HeldEmpty, GpuState::Unallocated, GpuState::Unknown]
+            .map(GpuState::index);
     let busy = "coalesce(gpu_busy_ratio, sm_active_ratio)";
     format!(
         "case when process_count is null then \
            case when {busy} >= {IDLE_BUSY_RATIO:?} then {active} \
                 when job_id is not null or memory_used_bytes > {HELD_MEMORY_BYTES} then {idle} \
+                when {busy} is null and memory_used_bytes is null then {unknown} \
                 else {free} end \
          when process_count = 0 then case when job_id is null then {free} else {empty} end \
          when {busy} < {IDLE_BUSY_RATIO:?} then {idle} \

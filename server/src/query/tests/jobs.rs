@@ -1,6 +1,7 @@
 //! The derived table `jobs`.
 
 use super::{SECOND, Scene, T0};
+use contract::answers::Range;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,9 @@ async fn unknown_is_null_and_no_gpus_are_zero() {
                 event("implied", 0, "started", 5, json!({})),
                 event("implied", 0, "ended", 5, json!({})),
                 event("unsized", 0, "started", 5, json!({})),
+                event("begins", 0, "started", 5, json!({"gpus_requested": 2})),
+                event("negative", 0, "started", 5, json!({"gpus_requested": -2})),
+                event("negative", 0, "ended", 9, json!({})),
             ],
         )
         .await;
@@ -85,13 +89,40 @@ async fn unknown_is_null_and_no_gpus_are_zero() {
     assert_eq!(
         rows,
         [
+            ["begins", "null", "null", "started"],
             ["cpu", "0.0", "null", "submitted"],
             ["implied", "0.0", "5.0", "ended"],
+            ["negative", "null", "null", "ended"],
             ["runs", "30.0", "null", "updated"],
             ["unsized", "null", "null", "started"],
             ["waits", "null", "null", "submitted"],
         ]
     );
+}
+
+/// A requeued event names the attempt that begins by it.
+#[tokio::test]
+async fn a_requeue_submits_its_attempt() {
+    let mut scene = Scene::new();
+    let events = vec![
+        event("1", 0, "submitted", 0, json!({"gpus_requested": 1})),
+        event("1", 0, "started", 10, json!({})),
+        event("1", 0, "ended", 60, json!({"state": "NODE_FAIL"})),
+        event("1", 1, "requeued", 60, json!({"gpus_requested": 1, "state": "PENDING"})),
+        event("2", 1, "requeued", 20, json!({})),
+        event("2", 1, "started", 50, json!({})),
+    ];
+    scene.add("job_events", events).await;
+    let sql =
+        "select job_id, attempt, submitted_at is not null, ended_at is not null, queue_seconds from jobs order by 1, 2";
+    let rows = scene.ask(sql).await.unwrap();
+    assert_eq!(
+        rows,
+        [["1", "0", "true", "true", "10.0"], ["1", "1", "true", "false", "null"], ["2", "1", "true", "false", "30.0"],]
+    );
+    let range = Range { from_unix_micros: T0, to_unix_micros: T0 + 100 * SECOND };
+    let jobs = scene.engine.overview(range, None).await.unwrap().jobs;
+    assert_eq!((jobs.running, jobs.waiting, jobs.ended, jobs.failed), (1, 1, 1, 1));
 }
 
 /// As many jobs as the largest public trace has; the sum must agree with whole numbers to the last digit.

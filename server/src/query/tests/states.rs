@@ -16,6 +16,7 @@ fn rules(job: bool, processes: Option<i64>, busy: Option<f64>, memory: Option<i6
         Some(_) => GpuState::Active,
         None if idle == Some(false) => GpuState::Active,
         None if job || memory.is_some_and(|m| m > 512 << 20) => GpuState::HeldIdle,
+        None if busy.is_none() && memory.is_none() => GpuState::Unknown,
         None => GpuState::Unallocated,
     }
 }
