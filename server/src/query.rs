@@ -18,6 +18,7 @@ mod gpu_fold;
 mod guard;
 mod job_names;
 mod jobs;
+mod mig;
 mod node;
 mod overview;
 mod percentile;

@@ -23,7 +23,8 @@ const XID_CRITICAL: &[i64] = &[46, 48, 62, 64, 74, 79, 95, 109, 110, 119, 120, 1
 /// Xids that the program on the GPU causes, or that report a repair that worked.
 const XID_OF_PROGRAMS: &[i64] = &[13, 31, 43, 45, 63, 69];
 
-/// What the overview knows already; `pieces` and `now` are in the order of `gpus`.
+/// What the overview knows already; `pieces` and `now` are in the order of `gpus`. The pieces begin before the range,
+/// so that what began there says since when.
 pub(super) struct Told<'a> {
     pub(super) gpus: &'a [GpuFold],
     pub(super) pieces: &'a [Vec<Piece>],
@@ -65,9 +66,10 @@ fn of_gpu(gpu: &GpuFold, severity: Severity, title: String, detail: String, sinc
 fn down(told: &Told<'_>) -> Vec<Attention> {
     let mut all = Vec::new();
     for ((gpu, pieces), now) in told.gpus.iter().zip(told.pieces).zip(told.now) {
-        let down = || pieces.iter().filter(|p| p.state == GpuState::Down);
+        let within = |piece: &Piece| piece.micros_within(told.range);
+        let down = || pieces.iter().filter(|p| p.state == GpuState::Down && within(p) > 0);
         let Some(last) = down().next_back() else { continue };
-        let hours = down().map(|p| p.to - p.from).sum::<i64>() as f64 / MICROS_PER_HOUR;
+        let hours = down().map(within).sum::<i64>() as f64 / MICROS_PER_HOUR;
         let name = format!("GPU {} on {}", gpu.identity.gpu_index, gpu.identity.node);
         let entry = if *now == GpuState::Down {
             let detail = format!("{} left the bus and has not come back", gpu.identity.gpu_model);
@@ -110,7 +112,7 @@ async fn silent_nodes(asking: &Asking, scope: &Scope, told: &Told<'_>) -> Result
         let lost =
             told.gpus.iter().zip(told.pieces).filter(|(g, _)| g.identity.node == node && g.identity.cluster == cluster);
         let unknown = lost.flat_map(|(_, pieces)| pieces).filter(|p| p.state == GpuState::Unknown && p.from >= until);
-        let micros: i64 = unknown.map(|p| p.to - p.from).sum();
+        let micros: i64 = unknown.map(|p| p.micros_within(told.range)).sum();
         Attention {
             severity: Severity::Critical,
             title: format!("No telemetry from {node}"),
@@ -145,16 +147,17 @@ fn idle(told: &Told<'_>) -> Vec<Attention> {
         let mut counted: Option<(&str, Option<&str>, &str)> = None;
         for stretch in pieces.chunk_by(|a, b| held(a) && held(b) && a.job == b.job) {
             let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };
-            if !held(first) || last.to - first.from <= IDLE_MICROS_MAX {
+            let inside: i64 = stretch.iter().map(|p| p.micros_within(told.range)).sum();
+            if !held(first) || last.to - first.from <= IDLE_MICROS_MAX || inside == 0 {
                 continue;
             }
             let job = first.job.as_deref();
             let node = if job.is_some() { "" } else { gpu.identity.node.as_str() };
             let holder = (gpu.identity.cluster.as_str(), job, node);
             let waste = holders.entry(holder).or_insert_with(|| Waste { since: i64::MAX, ..Waste::default() });
-            waste.micros += last.to - first.from;
+            waste.micros += inside;
             let empty = stretch.iter().filter(|p| p.state == GpuState::HeldEmpty);
-            waste.empty_micros += empty.map(|p| p.to - p.from).sum::<i64>();
+            waste.empty_micros += empty.map(|p| p.micros_within(told.range)).sum::<i64>();
             waste.since = waste.since.min(first.from);
             waste.ongoing |= last.to == told.range.to_unix_micros;
             let same_node = waste.gpus == 0 || waste.node.as_ref() == Some(&gpu.identity.node);

@@ -7,8 +7,8 @@ use super::gpu_fold::GpuFold;
 use super::job_names::JobNames;
 use super::rack::rack;
 use super::samples::{self, FLEET_MEMORY_MICROS, Scope};
-use super::timeline::{self, Presence};
-use super::{Engine, QueryError};
+use super::timeline::{self, Presence, fresh_until};
+use super::{Engine, QueryError, mig};
 use contract::GpuState;
 use contract::answers::{Fleet, FleetGpu, FleetNode, Range};
 
@@ -41,7 +41,7 @@ async fn fleet(asking: &Asking, scope: &Scope, buckets: Buckets, metric: String)
     let metrics: &[&str] = if metric == STATE { &[] } else { &[&metric] };
     let scene = Scene::ask(asking, scope, buckets, metrics).await?;
     let mut nodes: Vec<FleetNode> = Vec::new();
-    for gpu in &scene.gpus {
+    for gpu in scene.counted() {
         let cells = match gpu.cells.first() {
             Some(means) => means.values(),
             None => scene.state_cells(gpu),
@@ -88,14 +88,21 @@ impl Scene {
         Ok(Self { buckets, gpus, presences, names })
     }
 
-    /// The state held longest in each bucket; every bucket has one.
+    /// Those that count at the end of the range: of a GPU and its instances the one or the others.
+    pub(super) fn counted(&self) -> impl Iterator<Item = &GpuFold> {
+        self.gpus.iter().filter(|gpu| mig::counts_at(&gpu.gone, self.buckets.range.to_unix_micros))
+    }
+
+    /// The state held longest in each bucket; none where the GPU did not count.
     fn state_cells(&self, gpu: &GpuFold) -> Vec<Option<f64>> {
         let mut held = vec![[0i64; 6]; self.buckets.count];
         let Range { from_unix_micros, to_unix_micros } = self.buckets.range;
-        for piece in timeline::pieces(&gpu.spans, &self.presences.of(gpu), from_unix_micros, to_unix_micros) {
+        let all = timeline::pieces(&gpu.spans, &self.presences.of(gpu), from_unix_micros, to_unix_micros);
+        for piece in mig::counted(all, &gpu.gone) {
             self.buckets.spread(piece.from, piece.to, |bucket, micros| held[bucket][piece.state.index()] += micros);
         }
-        held.iter().map(|states| (0..6).rev().max_by_key(|s| states[*s]).map(|s| s as f64)).collect()
+        let longest = |states: &[i64; 6]| (0..6).rev().max_by_key(|s| states[*s]).filter(|s| states[*s] > 0);
+        held.iter().map(|states| longest(states).map(|s| s as f64)).collect()
     }
 
     pub(super) fn state_now(&self, gpu: &GpuFold) -> GpuState {
@@ -106,7 +113,9 @@ impl Scene {
     pub(super) fn show(&self, gpu: &GpuFold, cells: Vec<Option<f64>>) -> FleetGpu {
         let state = self.state_now(gpu);
         let latest = &gpu.latest;
-        let there = !matches!(state, GpuState::Down | GpuState::Unknown);
+        // A row that leaves the state unknown may still say how warm the GPU is.
+        let fresh = self.buckets.range.to_unix_micros <= fresh_until(latest.time, latest.until - latest.time);
+        let there = state != GpuState::Down && (state != GpuState::Unknown || fresh);
         let job_id = latest.job.clone().filter(|_| there);
         let (_, user) = job_id.as_deref().map(|job| self.names.get(&gpu.identity.cluster, job)).unwrap_or_default();
         FleetGpu {

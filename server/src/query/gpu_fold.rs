@@ -1,6 +1,7 @@
 //! What the rows of one GPU add up to. Filled by `samples`, read by the named questions.
 
 use super::buckets::{Buckets, Means};
+use super::mig::Intervals;
 use super::timeline::{self, Span};
 use arrow::array::{Array, Float64Array};
 use contract::GpuState;
@@ -45,6 +46,12 @@ pub(super) struct Identity {
     pub(super) mig_profile: Option<String>,
 }
 
+impl Identity {
+    pub(super) fn is_on(&self, cluster: &str, node: &str) -> bool {
+        self.node == node && self.cluster == cluster
+    }
+}
+
 /// Values of the latest row.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Latest {
@@ -78,12 +85,14 @@ impl Trouble {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct GpuFold {
     pub(super) uuid: String,
     pub(super) identity: Identity,
     pub(super) latest: Latest,
     pub(super) spans: Vec<Span>,
+    /// Where others stand for it, see `mig`.
+    pub(super) gone: Intervals,
     /// Busy ratio × microseconds, and the microseconds, within the range.
     pub(super) busy: (f64, f64),
     /// Within the range; none where neither a counter nor power is reported.
@@ -96,7 +105,7 @@ pub(super) struct GpuFold {
 }
 
 /// A row whose energy is known when the next row's counter is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Pending {
     from: i64,
     to: i64,
@@ -113,6 +122,7 @@ impl GpuFold {
             identity: Identity::default(),
             latest: Latest { time: i64::MIN, ..Latest::default() },
             spans: Vec::new(),
+            gone: Intervals::new(),
             busy: (0.0, 0.0),
             joules: None,
             hot: None,
@@ -155,7 +165,7 @@ impl GpuFold {
 
     fn note_latest(&mut self, sample: &Sample<'_>, until: i64) {
         let identity = &mut self.identity;
-        if self.latest.time == i64::MIN || identity.node != sample.node || identity.cluster != sample.cluster {
+        if self.latest.time == i64::MIN || !identity.is_on(sample.cluster, sample.node) {
             sample.node.clone_into(&mut identity.node);
             sample.cluster.clone_into(&mut identity.cluster);
         }

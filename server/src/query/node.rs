@@ -3,10 +3,11 @@
 use super::ask::{Asking, bounded, each_row, text};
 use super::buckets::Buckets;
 use super::fleet::Scene;
+use super::gpu_fold::GpuFold;
 use super::rack::rack;
 use super::samples::Scope;
 use super::series::{self, Wanted};
-use super::{Engine, QueryError, events, job_names};
+use super::{Engine, QueryError, events, job_names, mig};
 use contract::answers::{FleetGpu, NodeDetail, Range, Series};
 
 /// Summed or averaged over the node's GPUs.
@@ -34,7 +35,7 @@ async fn detail(
     if scene.gpus.is_empty() && !exists(asking, &cluster, &node).await? {
         return Err(QueryError::NotFound { what: "node", name: format!("{cluster}/{node}") });
     }
-    let gpus: Vec<FleetGpu> = scene.gpus.iter().map(|gpu| scene.show(gpu, Vec::new())).collect();
+    let gpus: Vec<FleetGpu> = scene.counted().map(|gpu| scene.show(gpu, Vec::new())).collect();
     let mut all =
         series::ask(asking, "host_samples", scope, &buckets, &Wanted::of("host_samples", &["load_1m"])).await?;
     all.extend(of_gpus(&scene));
@@ -66,9 +67,11 @@ async fn exists(asking: &Asking, cluster: &str, node: &str) -> Result<bool, Quer
 
 /// Power sums over the GPUs, busy ratios average over them; a GPU that reports nothing adds nothing.
 fn of_gpus(scene: &Scene) -> [Series; 2] {
-    let over = |metric: usize, mean: bool| {
+    let boards = mig::boards(&scene.gpus, |gpu| gpu.cells[0].values().iter().any(Option::is_some));
+    let counted: Vec<&GpuFold> = scene.counted().collect();
+    let over = |gpus: &[&GpuFold], metric: usize, mean: bool| {
         let mut sums = vec![(0.0, 0u32); scene.buckets.count];
-        for gpu in &scene.gpus {
+        for gpu in gpus {
             for (sum, value) in sums.iter_mut().zip(gpu.cells[metric].values()) {
                 if let Some(value) = value {
                     *sum = (sum.0 + value, sum.1 + 1);
@@ -79,7 +82,7 @@ fn of_gpus(scene: &Scene) -> [Series; 2] {
         sums.iter().map(value).collect()
     };
     [
-        Series { name: "gpu_power_watts".to_owned(), unit: "watts".to_owned(), values: over(0, false) },
-        Series { name: BUSY.to_owned(), unit: "ratio".to_owned(), values: over(1, true) },
+        Series { name: "gpu_power_watts".to_owned(), unit: "watts".to_owned(), values: over(&boards, 0, false) },
+        Series { name: BUSY.to_owned(), unit: "ratio".to_owned(), values: over(&counted, 1, true) },
     ]
 }

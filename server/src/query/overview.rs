@@ -9,7 +9,7 @@ use super::job_names::{self, JobNames};
 use super::rack::rack;
 use super::samples::{self, FLEET_MEMORY_MICROS, Scope};
 use super::timeline::{self, Piece};
-use super::{Engine, QueryError, fleet};
+use super::{Engine, QueryError, fleet, mig};
 use contract::answers::{NodeCell, Overview, Range, StateBucket};
 use contract::{ByState, GpuState};
 
@@ -31,18 +31,25 @@ async fn overview(asking: &Asking, scope: &Scope, buckets: Buckets) -> Result<Ov
     let since = before.from_unix_micros - FLEET_MEMORY_MICROS;
     let all = samples::fold(asking, scope, since, &buckets, &[]).await?;
     let presences = Presences::ask(asking, scope, since, range.to_unix_micros).await?;
-    let hours_before = hours_before(&all, &presences, before);
-    let gpus: Vec<GpuFold> = all.into_iter().filter(|gpu| seen(gpu, range)).collect();
-    let pieces: Vec<Vec<Piece>> = gpus.iter().map(|gpu| pieces(gpu, &presences, range)).collect();
+    let told_of = Range { from_unix_micros: since, to_unix_micros: range.to_unix_micros };
+    let whole: Vec<Vec<Piece>> = all.iter().map(|gpu| pieces(gpu, &presences, told_of)).collect();
+    let hours_before = hours_before(&all, &whole, before);
+    let (gpus, whole): (Vec<GpuFold>, Vec<Vec<Piece>>) =
+        all.into_iter().zip(whole).filter(|(gpu, _)| seen(gpu, range)).unzip();
+    let pieces: Vec<Vec<Piece>> = whole.iter().map(|pieces| timeline::clip(pieces, range)).collect();
     let now: Vec<GpuState> =
         gpus.iter().map(|gpu| fleet::state_now(gpu, &presences.of(gpu), range.to_unix_micros)).collect();
     let names = JobNames::of(asking, &gpus).await?;
-    let told = Told { gpus: &gpus, pieces: &pieces, now: &now, names: &names, range };
+    let told = Told { gpus: &gpus, pieces: &whole, now: &now, names: &names, range };
     let attention = attention::list(asking, scope, &told).await?;
-    let nodes = node_cells(&gpus, &now);
+    let nodes = node_cells(&gpus, &now, range);
     let mut gpus_now = ByState::default();
-    now.iter().for_each(|state| *gpus_now.get_mut(*state) += 1);
-    let busy = gpus.iter().fold((0.0, 0.0), |sum, gpu| (sum.0 + gpu.busy.0, sum.1 + gpu.busy.1));
+    for state in GpuState::ALL {
+        *gpus_now.get_mut(state) = nodes.iter().map(|node| *node.gpus.get(state)).sum();
+    }
+    let counted = gpus.iter().zip(&pieces).filter(|(_, pieces)| !pieces.is_empty()).map(|(gpu, _)| gpu);
+    let busy = counted.fold((0.0, 0.0), |sum, gpu| (sum.0 + gpu.busy.0, sum.1 + gpu.busy.1));
+    let boards = mig::boards(&gpus, |gpu| gpu.joules.is_some());
     Ok(Overview {
         range,
         gpus_now,
@@ -50,7 +57,7 @@ async fn overview(asking: &Asking, scope: &Scope, buckets: Buckets) -> Result<Ov
         gpu_hours: hours(pieces.iter().flatten()),
         gpu_hours_before: hours_before,
         gpu_busy_ratio_mean: (busy.1 > 0.0).then(|| busy.0 / busy.1),
-        energy_joules: gpus.iter().filter_map(|gpu| gpu.joules).reduce(|a, b| a + b),
+        energy_joules: boards.iter().filter_map(|gpu| gpu.joules).reduce(|a, b| a + b),
         jobs: job_names::counts(asking, range, scope.cluster.as_deref()).await?,
         bucket_seconds: buckets.seconds(),
         over_time: over_time(&pieces, &buckets),
@@ -66,7 +73,8 @@ fn seen(gpu: &GpuFold, range: Range) -> bool {
 }
 
 fn pieces(gpu: &GpuFold, presences: &Presences, range: Range) -> Vec<Piece> {
-    timeline::pieces(&gpu.spans, &presences.of(gpu), range.from_unix_micros, range.to_unix_micros)
+    let all = timeline::pieces(&gpu.spans, &presences.of(gpu), range.from_unix_micros, range.to_unix_micros);
+    mig::counted(all, &gpu.gone)
 }
 
 fn hours<'a>(pieces: impl Iterator<Item = &'a Piece>) -> ByState<f64> {
@@ -79,13 +87,14 @@ fn hours<'a>(pieces: impl Iterator<Item = &'a Piece>) -> ByState<f64> {
     hours
 }
 
-fn hours_before(gpus: &[GpuFold], presences: &Presences, before: Range) -> Option<ByState<f64>> {
+/// `whole` are the pieces of the GPUs from before that range on.
+fn hours_before(gpus: &[GpuFold], whole: &[Vec<Piece>], before: Range) -> Option<ByState<f64>> {
     let covered = |span: &timeline::Span| span.to > before.from_unix_micros && span.from < before.to_unix_micros;
     if !gpus.iter().any(|gpu| gpu.spans.iter().any(covered)) {
         return None;
     }
-    let pieces: Vec<Piece> =
-        gpus.iter().filter(|gpu| seen(gpu, before)).flat_map(|gpu| pieces(gpu, presences, before)).collect();
+    let there = gpus.iter().zip(whole).filter(|(gpu, _)| seen(gpu, before));
+    let pieces: Vec<Piece> = there.flat_map(|(_, pieces)| timeline::clip(pieces, before)).collect();
     Some(hours(pieces.iter()))
 }
 
@@ -105,7 +114,7 @@ fn over_time(pieces: &[Vec<Piece>], buckets: &Buckets) -> Vec<StateBucket> {
     held.iter().enumerate().map(bucket).collect()
 }
 
-fn node_cells(gpus: &[GpuFold], now: &[GpuState]) -> Vec<NodeCell> {
+fn node_cells(gpus: &[GpuFold], now: &[GpuState], range: Range) -> Vec<NodeCell> {
     let mut nodes: Vec<NodeCell> = Vec::new();
     for (gpu, state) in gpus.iter().zip(now) {
         let identity = &gpu.identity;
@@ -117,7 +126,7 @@ fn node_cells(gpus: &[GpuFold], now: &[GpuState]) -> Vec<NodeCell> {
                 gpus: ByState::default(),
             });
         }
-        if let Some(node) = nodes.last_mut() {
+        if let Some(node) = nodes.last_mut().filter(|_| mig::counts_at(&gpu.gone, range.to_unix_micros)) {
             *node.gpus.get_mut(*state) += 1;
         }
     }

@@ -6,14 +6,14 @@
 use super::ask::{Asking, instant, text};
 use super::buckets::{Buckets, Means};
 use super::gpu_fold::{GpuFold, Sample};
-use super::{QueryError, state};
+use super::{QueryError, mig, state};
 use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use contract::GpuState;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use tokio::task::JoinSet;
 
 /// A GPU seen within this long before a range belongs to the fleet of the range: a week covers a long
@@ -83,7 +83,9 @@ pub(super) async fn fold(
     }
     let mut folds: Vec<GpuFold> = folds.into_values().collect();
     folds.iter_mut().for_each(GpuFold::settle);
-    Ok(without_parents(folds, buckets))
+    mig::settle(&mut folds);
+    folds.sort_by(|a, b| a.place().cmp(&b.place()));
+    Ok(folds)
 }
 
 async fn fold_stream(
@@ -115,22 +117,6 @@ async fn fold_stream(
     }
     folds.iter_mut().for_each(GpuFold::finish_stream);
     Ok(folds)
-}
-
-/// A GPU that is cut into MIG instances is counted as these. An instance that has no row within the range
-/// while its GPU has rows of its own, and no instances, has been given up.
-fn without_parents(folds: Vec<GpuFold>, buckets: &Buckets) -> Vec<GpuFold> {
-    let from = buckets.range.from_unix_micros;
-    let in_range = |fold: &GpuFold| fold.latest.until > from;
-    let parents: HashSet<String> =
-        folds.iter().filter(|f| in_range(f)).filter_map(|f| f.identity.parent.clone()).collect();
-    let whole: HashSet<String> =
-        folds.iter().filter(|f| in_range(f) && !parents.contains(&f.uuid)).map(|f| f.uuid.clone()).collect();
-    let given_up = |fold: &GpuFold| !in_range(fold) && fold.identity.parent.as_ref().is_some_and(|p| whole.contains(p));
-    let mut kept: Vec<GpuFold> =
-        folds.into_iter().filter(|fold| !parents.contains(&fold.uuid) && !given_up(fold)).collect();
-    kept.sort_by(|a, b| a.place().cmp(&b.place()));
-    kept
 }
 
 /// The columns of a batch, downcast once.

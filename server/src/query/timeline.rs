@@ -1,12 +1,13 @@
 //! A GPU's time without gaps: what rows cover, and what their absence means.
 //!
 //! **Invariant:** the pieces of a window are disjoint, in order and cover all of it, so that hours by state
-//! always sum to GPUs times the window. A row covers its interval. Where rows overlap the earlier one holds;
+//! always sum to GPUs times the window (`mig` says when a part of a GPU stands for it). A row covers its interval. Where rows overlap the earlier one holds;
 //! a gap shorter than a quarter of the interval before it is the sampling clock's jitter and belongs to the
 //! row before. In a gap a GPU is `down` from a `lost` event on, until its `reset` or its next row, and
 //! `unknown` otherwise.
 
 use contract::GpuState;
+use contract::answers::Range;
 use std::sync::Arc;
 
 /// Rows of one GPU that follow each other in one state under one job.
@@ -82,6 +83,23 @@ pub(super) struct Piece {
     pub(super) to: i64,
     pub(super) state: GpuState,
     pub(super) job: Option<Arc<str>>,
+}
+
+impl Piece {
+    /// The part of it that is within a range, in microseconds.
+    pub(super) fn micros_within(&self, range: Range) -> i64 {
+        (self.to.min(range.to_unix_micros) - self.from.max(range.from_unix_micros)).max(0)
+    }
+}
+
+/// The parts of pieces that are within a range.
+pub(super) fn clip(pieces: &[Piece], range: Range) -> Vec<Piece> {
+    let clipped = pieces.iter().filter(|piece| piece.micros_within(range) > 0).map(|piece| Piece {
+        from: piece.from.max(range.from_unix_micros),
+        to: piece.to.min(range.to_unix_micros),
+        ..piece.clone()
+    });
+    clipped.collect()
 }
 
 /// All of `[from, to)`, from settled spans and events in order of time.

@@ -179,6 +179,20 @@ async fn fleet_cells_are_means_or_states() {
 }
 
 #[tokio::test]
+async fn a_job_that_comes_back_has_two_spans_and_unread_rows_have_no_state() {
+    let mut scene = Scene::new();
+    scene.add("gpu_samples", rows("n1", "GPU-a", 0, 1, work("1", 0.5))).await;
+    scene.add("gpu_samples", rows("n1", "GPU-a", 2, 3, work("1", 0.5))).await;
+    let bare = json!({"process_count": null, "gpu_busy_ratio": null, "power_watts": 90.0});
+    scene.add("gpu_samples", rows("n1", "GPU-b", 2, 3, bare)).await;
+    let fleet = scene.engine.fleet(hours(0, 3), None, "state").await.unwrap();
+    let gpus = &fleet.nodes[0].gpus;
+    let spans: Vec<_> = gpus[0].jobs.iter().map(|j| (j.from_unix_micros - T0, j.to_unix_micros - T0)).collect();
+    assert_eq!(spans, [(0, HOUR), (2 * HOUR, 3 * HOUR)]);
+    assert_eq!((gpus[1].state, gpus[1].power_watts), (GpuState::Unknown, Some(90.0)));
+}
+
+#[tokio::test]
 async fn mig_instances_count_and_their_parent_does_not() {
     let mut scene = Scene::new();
     scene.add("gpu_samples", rows("n1", "GPU-a", 0, 1, json!({}))).await;
@@ -193,6 +207,60 @@ async fn mig_instances_count_and_their_parent_does_not() {
     scene.add("gpu_samples", rows("n1", "GPU-a", 2, 3, json!({}))).await;
     let overview = scene.engine.overview(hours(2, 3), None).await.unwrap();
     assert_eq!((overview.gpu_hours.unallocated, overview.gpu_hours.unknown), (1.0, 0.0));
+}
+
+fn instance(busy: f64) -> Value {
+    json!({"parent_gpu_uuid": "GPU-a", "mig_profile": "3g.40gb", "gpu_busy_ratio": null, "sm_active_ratio": busy,
+           "process_count": 1, "job_id": "1"})
+}
+
+/// A whole GPU, cut for two hours, whole again, and cut into one once more.
+#[tokio::test]
+async fn a_gpu_that_is_cut_and_joined_counts_once_at_each_time() {
+    let mut scene = Scene::new();
+    let board = json!({"process_count": 0, "power_watts": 100.0, "temperature_celsius": 90.0});
+    scene.add("gpu_samples", rows("n1", "GPU-a", 0, 8, board)).await;
+    scene.add("gpu_samples", rows("n1", "MIG-1", 2, 4, instance(0.5))).await;
+    scene.add("gpu_samples", rows("n1", "MIG-2", 2, 3, instance(0.0))).await;
+    scene.add("gpu_samples", rows("n1", "MIG-1", 6, 7, instance(0.0))).await;
+    let overview = scene.engine.overview(hours(0, 8), None).await.unwrap();
+    let found = overview.gpu_hours;
+    assert_eq!((found.unallocated, found.active, found.held_idle, found.unknown), (5.0, 2.0, 2.0, 0.0));
+    assert_eq!((overview.gpus_now.unallocated, overview.gpus_now.unknown), (1, 0));
+    let watt_hours = overview.energy_joules.unwrap() / 3600.0;
+    assert!((watt_hours - 800.0).abs() < 1e-6, "{watt_hours} Wh of one board");
+    let titles: Vec<_> = overview.attention.iter().map(|a| a.title.as_str()).collect();
+    assert!(titles.contains(&"GPU 0 on n1 reached 90 °C"), "{titles:?}");
+    let cut = scene.engine.overview(hours(2, 4), None).await.unwrap();
+    assert_eq!((cut.gpu_hours.active, cut.gpu_hours.held_idle, cut.gpu_hours.unallocated), (2.0, 1.0, 0.0));
+    assert_eq!(cut.energy_joules, Some(2.0 * 100.0 * 3600.0));
+    let hours_before = scene.engine.overview(hours(4, 6), None).await.unwrap().gpu_hours_before.unwrap();
+    assert_eq!((hours_before.active, hours_before.held_idle), (2.0, 1.0));
+    let node = scene.engine.node("c", "n1", hours(2, 3)).await.unwrap();
+    assert_eq!(series(&node.series, "gpu_power_watts").values[0], Some(100.0));
+    assert_eq!(node.gpus.len(), 2);
+    let fleet = scene.engine.fleet(hours(0, 8), None, "state").await.unwrap();
+    let cells = &fleet.nodes[0].gpus[0].cells;
+    let at = |hour: i64| cells[(hour * 3600 / fleet.bucket_seconds) as usize];
+    assert_eq!((fleet.nodes[0].gpus.len(), at(1), at(2), at(5)), (1, Some(3.0), None, Some(3.0)));
+    // All are silent: what was there last is what is unknown.
+    let later = scene.engine.overview(hours(10, 12), None).await.unwrap();
+    assert_eq!((later.gpu_hours.unknown, later.gpus_now.unknown), (2.0, 1));
+}
+
+/// What began before the range says when, and only its hours within the range count.
+#[tokio::test]
+async fn trouble_that_began_before_the_range_says_since_when() {
+    let mut scene = Scene::new();
+    scene.add("gpu_samples", rows("r01-n1", "GPU-a", 0, 2, work("1", 0.9))).await;
+    scene.add("gpu_samples", rows("r01-n1", "GPU-e", 0, 6, json!({"job_id": "7"}))).await;
+    scene.add("device_events", vec![event("r01-n1", Some("GPU-a"), "lost", 0, 120)]).await;
+    let range = Range { from_unix_micros: T0 + 5 * HOUR + HOUR / 2, to_unix_micros: T0 + 6 * HOUR };
+    let attention = scene.engine.overview(range, None).await.unwrap().attention;
+    let found: Vec<_> =
+        attention.iter().map(|a| (a.title.as_str(), (a.since_unix_micros - T0) / HOUR, a.gpu_hours)).collect();
+    let expected = [("GPU 0 on r01-n1 is down", 2, Some(0.5)), ("Job 7 holds 1 GPU without work", 0, Some(0.5))];
+    assert_eq!(found, expected);
 }
 
 #[tokio::test]
