@@ -21,6 +21,7 @@ mod jobs;
 mod mig;
 mod node;
 mod overview;
+mod past;
 mod percentile;
 mod rack;
 mod samples;
@@ -97,6 +98,9 @@ struct Inner {
     /// Functions, limits and caches, without tables.
     base: SessionState,
     jobs: Arc<jobs::JobsCache>,
+    names: job_names::NamesCache,
+    past: past::PastFiles,
+    words: status::WordsOfFiles,
     threads: Threads,
 }
 
@@ -135,8 +139,17 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(|e| QueryError::Internal(format!("cannot start query threads: {e}")))?;
-        let jobs = Arc::default();
-        Ok(Self { inner: Arc::new(Inner { store, settings, base, jobs, threads: Threads(Some(threads)) }) })
+        let inner = Inner {
+            store,
+            settings,
+            base,
+            jobs: Arc::default(),
+            names: Default::default(),
+            past: Default::default(),
+            words: Default::default(),
+            threads: Threads(Some(threads)),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Answers one read-only statement. The rows stream; the limits hold until the last one.

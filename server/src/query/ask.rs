@@ -1,7 +1,9 @@
 //! One named question at one instant: its session, its SQL, and typed access to the rows.
 
 use super::answer::AbortOnDrop;
+use super::tables::SnapshotTable;
 use super::{Engine, QueryError, guard};
+use crate::store::Snapshot;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
 use datafusion::common::{ParamValues, ScalarValue};
@@ -9,17 +11,33 @@ use datafusion::dataframe::DataFrame;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionContext;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// All parts of a question are asked of the same snapshots.
 pub(super) struct Asking {
     context: SessionContext,
+    engine: Engine,
+    /// Names of the tables that are made for parts of the question.
+    parts: AtomicU64,
 }
 
 impl Asking {
     pub(super) fn new(engine: &Engine) -> Result<Self, QueryError> {
-        Ok(Self { context: engine.session()? })
+        Ok(Self { context: engine.session()?, engine: engine.clone(), parts: AtomicU64::new(0) })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The snapshot of a table that all parts of the question read.
+    pub(super) async fn snapshot(&self, table: &str) -> Result<Snapshot, QueryError> {
+        let provider = self.context.table_provider(table).await?;
+        let table = provider.downcast_ref::<SnapshotTable>().map(SnapshotTable::snapshot);
+        table.ok_or_else(|| QueryError::Internal("a table of the contract has no snapshot".to_owned()))
     }
 
     async fn frame(&self, sql: &str, with: Vec<ScalarValue>) -> Result<DataFrame, QueryError> {
@@ -32,13 +50,47 @@ impl Asking {
         Ok(self.frame(sql, with).await?.collect().await?)
     }
 
-    /// The rows in as many streams as there are cores, in no order among them.
-    pub(super) async fn streams(
+    /// The frame of a question to some rows of a table, which `sql` is told the name of.
+    async fn frame_of(
+        &self,
+        snapshot: Snapshot,
+        sql: impl FnOnce(&str) -> String,
+        with: Vec<ScalarValue>,
+    ) -> Result<DataFrame, QueryError> {
+        let name = format!("part_{}", self.parts.fetch_add(1, Ordering::Relaxed));
+        self.context.register_table(name.as_str(), Arc::new(SnapshotTable::new(snapshot)))?;
+        let frame = self.frame(&sql(&name), with).await;
+        // The frame has what it needs.
+        self.context.deregister_table(name.as_str())?;
+        frame
+    }
+
+    /// The rows of an answer to [`Self::frame_of`].
+    pub(super) async fn rows_of(
+        &self,
+        snapshot: Snapshot,
+        sql: impl FnOnce(&str) -> String,
+    ) -> Result<Vec<RecordBatch>, QueryError> {
+        Ok(self.frame_of(snapshot, sql, Vec::new()).await?.collect().await?)
+    }
+
+    /// The same in as many streams as there are cores, in no order among them.
+    pub(super) async fn streams_of(
+        &self,
+        snapshot: Snapshot,
+        sql: impl FnOnce(&str) -> String,
+        with: Vec<ScalarValue>,
+    ) -> Result<Vec<SendableRecordBatchStream>, QueryError> {
+        Ok(self.frame_of(snapshot, sql, with).await?.execute_stream_partitioned().await?)
+    }
+
+    /// The rows in order, as they come.
+    pub(super) async fn stream(
         &self,
         sql: &str,
         with: Vec<ScalarValue>,
-    ) -> Result<Vec<SendableRecordBatchStream>, QueryError> {
-        Ok(self.frame(sql, with).await?.execute_stream_partitioned().await?)
+    ) -> Result<SendableRecordBatchStream, QueryError> {
+        Ok(self.frame(sql, with).await?.execute_stream().await?)
     }
 }
 

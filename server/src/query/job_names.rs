@@ -1,10 +1,12 @@
 //! Jobs on devices: who they belong to, when they held what, how many there are.
 
-use super::QueryError;
 use super::ask::{Asking, each_row, instant, text};
 use super::gpu_fold::GpuFold;
+use super::{QueryError, jobs};
 use contract::answers::{JobCounts, JobSpan, Range};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// Job spans that one GPU or node lists, the latest: more cannot be drawn or read.
 const JOB_SPANS_MAX: usize = 500;
@@ -13,34 +15,55 @@ const JOB_SPANS_MAX: usize = 500;
 /// or a cancellation is not a failure.
 const FAILED: &str = "(FAIL|ERROR|OUT_OF_MEMORY|OOM|EVICTED|LOST)";
 
-/// Name and user of jobs, by cluster and id.
+/// Name and user of a job's latest attempt.
+#[derive(Debug, Clone, Default)]
+struct Named {
+    attempt: i64,
+    name: Option<String>,
+    user: Option<String>,
+}
+
+/// By cluster and id.
+type Names = HashMap<(String, String), Named>;
+
+/// The names of all jobs at the generation of `job_events` that was asked for last.
 #[derive(Debug, Default)]
-pub(super) struct JobNames(HashMap<(String, String), (Option<String>, Option<String>)>);
+pub(super) struct NamesCache(Mutex<Option<(u64, Arc<Names>)>>);
+
+/// Who the jobs are.
+#[derive(Debug, Default)]
+pub(super) struct JobNames(Arc<Names>);
 
 impl JobNames {
     /// Asks for the jobs that the GPUs have been held by.
     pub(super) async fn of(asking: &Asking, gpus: &[GpuFold]) -> Result<Self, QueryError> {
-        let mut wanted: HashSet<(&str, &str)> = HashSet::new();
-        for gpu in gpus {
-            wanted.extend(gpu.spans.iter().filter_map(|s| Some((gpu.identity.cluster.as_str(), s.job.as_deref()?))));
+        if gpus.iter().flat_map(|gpu| &gpu.spans).all(|span| span.job.is_none()) {
+            return Ok(Self::default());
         }
-        let mut names = HashMap::new();
-        if wanted.is_empty() {
-            return Ok(Self(names));
+        let generation = asking.snapshot(jobs::EVENTS).await?.generation;
+        let cache = &asking.engine().inner.names.0;
+        if let Some((kept, names)) = &*cache.lock()
+            && *kept == generation
+        {
+            return Ok(Self(Arc::clone(names)));
         }
-        let rows =
-            asking.rows("select cluster, job_id, name, \"user\", attempt from jobs order by attempt", vec![]).await?;
-        for row in each_row(&rows) {
-            let (Some(cluster), Some(job)) = (row.text(0), row.text(1)) else { continue };
-            if wanted.contains(&(cluster, job)) {
-                names.insert((cluster.to_owned(), job.to_owned()), (row.owned(2), row.owned(3)));
+        let mut names = Names::new();
+        for row in each_row(&asking.rows("select cluster, job_id, name, \"user\", attempt from jobs", vec![]).await?) {
+            let (Some(cluster), Some(job)) = (row.owned(0), row.owned(1)) else { continue };
+            let named = Named { attempt: row.int(4).unwrap_or_default(), name: row.owned(2), user: row.owned(3) };
+            let known = names.entry((cluster, job)).or_insert_with(|| named.clone());
+            if named.attempt > known.attempt {
+                *known = named;
             }
         }
+        let names = Arc::new(names);
+        *cache.lock() = Some((generation, Arc::clone(&names)));
         Ok(Self(names))
     }
 
     pub(super) fn get(&self, cluster: &str, job: &str) -> (Option<String>, Option<String>) {
-        self.0.get(&(cluster.to_owned(), job.to_owned())).cloned().unwrap_or_default()
+        let named = self.0.get(&(cluster.to_owned(), job.to_owned())).cloned().unwrap_or_default();
+        (named.name, named.user)
     }
 
     /// The jobs that held a GPU within the range, in order of time.

@@ -1,12 +1,14 @@
 //! One scan of `gpu_samples`, folded by GPU: spans of state, latest values, sums and means.
 //!
-//! **Invariant:** the scan sees each row once and in any order of files; all that a page says of a GPU's
+//! **Invariant:** the scan sees each row once and in any order of files (those before the range may have been folded
+//! for an earlier question, see `past`); all that a page says of a GPU's
 //! telemetry comes from this one fold, so its parts agree.
 
 use super::ask::{Asking, instant, text};
 use super::buckets::{Buckets, Means};
 use super::gpu_fold::{GpuFold, Sample};
-use super::{QueryError, mig, state};
+use super::{QueryError, mig, past, state};
+use crate::store::Snapshot;
 use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use contract::GpuState;
@@ -58,26 +60,17 @@ pub(super) async fn fold(
     buckets: &Buckets,
     metrics: &[&str],
 ) -> Result<Vec<GpuFold>, QueryError> {
-    let (conditions, values) = scope.conditions(3);
-    let metric_columns: String = metrics.iter().map(|m| format!(", cast({m} as double) as metric_{m}")).collect();
-    let state = state::expression();
-    let sql = format!(
-        "select {COLUMNS}, {state} as state{metric_columns} from gpu_samples \
-         where time >= $1 and time < $2{conditions}"
-    );
-    let mut with = vec![instant(since), instant(buckets.range.to_unix_micros)];
-    with.extend(values);
-    let mut parts = JoinSet::new();
-    for stream in asking.streams(&sql, with).await? {
-        parts.spawn(fold_stream(stream, *buckets, metrics.len()));
-    }
+    let range = buckets.range;
+    let (past, rest) = past::split(asking, scope, since, range.from_unix_micros).await?;
+    let times = Some((since, range.to_unix_micros));
     let mut folds: HashMap<String, GpuFold> = HashMap::new();
-    while let Some(part) = parts.join_next().await {
-        let part = part.map_err(|e| QueryError::Internal(format!("a fold stopped: {e}")))??;
-        for fold in part {
-            match folds.get_mut(&fold.uuid) {
-                Some(known) => known.merge(fold),
-                None => drop(folds.insert(fold.uuid.clone(), fold)),
+    // What was read now comes first, because it has cells.
+    for mut fold in fold_rows(asking, rest, scope, times, buckets, metrics).await?.into_iter().chain(past) {
+        match folds.get_mut(&fold.uuid) {
+            Some(known) => known.merge(fold),
+            None => {
+                fold.cells.resize(metrics.len(), Means::new(buckets));
+                folds.insert(fold.uuid.clone(), fold);
             }
         }
     }
@@ -88,31 +81,62 @@ pub(super) async fn fold(
     Ok(folds)
 }
 
+/// Folds the rows of a snapshot, of some time or of all; not merged and not settled.
+pub(super) async fn fold_rows(
+    asking: &Asking,
+    snapshot: Snapshot,
+    scope: &Scope,
+    times: Option<(i64, i64)>,
+    buckets: &Buckets,
+    metrics: &[&str],
+) -> Result<Vec<GpuFold>, QueryError> {
+    let (conditions, values) = scope.conditions(3);
+    let metric_columns: String = metrics.iter().map(|m| format!(", cast({m} as double) as metric_{m}")).collect();
+    let state = state::expression();
+    let select = format!("select {COLUMNS}, {state} as state{metric_columns} from");
+    let (of_times, with) = match times {
+        Some((since, to)) => {
+            let with = [instant(since), instant(to)].into_iter().chain(values).collect();
+            (format!("where time >= $1 and time < $2{conditions}"), with)
+        }
+        None => (String::new(), Vec::new()),
+    };
+    let mut parts = JoinSet::new();
+    for stream in asking.streams_of(snapshot, |table| format!("{select} {table} {of_times}"), with).await? {
+        parts.spawn(fold_stream(stream, *buckets, metrics.len()));
+    }
+    let mut folds = Vec::new();
+    while let Some(part) = parts.join_next().await {
+        folds.extend(part.map_err(|e| QueryError::Internal(format!("a fold stopped: {e}")))??);
+    }
+    Ok(folds)
+}
+
+/// One fold for each GPU and node: one that was moved has two here.
 async fn fold_stream(
     mut stream: SendableRecordBatchStream,
     buckets: Buckets,
     metrics: usize,
 ) -> Result<Vec<GpuFold>, QueryError> {
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut places: HashMap<String, Vec<usize>> = HashMap::new();
     let mut folds: Vec<GpuFold> = Vec::new();
     while let Some(batch) = stream.next().await {
         let batch = batch?;
         let columns = Columns::new(&batch, metrics)?;
         let mut at = usize::MAX;
         for row in 0..batch.num_rows() {
+            let sample = columns.sample(row);
             let uuid = columns.gpu_uuid.value(row);
-            if folds.get(at).is_none_or(|fold| fold.uuid != uuid) {
-                at = match places.get(uuid) {
-                    Some(at) => *at,
-                    None => {
-                        let cells = vec![Means::new(&buckets); metrics];
-                        folds.push(GpuFold::new(uuid, cells));
-                        places.insert(uuid.to_owned(), folds.len() - 1);
-                        folds.len() - 1
-                    }
-                };
+            let same = |fold: &GpuFold| fold.uuid == uuid && fold.identity.is_on(sample.cluster, sample.node);
+            if !folds.get(at).is_some_and(same) {
+                let known = places.get(uuid).and_then(|places| places.iter().copied().find(|at| same(&folds[*at])));
+                at = known.unwrap_or_else(|| {
+                    folds.push(GpuFold::new(uuid, vec![Means::new(&buckets); metrics]));
+                    places.entry(uuid.to_owned()).or_default().push(folds.len() - 1);
+                    folds.len() - 1
+                });
             }
-            folds[at].add(&columns.sample(row), &buckets);
+            folds[at].add(&sample, &buckets);
         }
     }
     folds.iter_mut().for_each(GpuFold::finish_stream);

@@ -9,6 +9,7 @@ use super::buckets::{Buckets, Means};
 use super::samples::Scope;
 use contract::answers::Series;
 use contract::{Column, Kind};
+use futures::StreamExt;
 
 /// Columns of a table as series: gauges as they are, counters as `<base>_per_second`.
 pub(super) struct Wanted {
@@ -50,24 +51,27 @@ pub(super) async fn ask(
     let range = buckets.range;
     let mut with = vec![instant(range.from_unix_micros - BEFORE_MICROS), instant(range.to_unix_micros)];
     with.extend(values);
-    let rows = asking.rows(&sql, with).await?;
+    let mut rows = asking.stream(&sql, with).await?;
     let gauges = wanted.gauges.len();
     let mut means = vec![Means::new(buckets); gauges + wanted.counters.len()];
     let mut before: Vec<Option<(i64, f64)>> = vec![None; wanted.counters.len()];
-    for row in each_row(&rows) {
-        let (Some(time), Some(interval)) = (row.time(0), row.float(1)) else { continue };
-        let until = time + (interval.clamp(0.0, 86_400.0) * 1e6) as i64;
-        for (at, mean) in means[..gauges].iter_mut().enumerate() {
-            if let Some(value) = row.float(at + 2) {
-                mean.add(buckets, time, until, value);
+    while let Some(batch) = rows.next().await {
+        let batch = [batch?];
+        for row in each_row(&batch) {
+            let (Some(time), Some(interval)) = (row.time(0), row.float(1)) else { continue };
+            let until = time + (interval.clamp(0.0, 86_400.0) * 1e6) as i64;
+            for (at, mean) in means[..gauges].iter_mut().enumerate() {
+                if let Some(value) = row.float(at + 2) {
+                    mean.add(buckets, time, until, value);
+                }
             }
-        }
-        for (at, before) in before.iter_mut().enumerate() {
-            let Some(value) = row.float(gauges + at + 2) else { continue };
-            if let Some((earlier, base)) = before.replace((time, value)).filter(|(earlier, _)| *earlier < time) {
-                let rise = if value >= base { value - base } else { value };
-                let rate = rise / ((time - earlier) as f64 / 1e6);
-                means[gauges + at].add(buckets, earlier, time, rate);
+            for (at, before) in before.iter_mut().enumerate() {
+                let Some(value) = row.float(gauges + at + 2) else { continue };
+                if let Some((earlier, base)) = before.replace((time, value)).filter(|(earlier, _)| *earlier < time) {
+                    let rise = if value >= base { value - base } else { value };
+                    let rate = rise / ((time - earlier) as f64 / 1e6);
+                    means[gauges + at].add(buckets, earlier, time, rate);
+                }
             }
         }
     }

@@ -40,6 +40,10 @@ impl SnapshotTable {
         Self { schema: contract::read_schema(snapshot.table), snapshot }
     }
 
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.snapshot.clone()
+    }
+
     pub(super) fn generation(&self) -> u64 {
         self.snapshot.generation
     }
