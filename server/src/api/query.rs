@@ -49,10 +49,11 @@ fn parameter(position: usize, value: Value) -> Result<Parameter, Refusal> {
         Value::Null => Ok(Parameter::Null),
         Value::Bool(value) => Ok(Parameter::Bool(value)),
         Value::String(value) => Ok(Parameter::Text(value)),
-        Value::Number(value) => match (value.as_i64(), value.as_f64()) {
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(value), _) => Ok(Parameter::Int(value)),
-            (None, Some(value)) => Ok(Parameter::Float(value)),
-            (None, None) => Err(Refusal::invalid(format!("parameter {position} is a number out of range"))),
+            (None, Some(value)) if number.is_f64() => Ok(Parameter::Float(value)),
+            // As a float it would be another number.
+            _ => Err(Refusal::invalid(format!("parameter {position} is a number out of range"))),
         },
         Value::Array(_) | Value::Object(_) => Err(Refusal::invalid(format!(
             "parameter {position} is not a single value, give text, a number, true or null"
@@ -122,7 +123,7 @@ mod tests {
         let parsed = |text: &str| parameter(1, serde_json::from_str(text).unwrap()).ok();
         assert_eq!(parsed("5"), Some(Parameter::Int(5)));
         assert_eq!(parsed("5.0"), Some(Parameter::Float(5.0)));
-        assert_eq!(parsed("18446744073709551615"), Some(Parameter::Float(18_446_744_073_709_551_615.0)));
+        assert_eq!(parsed("18446744073709551615"), None);
         assert_eq!(parsed("null"), Some(Parameter::Null));
         assert_eq!(parsed("\"5\""), Some(Parameter::Text("5".into())));
         assert_eq!(parsed("[1]"), None);

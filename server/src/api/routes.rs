@@ -63,10 +63,16 @@ pub(super) enum Found {
     Nothing,
 }
 
+fn is_health(route: &Route) -> bool {
+    route.pattern.starts_with("/health/")
+}
+
 /// Looks a request up; `pattern` is the router's match of its path.
 pub(super) fn find(method: &Method, pattern: Option<&str>, path: &str) -> Found {
     let here = || ROUTES.iter().filter(|r| Some(r.pattern) == pattern);
-    if let Some(route) = here().find(|r| r.method == method.as_str()) {
+    // Probes of load balancers ask for the head only.
+    let asked = |r: &&Route| r.method == method.as_str() || (*method == Method::HEAD && is_health(r));
+    if let Some(route) = here().find(asked) {
         return Found::Route(route);
     }
     let others: Vec<&'static str> = here().map(|r| r.method).collect();
@@ -87,6 +93,8 @@ pub(super) fn find(method: &Method, pattern: Option<&str>, path: &str) -> Found 
 pub(super) fn configure(app: &mut ServiceConfig) {
     app.route("/health/live", web::get().to(questions::live))
         .route("/health/ready", web::get().to(questions::ready))
+        .route("/health/live", web::head().to(questions::live))
+        .route("/health/ready", web::head().to(questions::ready))
         .route("/metrics", web::get().to(metrics::metrics))
         .route("/api/openapi.json", web::get().to(openapi::openapi))
         .route("/v1/ingest/{table}", web::post().to(ingest::ingest))

@@ -88,6 +88,9 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
         ready: AtomicBool::new(true),
         body_bytes: AtomicU64::new(0),
     }));
+    if !state.loopback_only {
+        tracing::warn!(%address, "listening beyond this machine without TLS; put a proxy with TLS in front");
+    }
     let shared = state.clone();
     let server = HttpServer::new(move || {
         App::new()
@@ -95,8 +98,9 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
             .app_data(super::body::json_limits())
             .configure(routes::configure)
             .default_service(web::to(pages::page))
-            .wrap(from_fn(front::front))
             .wrap(Compress::default())
+            // Outermost, so that what compression refuses has headers and a body like every refusal.
+            .wrap(from_fn(front::front))
     })
     .client_request_timeout(HEADERS_TIMEOUT)
     // An asker that hangs up ends its query; nobody half-closes and then waits.

@@ -11,9 +11,11 @@ pub(super) const SESSION_COOKIE: &str = "coulomb_session";
 
 type Answer = Result<HttpResponse, Refusal>;
 
-fn cookie(value: &str, seconds: i64) -> Cookie<'_> {
+/// A browser that came through TLS, as the proxy in front says, sends the cookie back through TLS only.
+fn cookie<'a>(request: &HttpRequest, value: &'a str, seconds: i64) -> Cookie<'a> {
     Cookie::build(SESSION_COOKIE, value)
         .path("/")
+        .secure(request.connection_info().scheme() == "https")
         .http_only(true)
         .same_site(SameSite::Strict)
         .max_age(Duration::seconds(seconds))
@@ -25,7 +27,7 @@ fn session(identity: &Identity) -> Session {
 }
 
 /// `POST /api/v1/session`: a token or a login code for a cookie.
-pub(super) async fn log_in(body: web::Json<LoginRequest>, state: web::Data<State>) -> Answer {
+pub(super) async fn log_in(request: HttpRequest, body: web::Json<LoginRequest>, state: web::Data<State>) -> Answer {
     let now = (state.clock)();
     let identity = match (&body.token, &body.code) {
         (Some(token), None) => state.access.identify_token(token.trim())?,
@@ -42,7 +44,7 @@ pub(super) async fn log_in(body: web::Json<LoginRequest>, state: web::Data<State
     let identity = identity.ok_or_else(refused)?;
     let secret = state.access.open_session(&identity, now)?;
     tracing::info!(name = identity.name, role = identity.role.as_str(), "logged in");
-    Ok(HttpResponse::Ok().cookie(cookie(secret.expose(), SESSION_SECONDS)).json(session(&identity)))
+    Ok(HttpResponse::Ok().cookie(cookie(&request, secret.expose(), SESSION_SECONDS)).json(session(&identity)))
 }
 
 /// `GET /api/v1/session`.
@@ -55,7 +57,7 @@ pub(super) async fn log_out(request: HttpRequest, state: web::Data<State>) -> An
     if let Some(given) = request.cookie(SESSION_COOKIE) {
         state.access.close_session(given.value())?;
     }
-    Ok(HttpResponse::NoContent().cookie(cookie("", 0)).finish())
+    Ok(HttpResponse::NoContent().cookie(cookie(&request, "", 0)).finish())
 }
 
 /// `POST /api/v1/login-links`.

@@ -26,6 +26,9 @@ fn health_needs_no_token_and_everything_else_of_the_table_needs_one() {
     }
     assert_eq!(server.ask("GET", "/health/live").without_token().send().status, 200);
     assert_eq!(server.ask("GET", "/health/ready").without_token().send().status, 200);
+    assert_eq!(server.ask("HEAD", "/health/live").without_token().send().status, 200);
+    let refused = server.ask("GET", "/health/live").without_token().with("Accept-Encoding", "identity;q=0").send();
+    assert_eq!((refused.status, refused.header("x-frame-options")), (406, Some("DENY")));
 }
 
 #[test]

@@ -28,8 +28,10 @@ const SQL_LINKS_MAX: usize = 2_000;
 /// Most tables that one statement names: joining them by commas nests, too.
 const SQL_TABLES_MAX: usize = 200;
 
+/// The table of the engine's settings, some of which name folders of this machine.
+const SETTINGS: &str = "df_settings";
 /// Aggregates whose value over a moving window takes the same short time at each row.
-const MOVING: [&str; 14] = [
+const MOVING: [&str; 13] = [
     "avg",
     "bool_and",
     "bool_or",
@@ -43,7 +45,6 @@ const MOVING: [&str; 14] = [
     "sum",
     "var",
     "var_pop",
-    "nth_value",
 ];
 
 /// Parses, checks and plans one read-only statement.
@@ -134,34 +135,42 @@ fn quote_cluster<'a>(sql: &'a str, tokens: &[TokenWithSpan]) -> Cow<'a, str> {
 
 fn reads_only(statement: &Statement) -> bool {
     match statement {
-        Statement::Statement(sql) => matches!(
-            **sql,
-            Sql::Query(_)
-                | Sql::ShowTables { .. }
-                | Sql::ShowColumns { .. }
-                | Sql::ShowVariable { .. }
-                | Sql::ShowFunctions { .. }
-                | Sql::Explain { .. }
-                | Sql::ExplainTable { .. }
-        ),
+        Statement::Statement(sql) => match &**sql {
+            // The engine's other settings are ours, and some name folders of this machine.
+            Sql::ShowVariable { variable } => {
+                variable.iter().map(|word| word.value.to_ascii_lowercase()).eq(["time", "zone"])
+            }
+            sql => matches!(
+                sql,
+                Sql::Query(_)
+                    | Sql::ShowTables { .. }
+                    | Sql::ShowColumns { .. }
+                    | Sql::ShowFunctions { .. }
+                    | Sql::Explain { .. }
+                    | Sql::ExplainTable { .. }
+            ),
+        },
         Statement::Explain(explain) => reads_only(&explain.statement),
         Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => false,
     }
 }
 
-fn tables(statement: &Statement) -> usize {
-    let mut count = 0;
+/// The last part of each table's name as it is written.
+fn tables(statement: &Statement) -> Vec<String> {
+    let mut names = Vec::new();
     match statement {
         Statement::Statement(sql) => {
-            let _: ControlFlow<()> = visit_relations(sql.as_ref(), |_| {
-                count += 1;
+            let end: ControlFlow<()> = visit_relations(sql.as_ref(), |name| {
+                let last = name.0.last().and_then(|part| part.as_ident());
+                names.push(last.map_or_else(String::new, |ident| ident.value.to_ascii_lowercase()));
                 ControlFlow::Continue(())
             });
+            debug_assert!(end.is_continue(), "nothing breaks off");
         }
-        Statement::Explain(explain) => count = tables(&explain.statement),
+        Statement::Explain(explain) => names = tables(&explain.statement),
         Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => {}
     }
-    count
+    names
 }
 
 /// A moving window asks an aggregate for its value at each row, within one step of the engine. Where that value
@@ -204,15 +213,22 @@ async fn check_tables(state: &SessionState, statement: &Statement) -> Result<(),
         names
     };
     let tables = tables(statement);
-    if tables > SQL_TABLES_MAX {
+    if tables.len() > SQL_TABLES_MAX {
+        let count = tables.len();
         return Err(QueryError::Invalid(format!(
-            "the query names {tables} tables, at most {SQL_TABLES_MAX} are allowed"
+            "the query names {count} tables, at most {SQL_TABLES_MAX} are allowed"
         )));
+    }
+    if tables.iter().any(|name| name == SETTINGS) {
+        return Err(QueryError::Invalid("the engine's settings are not shown; ask SHOW TIME ZONE".to_owned()));
     }
     for reference in state.resolve_table_references(statement)? {
         // Table functions are named like tables; they have their own check when planned.
         let function = reference.schema().is_none() && state.table_functions().contains_key(reference.table());
-        if function || reference.schema() == Some("information_schema") {
+        if function {
+            continue;
+        }
+        if reference.schema() == Some("information_schema") {
             continue;
         }
         let plain = TableReference::partial(super::SCHEMA, reference.table());

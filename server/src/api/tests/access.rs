@@ -41,6 +41,15 @@ fn cookie_of(answer: &Got) -> String {
 }
 
 #[test]
+fn behind_a_proxy_with_tls_the_cookie_stays_with_tls() {
+    let server = Fixture::start();
+    let (secret, _) = server.token("viewer");
+    let log_in = server.ask("POST", "/api/v1/session").without_token().json(&json!({ "token": secret }));
+    let answer = log_in.with("X-Forwarded-Proto", "https").send();
+    assert!(answer.header("set-cookie").unwrap().contains("; Secure"), "{:?}", answer.header("set-cookie"));
+}
+
+#[test]
 fn a_link_logs_a_browser_in_once() {
     let server = Fixture::start();
     let link = server.ask("POST", "/api/v1/login-links").send();
@@ -52,6 +61,7 @@ fn a_link_logs_a_browser_in_once() {
     let answer = log_in();
     assert_eq!(answer.json(), json!({ "name": "admin.token", "role": "admin" }));
     let cookie = cookie_of(&answer);
+    assert!(!answer.header("set-cookie").unwrap().contains("Secure"), "without TLS the browser would not send it");
     let second = log_in();
     assert_eq!((second.status, second.error_kind().as_str()), (401, "unauthorized"));
 

@@ -105,6 +105,9 @@ async fn only_reading_is_possible() {
         let error = scene.ask(&sql).await.expect_err(&sql);
         assert_eq!(error.kind(), ErrorKind::Invalid, "{sql}: {error}");
     }
+    for sql in ["show all", "show datafusion.runtime.temp_directory", "select * from information_schema.df_settings"] {
+        assert_eq!(scene.ask(sql).await.expect_err(sql).kind(), ErrorKind::Invalid, "{sql}");
+    }
     assert!(!outside.exists());
     assert_eq!(scene.ask("show time zone").await.unwrap()[0][1], "UTC");
 }
