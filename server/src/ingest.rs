@@ -74,7 +74,7 @@ impl IngestError {
 
     /// Ask for less at once: 413.
     pub fn is_too_large(&self) -> bool {
-        matches!(self, Self::BodyTooLarge { .. } | Self::Framing(FramingError::TooLarge { .. }))
+        self.kind() == ErrorKind::Limit
     }
 
     /// Memory is full: 429. Without it an unavailable store answers 503.

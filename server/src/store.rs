@@ -8,16 +8,20 @@
 mod columns;
 mod commit;
 mod delta;
+mod durable;
 mod error;
 mod export;
 mod flush;
+mod health;
 mod hot;
+mod logged;
 mod meta;
 mod open;
 mod read_file;
 mod replay;
 #[cfg(test)]
 mod tests;
+mod unnamed;
 mod wal;
 
 pub use error::StoreError;
@@ -26,7 +30,6 @@ pub use read_file::{ParquetFile, read_parquet};
 pub use replay::Damage;
 
 use arrow::array::RecordBatch;
-use arrow::ipc::writer::StreamWriter;
 use contract::{Table, WriterId};
 use object_store::{ObjectStore, local::LocalFileSystem, path::Path};
 use std::path::PathBuf;
@@ -113,26 +116,26 @@ impl Store {
         sequence: u64,
         batch: RecordBatch,
     ) -> Result<Appended, StoreError> {
-        let read = columns::to_read_schema(table, &batch)?;
-        let bytes = hot::batch_bytes(&read);
+        self.ready()?;
+        let bytes = hot::batch_bytes(&batch);
+        let limit = self.inner.hot_bytes_max.min(wal::APPEND_BYTES_MAX);
+        if bytes > limit {
+            return Err(StoreError::TooLarge { bytes, limit });
+        }
         let tables = &self.inner.tables;
-        if !tables.reserve(bytes, self.inner.hot_bytes_max) {
+        let Some(room) = tables.reserve(bytes, self.inner.hot_bytes_max) else {
             self.inner.ask_for_flush();
             return Err(StoreError::Full { bytes: tables.bytes(), retry_after_seconds: 1 });
-        }
-        let (answer, outcome) = oneshot::channel();
-        let append = commit::Append {
-            table,
-            writer: writer.as_str().to_owned(),
-            sequence,
-            ipc: to_ipc(&batch).inspect_err(|_| tables.release(bytes))?,
-            batch: read,
-            answer,
         };
-        if self.inner.send(commit::Command::Append(Box::new(append))).await.is_err() {
-            tables.release(bytes);
-            return Err(StoreError::Closed);
-        }
+        let ipc = logged::to_ipc(&batch)?;
+        // What stays in memory is read back from the log's bytes: it is the same as after a replay, and it holds
+        // no more than its own rows, however large the body was that they came in.
+        let rows = columns::to_read_schema(table, &logged::from_ipc(table, &ipc)?)?;
+        drop(batch);
+        let (answer, outcome) = oneshot::channel();
+        let writer = writer.as_str().to_owned();
+        let append = commit::Append { table, writer, sequence, ipc, hot: hot::Hot { rows, room }, answer };
+        self.inner.send(commit::Command::Append(Box::new(append))).await?;
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -154,6 +157,11 @@ impl Store {
         &self.inner.counters
     }
 
+    /// Whether appends can be kept at all, and if not, why.
+    pub fn ready(&self) -> Result<(), StoreError> {
+        self.inner.health.check()
+    }
+
     /// What the last start found damaged in the log.
     pub fn damage(&self) -> Damage {
         self.inner.damage
@@ -163,23 +171,6 @@ impl Store {
     pub fn close(&self) -> Result<(), StoreError> {
         self.inner.close()
     }
-}
-
-/// The rows as an Arrow IPC stream, without the schema's notes, as the log keeps them.
-fn to_ipc(batch: &RecordBatch) -> Result<Vec<u8>, StoreError> {
-    let fields = batch
-        .schema()
-        .fields()
-        .iter()
-        .map(|f| f.as_ref().clone().with_metadata(Default::default()))
-        .collect::<Vec<_>>();
-    let bare = Arc::new(arrow::datatypes::Schema::new(fields));
-    let batch = RecordBatch::try_new(bare, batch.columns().to_vec()).map_err(StoreError::internal)?;
-    let mut out = Vec::new();
-    let mut writer = StreamWriter::try_new(&mut out, &batch.schema()).map_err(StoreError::internal)?;
-    writer.write(&batch).and_then(|()| writer.finish()).map_err(StoreError::internal)?;
-    drop(writer);
-    Ok(out)
 }
 
 fn local_files(dir: &std::path::Path) -> Result<LocalFileSystem, StoreError> {

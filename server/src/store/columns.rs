@@ -9,7 +9,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -100,8 +100,16 @@ fn properties(table: &Table) -> Result<WriterProperties, StoreError> {
     Ok(properties.build())
 }
 
-/// Writes one file and returns its size; the file is on disk, its name is not until the directory is synced.
-pub(super) fn write_file(table: &Table, rows: &RecordBatch, path: &Path) -> Result<u64, StoreError> {
+/// Writes one file; its bytes are on disk, its name is not until the directory is synced. Leaves nothing after an
+/// error.
+pub(super) fn write_file(table: &Table, rows: &RecordBatch, path: &Path) -> Result<Metadata, StoreError> {
+    write_synced(table, rows, path).inspect_err(|_| {
+        // It may not even be there; what stays is removed by the next start.
+        drop(std::fs::remove_file(path));
+    })
+}
+
+fn write_synced(table: &Table, rows: &RecordBatch, path: &Path) -> Result<Metadata, StoreError> {
     let file = File::create(path).map_err(StoreError::io("create a data file"))?;
     let synced = file.try_clone().map_err(StoreError::io("create a data file"))?;
     let mut writer =
@@ -113,7 +121,7 @@ pub(super) fn write_file(table: &Table, rows: &RecordBatch, path: &Path) -> Resu
     writer.write(rows).map_err(failed)?;
     writer.close().map_err(failed)?;
     synced.sync_all().map_err(StoreError::io("sync a data file"))?;
-    Ok(synced.metadata().map_err(StoreError::io("look at a data file"))?.len())
+    synced.metadata().map_err(StoreError::io("look at a data file"))
 }
 
 /// Casts rows of the stored schema to the read schema: texts become views.

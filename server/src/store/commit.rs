@@ -4,11 +4,11 @@
 //! **Invariant:** an append is answered `Kept` or `Duplicate` only after the sync that covers it.
 
 use super::error::StoreError;
-use super::hot::{Tables, batch_bytes};
+use super::health::Health;
+use super::hot::{Hot, Tables};
 use super::meta::Watermarks;
 use super::wal::{AppendFailure, Frame, Segment};
 use super::{Appended, Counters};
-use arrow::array::RecordBatch;
 use contract::Table;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(super) struct Append {
     /// The rows as they go to the log.
     pub ipc: Vec<u8>,
     /// The rows as they are read.
-    pub batch: RecordBatch,
+    pub hot: Hot,
     pub answer: oneshot::Sender<Answer>,
 }
 
@@ -56,8 +56,8 @@ pub(super) struct Committer {
     pub changed: Watermarks,
     pub tables: Arc<Tables>,
     pub counters: Arc<Counters>,
-    /// Set after a failed sync; nothing more is kept until a restart.
-    pub broken: bool,
+    /// Broken by a failed sync; nothing more is kept until a restart.
+    pub health: Arc<Health>,
 }
 
 struct Staged {
@@ -125,12 +125,10 @@ impl Committer {
     }
 
     fn write(&mut self, group: Vec<Staged>, frames: &[u8]) {
-        let written = if self.broken {
-            Err(AppendFailure::Broken(StoreError::Closed))
-        } else if frames.is_empty() {
-            Ok(())
-        } else {
-            self.segment.append_synced(frames)
+        let written = match self.health.check() {
+            Err(broken) => Err(AppendFailure::Refused(broken)),
+            Ok(()) if frames.is_empty() => Ok(()),
+            Ok(()) => self.segment.append_synced(frames),
         };
         match written {
             Ok(()) => {
@@ -145,31 +143,28 @@ impl Committer {
 
     fn publish(&mut self, group: Vec<Staged>) {
         for Staged { append, outcome, .. } in group {
-            let Append { table, writer, sequence, batch, answer, .. } = append;
+            let Append { table, writer, sequence, hot, answer, .. } = append;
             if outcome == Appended::Kept {
                 self.changed.insert((table.name.to_owned(), writer), sequence);
-                self.tables.publish(table, batch);
-            } else {
-                self.tables.release(batch_bytes(&batch));
+                self.tables.publish(table, hot);
             }
             // The client may have left; its rows are kept all the same and a retry is a duplicate.
             drop(answer.send(Ok(outcome)));
         }
     }
 
-    /// Takes the group back: its watermarks, positions and room.
+    /// Takes the group back: its watermarks and positions.
     fn refuse(&mut self, group: Vec<Staged>, failure: AppendFailure) {
         let error = match failure {
             AppendFailure::Refused(error) => error,
             AppendFailure::Broken(error) => {
-                self.broken = true;
+                self.health.fail(&error);
                 error
             }
         };
-        tracing::error!(%error, appends = group.len(), broken = self.broken, "appends were not kept");
+        tracing::error!(%error, appends = group.len(), "appends were not kept");
         let text = error.to_string();
         for Staged { append, outcome, before } in group.into_iter().rev() {
-            self.tables.release(batch_bytes(&append.batch));
             if outcome == Appended::Kept {
                 self.next_position -= 1;
                 let key = (append.table.name.to_owned(), append.writer);

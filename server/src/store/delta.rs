@@ -2,8 +2,9 @@
 //!
 //! Commits go through `object_store`, which does not sync on a local disk; the flush does that itself.
 
+use super::DataFile;
+use super::durable::{DeltaLog, Sync};
 use super::error::StoreError;
-use super::{DataFile, columns::Day};
 use chrono::{DateTime, SecondsFormat};
 use contract::Table;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
@@ -11,12 +12,15 @@ use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{Action, Add, StructField, StructType, Transaction};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::checkpoints::create_checkpoint_from_table_url_and_cleanup;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTableBuilder, DeltaTableError};
+use futures::TryStreamExt;
 use object_store::path::Path as ObjectPath;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 use url::Url;
 
 /// Names the log's position in the transactions of a Delta table.
@@ -24,18 +28,39 @@ const APPLICATION: &str = "coulomb-wal";
 /// The partition column; it is in paths, not in files.
 const DAY: &str = "day";
 
+/// Versions from one checkpoint to the next; a reader that opens the table reads at most so many files.
+const CHECKPOINT_VERSIONS: u64 = 100;
+
 /// An open table: its log and the state after the last commit.
 pub(super) struct Delta {
     log: LogStoreRef,
     state: DeltaTableState,
+    durable: DeltaLog,
 }
 
 /// A written file that is to be committed.
-pub(super) struct NewFile<'a> {
+pub(super) struct NewFile {
     /// Path within the table.
     pub path: String,
+    /// Days since the epoch.
+    pub day: i64,
     pub size_bytes: u64,
-    pub day: &'a Day,
+    pub modified: SystemTime,
+    pub rows: u64,
+    pub time_min_micros: i64,
+    pub time_max_micros: i64,
+}
+
+impl NewFile {
+    pub(super) fn as_data_file(&self, table: &Table) -> DataFile {
+        DataFile {
+            path: ObjectPath::from(format!("{}/{}", table.name, self.path)),
+            size_bytes: self.size_bytes,
+            rows: self.rows,
+            time_min_micros: self.time_min_micros,
+            time_max_micros: self.time_max_micros,
+        }
+    }
 }
 
 impl Delta {
@@ -46,13 +71,17 @@ impl Delta {
         }
         let log = log_store(dir)?;
         match DeltaTableState::try_new(&*log, None).await {
-            Ok(state) => Ok(Some(Self { log, state })),
+            Ok(state) => Ok(Some(Self { log, state, durable: DeltaLog::new(dir) })),
             Err(DeltaTableError::NotATable(_)) => Ok(None),
             Err(error) => Err(corrupt(dir, error)),
         }
     }
 
-    pub(super) async fn create(dir: &Path, table: &Table) -> Result<Self, StoreError> {
+    /// Opens the table in `dir`, which an earlier try may have made.
+    pub(super) async fn open_or_create(dir: &Path, table: &Table) -> Result<Self, StoreError> {
+        if let Some(delta) = Self::open(dir).await? {
+            return Ok(delta);
+        }
         std::fs::create_dir_all(dir).map_err(StoreError::io("create a table's directory"))?;
         let log = log_store(dir)?;
         let schema: StructType = contract::schema(table).as_ref().try_into_kernel().map_err(StoreError::internal)?;
@@ -64,9 +93,9 @@ impl Delta {
             .with_columns(schema.fields().cloned().chain([day]))
             .with_partition_columns([DAY])
             .await
-            .map_err(StoreError::internal)?;
+            .map_err(|error| failed(table, error))?;
         let state = DeltaTableState::try_new(&*log, None).await.map_err(|e| corrupt(dir, e))?;
-        Ok(Self { log, state })
+        Ok(Self { log, state, durable: DeltaLog::new(dir) })
     }
 
     /// The log position up to which the table holds everything.
@@ -79,17 +108,24 @@ impl Delta {
         self.state.log_data().iter().map(|view| data_file(table, &view.path(), view.size(), view.stats())).collect()
     }
 
+    /// The names of all files that the current or, as far as the log still says, an earlier version names.
+    pub(super) async fn named(&self) -> Result<HashSet<String>, StoreError> {
+        let removed = self.state.all_tombstones(&*self.log).map_ok(|file| file.path().to_string());
+        let removed: Vec<String> = removed.try_collect().await.map_err(StoreError::internal)?;
+        let current = self.state.log_data().iter().map(|view| view.path().to_string()).collect::<Vec<_>>();
+        let name = |path: String| path.rsplit('/').next().unwrap_or_default().to_owned();
+        Ok(current.into_iter().chain(removed).map(name).collect())
+    }
+
     /// Adds files as one version that also says how far the log is covered.
-    pub(super) async fn commit(
-        &mut self,
-        table: &Table,
-        files: &[NewFile<'_>],
-        position: u64,
-    ) -> Result<(), StoreError> {
-        let now_millis = |file: &NewFile<'_>| file.day.time_max_micros / 1000;
-        let actions = files.iter().map(|f| Action::Add(add(table, f, now_millis(f)))).collect();
+    ///
+    /// After an error the version may be there all the same: [`Self::reload`] and [`Self::names`] tell.
+    pub(super) async fn commit(&mut self, table: &Table, files: &[NewFile], position: u64) -> Result<(), StoreError> {
+        let actions = files.iter().map(|f| Action::Add(add(table, f))).collect();
         let properties = CommitProperties::default()
             .with_application_transaction(Transaction::new(APPLICATION, position as i64))
+            // A checkpoint that fails must not make a commit look as if it had failed.
+            .with_create_checkpoint(false)
             .with_cleanup_expired_logs(Some(false));
         let operation =
             DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DAY.to_owned()]), predicate: None };
@@ -97,13 +133,43 @@ impl Delta {
             .with_actions(actions)
             .build(Some(&self.state), self.log.clone(), operation)
             .await
-            .map_err(|error| StoreError::Io {
-                what: format!("commit to table {}", table.name),
-                source: std::io::Error::other(error),
-            })?;
+            .map_err(|error| failed(table, error))?;
         self.state = committed.snapshot();
         Ok(())
     }
+
+    /// Reads the table's log again.
+    pub(super) async fn reload(&mut self) -> Result<(), StoreError> {
+        self.state = DeltaTableState::try_new(&*self.log, None).await.map_err(StoreError::internal)?;
+        Ok(())
+    }
+
+    /// Whether the table holds a file.
+    pub(super) fn names(&self, file: &NewFile) -> bool {
+        self.state.log_data().iter().any(|view| *view.path() == file.path)
+    }
+
+    /// Returns when all versions are on disk.
+    pub(super) fn sync(&mut self, sync: &mut Sync) -> Result<(), StoreError> {
+        self.durable.sync(sync)
+    }
+
+    /// Sums the log up after every so many versions.
+    pub(super) async fn checkpoint_if_due(&mut self, sync: &mut Sync) -> Result<(), StoreError> {
+        let version = self.state.version();
+        if !(version + 1).is_multiple_of(CHECKPOINT_VERSIONS) {
+            return Ok(());
+        }
+        let url = self.log.root_url().clone();
+        create_checkpoint_from_table_url_and_cleanup(url, version, Some(false), None)
+            .await
+            .map_err(StoreError::internal)?;
+        self.sync(sync)
+    }
+}
+
+fn failed(table: &Table, error: DeltaTableError) -> StoreError {
+    StoreError::Io { what: format!("commit to table {}", table.name), source: std::io::Error::other(error) }
 }
 
 fn corrupt(dir: &Path, error: impl std::fmt::Display) -> StoreError {
@@ -125,20 +191,20 @@ pub(super) fn day_name(day: i64) -> String {
 }
 
 /// Delta statistics hold milliseconds; bounds are rounded outwards so that pruning stays right.
-fn add(table: &Table, file: &NewFile<'_>, modification_time: i64) -> Add {
+fn add(table: &Table, file: &NewFile) -> Add {
     let text =
         |millis: i64| DateTime::from_timestamp_millis(millis).map(|t| t.to_rfc3339_opts(SecondsFormat::Millis, true));
     let stats = serde_json::json!({
-        "numRecords": file.day.rows.num_rows(),
-        "minValues": { table.time_column: text(file.day.time_min_micros.div_euclid(1000)) },
-        "maxValues": { table.time_column: text(file.day.time_max_micros.div_euclid(1000) + 1) },
+        "numRecords": file.rows,
+        "minValues": { table.time_column: text(file.time_min_micros.div_euclid(1000)) },
+        "maxValues": { table.time_column: text(file.time_max_micros.div_euclid(1000) + 1) },
         "nullCount": { table.time_column: 0 },
     });
     Add {
         path: file.path.clone(),
-        partition_values: HashMap::from([(DAY.to_owned(), Some(day_name(file.day.day)))]),
+        partition_values: HashMap::from([(DAY.to_owned(), Some(day_name(file.day)))]),
         size: file.size_bytes as i64,
-        modification_time,
+        modification_time: file.modified.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64),
         data_change: true,
         stats: Some(stats.to_string()),
         tags: None,

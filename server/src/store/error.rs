@@ -7,6 +7,12 @@ pub enum StoreError {
     /// Nothing was kept; a flush is making room.
     #[error("hot memory is full ({bytes} bytes), retry in {retry_after_seconds} s")]
     Full { bytes: u64, retry_after_seconds: u64 },
+    /// Nothing was kept, and never will be at this size.
+    #[error("the rows take {bytes} bytes, at most {limit} are kept at once, send fewer rows")]
+    TooLarge { bytes: u64, limit: u64 },
+    /// A thread of the store ended or a sync failed; only a restart helps.
+    #[error("the store keeps nothing more until a restart: {why}")]
+    Broken { why: String },
     /// The disk refused; nothing of the request was acknowledged.
     #[error("cannot {what}: {source}")]
     Io { what: String, source: std::io::Error },
@@ -21,7 +27,8 @@ pub enum StoreError {
 impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Full { .. } | Self::Io { .. } | Self::Closed => ErrorKind::Unavailable,
+            Self::Full { .. } | Self::Broken { .. } | Self::Io { .. } | Self::Closed => ErrorKind::Unavailable,
+            Self::TooLarge { .. } => ErrorKind::Limit,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Internal(_) => ErrorKind::Internal,
         }

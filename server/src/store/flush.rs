@@ -1,14 +1,20 @@
 //! Hot rows to files: seal, sort, write, sync, commit, swap, and only then cut the log.
 //!
-//! Owns the one thread that writes Parquet and Delta. **Invariant:** a log segment is removed only when every
-//! row in it is in a committed, synced file and every watermark in it is in `meta.sqlite`.
+//! Owns the one thread that writes Parquet and Delta. **Invariants:** a log segment is removed only when every
+//! row in it is in a committed, synced file and every watermark in it is in `meta.sqlite`; a batch that a commit
+//! may hold is not written again before it is known that the commit does not.
+
+#[cfg(test)]
+mod tests;
 
 use super::commit::{Command, Sealed};
 use super::delta::{Delta, NewFile, day_name};
+use super::durable::Sync;
 use super::error::StoreError;
 use super::hot::Tables;
 use super::meta::{Meta, Watermarks};
-use super::{Counters, DataFile, columns, wal};
+use super::{Counters, columns, unnamed, wal};
+use arrow::array::RecordBatch;
 use contract::Table;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +25,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How often the flush looks whether hot rows are old or many enough.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Hot bytes that are sorted at once and become one file a day: memory for the sort, and far below the 2 GiB of
+/// text that a column of a file can count.
+const SORT_BYTES_MAX: u64 = 512 << 20;
 
 pub(super) struct Flusher {
     pub wal_dir: PathBuf,
@@ -29,6 +38,18 @@ pub(super) struct Flusher {
     pub counters: Arc<Counters>,
     /// Of seals whose flush has not succeeded yet.
     pub unsaved: Watermarks,
+    /// Of each table, the commit that is not finished yet.
+    pub pending: HashMap<&'static str, Pending>,
+    pub sync: Sync,
+}
+
+/// A commit whose rows are still in memory.
+pub(super) struct Pending {
+    files: Vec<NewFile>,
+    /// How many sealed batches are in the files.
+    batches: usize,
+    /// Why the commit may not have happened.
+    doubt: Option<StoreError>,
 }
 
 impl Flusher {
@@ -36,9 +57,11 @@ impl Flusher {
     pub(super) async fn open_tables(&mut self) -> Result<HashMap<&'static str, u64>, StoreError> {
         let mut positions = HashMap::new();
         for table in contract::TABLES {
-            if let Some(delta) = Delta::open(&self.tables_dir.join(table.name)).await? {
+            let dir = self.tables_dir.join(table.name);
+            if let Some(delta) = Delta::open(&dir).await? {
                 positions.insert(table.name, delta.position().await?);
-                self.tables.committed(table, delta.files(table)?);
+                unnamed::remove(&dir, &delta.named().await?);
+                self.tables.committed(table, 0, delta.files(table)?);
                 self.deltas.insert(table.name, delta);
             }
         }
@@ -51,59 +74,73 @@ impl Flusher {
         log.send(Command::Seal(answer)).await.map_err(|_| StoreError::Closed)?;
         let Sealed { position, watermarks } = sealed.await.map_err(|_| StoreError::Closed)??;
         self.unsaved.extend(watermarks);
-        self.write_sealed(position).await
-    }
-
-    /// Writes every table's sealed rows and cuts the log up to `position`.
-    async fn write_sealed(&mut self, position: u64) -> Result<(), StoreError> {
         self.commit_sealed(position).await?;
         self.cut_log(position)
     }
 
     /// Writes every table's sealed rows to files; the log stays as it is.
     pub(super) async fn commit_sealed(&mut self, position: u64) -> Result<(), StoreError> {
+        let mut outcome = Ok(());
         for table in contract::TABLES {
-            let sealed = self.tables.sealed(table);
-            if !sealed.is_empty() {
-                let days = columns::by_day(table, &sealed)?;
-                drop(sealed);
-                let added = self.commit_days(table, &days, position).await?;
-                self.counters.flushed_rows.fetch_add(added.iter().map(|f| f.rows).sum(), Ordering::Relaxed);
-                self.tables.committed(table, added);
-            }
+            // A table that fails does not keep the others in memory.
+            outcome = outcome.and(self.write_table(table, position).await);
         }
+        outcome?;
         self.meta.save(&self.unsaved)?;
         self.unsaved.clear();
         self.counters.flushes.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    async fn commit_days(
-        &mut self,
-        table: &'static Table,
-        days: &[columns::Day],
-        position: u64,
-    ) -> Result<Vec<DataFile>, StoreError> {
+    /// Writes one table's sealed rows, after what an earlier try has left to be finished.
+    async fn write_table(&mut self, table: &'static Table, position: u64) -> Result<(), StoreError> {
+        self.finish(table).await?;
+        let sealed = self.tables.sealed(table);
+        if sealed.is_empty() {
+            return Ok(());
+        }
+        let batches = sealed.len();
         let dir = self.tables_dir.join(table.name);
         if !self.deltas.contains_key(table.name) {
-            self.deltas.insert(table.name, Delta::create(&dir, table).await?);
+            self.deltas.insert(table.name, Delta::open_or_create(&dir, table).await?);
             wal::sync_dir(&self.tables_dir)?;
         }
-        let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
-        let mut files = Vec::with_capacity(days.len());
-        for day in days {
-            let within = format!("day={}", day_name(day.day));
-            let day_dir = dir.join(&within);
-            std::fs::create_dir_all(&day_dir).map_err(StoreError::io("create a day's directory"))?;
-            let path = format!("{within}/{position:020}-{}.parquet", uuid::Uuid::new_v4());
-            let size_bytes = columns::write_file(table, &day.rows, &dir.join(&path))?;
-            wal::sync_dir(&day_dir)?;
-            files.push(NewFile { path, size_bytes, day });
+        let mut files = Vec::new();
+        if let Err(error) = write_files(table, &dir, sealed, position, &mut files) {
+            remove(&dir, &files);
+            return Err(error);
         }
-        wal::sync_dir(&dir)?;
-        delta.commit(table, &files, position).await?;
-        sync_delta_log(&dir)?;
-        Ok(files.iter().map(|f| f.as_data_file(table)).collect())
+        let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
+        let doubt = delta.commit(table, &files, position).await.err();
+        self.pending.insert(table.name, Pending { files, batches, doubt });
+        self.finish(table).await
+    }
+
+    /// Syncs a pending commit and shows its files in place of the rows in memory.
+    async fn finish(&mut self, table: &'static Table) -> Result<(), StoreError> {
+        let Some(pending) = self.pending.get_mut(table.name) else { return Ok(()) };
+        let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
+        let mut refused = None;
+        if pending.doubt.is_some() {
+            delta.reload().await?;
+            let happened = pending.files.iter().all(|file| delta.names(file));
+            refused = pending.doubt.take().filter(|_| !happened);
+        }
+        if refused.is_none() {
+            delta.sync(&mut self.sync)?;
+        }
+        let Some(Pending { files, batches, .. }) = self.pending.remove(table.name) else { return Ok(()) };
+        if let Some(error) = refused {
+            remove(&self.tables_dir.join(table.name), &files);
+            return Err(error);
+        }
+        self.counters.flushed_rows.fetch_add(files.iter().map(|f| f.rows).sum(), Ordering::Relaxed);
+        self.tables.committed(table, batches, files.iter().map(|f| f.as_data_file(table)).collect());
+        if let Err(error) = delta.checkpoint_if_due(&mut self.sync).await {
+            // The rows are safe without it; readers of the table's log have more to read until the next one.
+            tracing::warn!(table = table.name, %error, "no checkpoint was written");
+        }
+        Ok(())
     }
 
     /// Removes the segments that hold nothing above `position`.
@@ -119,26 +156,55 @@ impl Flusher {
     }
 }
 
-impl NewFile<'_> {
-    fn as_data_file(&self, table: &Table) -> DataFile {
-        DataFile {
-            path: object_store::path::Path::from(format!("{}/{}", table.name, self.path)),
-            size_bytes: self.size_bytes,
-            rows: self.day.rows.num_rows() as u64,
-            time_min_micros: self.day.time_min_micros,
-            time_max_micros: self.day.time_max_micros,
+/// Batches that are sorted together.
+fn groups(sealed: Vec<(RecordBatch, u64)>) -> Vec<Vec<RecordBatch>> {
+    let mut groups = vec![Vec::new()];
+    let mut held = 0;
+    for (batch, bytes) in sealed {
+        if held > 0 && held + bytes > SORT_BYTES_MAX {
+            groups.push(Vec::new());
+            held = 0;
         }
+        held += bytes;
+        groups.last_mut().expect("there is one from the start").push(batch);
     }
+    groups
 }
 
-/// The newest commit and the log's directory reach the disk.
-fn sync_delta_log(table_dir: &Path) -> Result<(), StoreError> {
-    let log = table_dir.join("_delta_log");
-    let names = std::fs::read_dir(&log).map_err(StoreError::io("list a table's log"))?;
-    let commits = names.filter_map(Result::ok).map(|e| e.path());
-    let newest = commits.filter(|p| p.extension().is_some_and(|e| e == "json")).max();
-    if let Some(newest) = newest {
-        std::fs::File::open(newest).and_then(|f| f.sync_all()).map_err(StoreError::io("sync a commit"))?;
+/// Writes files and syncs them with their names; `files` also holds those that were written before an error.
+fn write_files(
+    table: &'static Table,
+    dir: &Path,
+    sealed: Vec<(RecordBatch, u64)>,
+    position: u64,
+    files: &mut Vec<NewFile>,
+) -> Result<(), StoreError> {
+    for group in groups(sealed) {
+        for day in columns::by_day(table, &group)? {
+            let within = format!("day={}", day_name(day.day));
+            let day_dir = dir.join(&within);
+            std::fs::create_dir_all(&day_dir).map_err(StoreError::io("create a day's directory"))?;
+            let path = format!("{within}/{position:020}-{}.parquet", uuid::Uuid::new_v4());
+            let written = columns::write_file(table, &day.rows, &dir.join(&path))?;
+            files.push(NewFile {
+                path,
+                day: day.day,
+                size_bytes: written.len(),
+                modified: written.modified().map_err(StoreError::io("look at a data file"))?,
+                rows: day.rows.num_rows() as u64,
+                time_min_micros: day.time_min_micros,
+                time_max_micros: day.time_max_micros,
+            });
+            wal::sync_dir(&day_dir)?;
+        }
     }
-    wal::sync_dir(&log)
+    wal::sync_dir(dir)
+}
+
+/// Removes files that no version names.
+fn remove(dir: &Path, files: &[NewFile]) {
+    for file in files {
+        // What stays is removed by the next start.
+        drop(std::fs::remove_file(dir.join(&file.path)));
+    }
 }

@@ -5,6 +5,7 @@
 use super::{DataFile, Snapshot};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
+use arrow::datatypes::DataType;
 use contract::Table;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -14,15 +15,48 @@ use std::time::Instant;
 
 /// Batches below this many rows are joined, so that a scan does not drown in tiny batches.
 const SMALL_ROWS: usize = 4096;
+/// So are only batches below this size, so that a joined one is never longer than its lists can count.
+const SMALL_BYTES: u64 = 1 << 20;
 /// This many small batches at the end of a table are joined into one.
 const SMALL_BATCHES_MAX: usize = 64;
+
+/// Rows in memory and the room that they take.
+pub(super) struct Hot {
+    /// In the read schema.
+    pub rows: RecordBatch,
+    pub room: Room,
+}
+
+/// A share of the bound on hot bytes; given back when dropped.
+pub(super) struct Room {
+    held: Arc<AtomicU64>,
+    bytes: u64,
+}
+
+impl Room {
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// One room as large as both.
+    fn join(mut self, mut other: Self) -> Self {
+        self.bytes += std::mem::take(&mut other.bytes);
+        self
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
 
 #[derive(Default)]
 struct TableState {
     generation: u64,
-    fresh: Vec<RecordBatch>,
+    fresh: Vec<Hot>,
     /// Being written to files; still visible.
-    sealed: Vec<RecordBatch>,
+    sealed: Vec<Hot>,
     files: Arc<Vec<DataFile>>,
 }
 
@@ -30,7 +64,7 @@ struct TableState {
 pub(super) struct Tables {
     states: HashMap<&'static str, Mutex<TableState>>,
     /// Bytes of hot rows and of appends under way.
-    bytes: AtomicU64,
+    held: Arc<AtomicU64>,
     /// When the oldest fresh row arrived.
     oldest: Mutex<Option<Instant>>,
 }
@@ -38,7 +72,7 @@ pub(super) struct Tables {
 impl Tables {
     pub(super) fn new() -> Self {
         let states = contract::TABLES.iter().map(|t| (t.name, Mutex::default())).collect();
-        Self { states, bytes: AtomicU64::new(0), oldest: Mutex::new(None) }
+        Self { states, held: Arc::default(), oldest: Mutex::new(None) }
     }
 
     fn state(&self, table: &'static Table) -> &Mutex<TableState> {
@@ -46,28 +80,22 @@ impl Tables {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Acquire)
+        self.held.load(Ordering::Acquire)
     }
 
-    /// Takes room for an append, unless that would pass `limit`.
-    pub(super) fn reserve(&self, bytes: u64, limit: u64) -> bool {
-        let took = self.bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| {
-            // One append larger than the limit itself must still get through on its own.
-            (held == 0 || held + bytes <= limit).then_some(held + bytes)
-        });
-        took.is_ok()
+    /// Takes room for rows, unless that would pass `limit`.
+    pub(super) fn reserve(&self, bytes: u64, limit: u64) -> Option<Room> {
+        let fits = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= limit);
+        let took = self.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, fits);
+        took.is_ok().then(|| Room { held: Arc::clone(&self.held), bytes })
     }
 
-    pub(super) fn release(&self, bytes: u64) {
-        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
-    }
-
-    /// Makes durable rows visible. `batch` is in the read schema.
-    pub(super) fn publish(&self, table: &'static Table, batch: RecordBatch) {
+    /// Makes durable rows visible.
+    pub(super) fn publish(&self, table: &'static Table, hot: Hot) {
         self.oldest.lock().get_or_insert_with(Instant::now);
         let mut state = self.state(table).lock();
         state.generation += 1;
-        state.fresh.push(batch);
+        state.fresh.push(hot);
         join_small(&mut state.fresh);
     }
 
@@ -85,44 +113,56 @@ impl Tables {
         *self.oldest.lock() = None;
     }
 
-    pub(super) fn sealed(&self, table: &'static Table) -> Vec<RecordBatch> {
-        self.state(table).lock().sealed.clone()
+    /// The sealed batches with their bytes, in order of arrival.
+    pub(super) fn sealed(&self, table: &'static Table) -> Vec<(RecordBatch, u64)> {
+        self.state(table).lock().sealed.iter().map(|hot| (hot.rows.clone(), hot.room.bytes())).collect()
     }
 
-    /// The sealed rows are in `added` now.
-    pub(super) fn committed(&self, table: &'static Table, added: Vec<DataFile>) {
+    /// The first `batches` sealed ones are in `added` now.
+    pub(super) fn committed(&self, table: &'static Table, batches: usize, added: Vec<DataFile>) {
         let mut state = self.state(table).lock();
-        let sealed = std::mem::take(&mut state.sealed);
+        let written: Vec<Hot> = state.sealed.drain(..batches).collect();
         let mut files = state.files.as_ref().clone();
         files.extend(added);
         state.files = Arc::new(files);
         state.generation += 1;
         drop(state);
-        self.release(sealed.iter().map(batch_bytes).sum());
+        drop(written);
     }
 
     pub(super) fn snapshot(&self, table: &'static Table) -> Snapshot {
         let state = self.state(table).lock();
-        let hot = state.sealed.iter().chain(&state.fresh).cloned().collect();
+        let hot = state.sealed.iter().chain(&state.fresh).map(|hot| hot.rows.clone()).collect();
         Snapshot { table, generation: state.generation, hot, files: Arc::clone(&state.files) }
     }
 }
 
-/// Bytes that a batch is counted with, from its rows alone, so that joining batches does not change the sum.
+/// Bytes that rows of the stored schema take in memory, as they are counted against the bound: values, texts,
+/// validity, and the view that each text gets for reading.
 pub(super) fn batch_bytes(batch: &RecordBatch) -> u64 {
-    // Fixed-width values and validity, views, and about as much text behind them as names have.
-    batch.num_rows() as u64 * batch.num_columns() as u64 * 12
+    const VIEW_BYTES: usize = 16;
+    let texts = batch.schema().fields().iter().filter(|f| f.data_type() == &DataType::Utf8).count();
+    let sizes = batch.columns().iter().map(|array| {
+        // Only views have no size of their own, and the stored schema has none; memory counts them too high.
+        array.to_data().get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
+    });
+    (sizes.sum::<usize>() + batch.num_rows() * texts * VIEW_BYTES) as u64
 }
 
-fn join_small(batches: &mut Vec<RecordBatch>) {
-    let small = batches.iter().rev().take_while(|b| b.num_rows() < SMALL_ROWS).count();
+fn join_small(batches: &mut Vec<Hot>) {
+    let is_small = |hot: &&Hot| hot.rows.num_rows() < SMALL_ROWS && hot.room.bytes() < SMALL_BYTES;
+    let small = batches.iter().rev().take_while(is_small).count();
     if small < SMALL_BATCHES_MAX {
         return;
     }
     let tail = batches.split_off(batches.len() - small);
-    match concat_batches(&tail[0].schema(), &tail) {
-        Ok(joined) => batches.push(joined),
+    let joined = concat_batches(&tail[0].rows.schema(), tail.iter().map(|hot| &hot.rows));
+    match (joined, tail) {
+        (Ok(rows), tail) => {
+            let room = tail.into_iter().map(|hot| hot.room).reduce(Room::join);
+            batches.extend(room.map(|room| Hot { rows, room }));
+        }
         // The batches are equal in schema; should joining fail all the same, they stay as they are.
-        Err(_) => batches.extend(tail),
+        (Err(_), tail) => batches.extend(tail),
     }
 }

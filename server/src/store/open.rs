@@ -3,18 +3,16 @@
 use super::commit::{Command, Committer, QUEUE_APPENDS_MAX};
 use super::error::StoreError;
 use super::flush::{Flusher, LOOK_EVERY};
-use super::hot::{Tables, batch_bytes};
+use super::health::Health;
+use super::hot::{Hot, Tables, batch_bytes};
 use super::meta::{Meta, Watermarks};
 use super::wal::{self, Segment};
-use super::{Counters, Damage, StoreSettings, columns, replay};
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use arrow::ipc::reader::StreamReader;
-use contract::Table;
+use super::{Counters, Damage, StoreSettings, columns, durable, logged, replay};
 use object_store::local::LocalFileSystem;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fs::File;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -32,6 +30,7 @@ pub(super) struct Running {
     pub object_store: Arc<LocalFileSystem>,
     pub hot_bytes_max: u64,
     pub damage: Damage,
+    pub health: Arc<Health>,
     log: Mutex<Option<mpsc::Sender<Command>>>,
     wake_flush: Arc<Notify>,
     stop_flush: Mutex<Option<oneshot::Sender<()>>>,
@@ -77,11 +76,18 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         tables: Arc::clone(&tables),
         counters: Arc::clone(&counters),
         unsaved: Watermarks::new(),
+        pending: HashMap::new(),
+        sync: durable::disk(),
     };
     let runtime = runtime()?;
     let covered = runtime.block_on(flusher.open_tables())?;
     let replayed = replay_log(&wal_dir, &covered, &settings, &mut flusher, &runtime)?;
-    watermarks.extend(replayed.watermarks.clone());
+    for (key, sequence) in &replayed.watermarks {
+        // A log that was not cut holds sequences below those that were saved since.
+        let kept = watermarks.entry(key.clone()).or_insert(0);
+        *kept = (*kept).max(*sequence);
+    }
+    let health = Arc::new(Health::default());
     let next_position = covered.values().copied().chain([replayed.position]).max().unwrap_or(0) + 1;
     let committer = Committer {
         segment: Segment::create(&wal_dir, next_position)?,
@@ -91,25 +97,27 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         changed: replayed.watermarks,
         tables: Arc::clone(&tables),
         counters: Arc::clone(&counters),
-        broken: false,
+        health: Arc::clone(&health),
     };
     let (log, commands) = mpsc::channel(QUEUE_APPENDS_MAX);
     let (stop_flush, stopped) = oneshot::channel();
     let wake_flush = Arc::new(Notify::new());
-    let commit = spawn("coulomb-log", move || {
+    let commit = spawn("coulomb-log", &health, move || {
         committer.run(commands);
         Ok(())
     })?;
     let (flush_log, wake) = (log.clone(), Arc::clone(&wake_flush));
     let limits = (settings.flush_after, settings.flush_bytes);
-    let flush =
-        spawn("coulomb-flush", move || runtime.block_on(keep_flushing(flusher, flush_log, limits, wake, stopped)))?;
+    let flush = spawn("coulomb-flush", &health, move || {
+        runtime.block_on(keep_flushing(flusher, flush_log, limits, wake, stopped))
+    })?;
     Ok(Running {
         tables,
         counters,
         object_store: Arc::new(super::local_files(&tables_dir)?),
         hot_bytes_max: settings.hot_bytes_max,
         damage: replayed.damage,
+        health,
         log: Mutex::new(Some(log)),
         wake_flush,
         stop_flush: Mutex::new(Some(stop_flush)),
@@ -118,11 +126,20 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
     })
 }
 
-fn spawn(
+/// A thread that the store cannot do without: when it panics, nothing more is kept.
+pub(super) fn spawn(
     name: &str,
+    health: &Arc<Health>,
     body: impl FnOnce() -> Result<(), StoreError> + Send + 'static,
 ) -> Result<JoinHandle<Result<(), StoreError>>, StoreError> {
-    std::thread::Builder::new().name(name.into()).spawn(body).map_err(StoreError::io("start a thread"))
+    let (health, what) = (Arc::clone(health), format!("the thread {name} panicked"));
+    let guarded = move || {
+        std::panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+            health.fail(&what);
+            Err(StoreError::Internal(what))
+        })
+    };
+    std::thread::Builder::new().name(name.into()).spawn(guarded).map_err(StoreError::io("start a thread"))
 }
 
 fn lock(data_dir: &Path) -> Result<File, StoreError> {
@@ -163,10 +180,10 @@ fn replay_log(
         let kept = watermarks.entry((table.name.to_owned(), frame.writer.to_owned())).or_insert(0);
         *kept = frame.sequence.max(*kept);
         if frame.position > covered.get(table.name).copied().unwrap_or(0) {
-            let batch = columns::to_read_schema(table, &from_ipc(table, frame.rows)?)?;
+            let stored = logged::from_ipc(table, frame.rows)?;
             // No limit here: the bound is kept by flushing below, not by refusing what was acknowledged.
-            tables.reserve(batch_bytes(&batch), u64::MAX);
-            tables.publish(table, batch);
+            let room = tables.reserve(batch_bytes(&stored), u64::MAX).expect("memory ends before this sum does");
+            tables.publish(table, Hot { rows: columns::to_read_schema(table, &stored)?, room });
         }
         if tables.bytes() >= settings.flush_bytes {
             tables.seal();
@@ -181,24 +198,6 @@ fn replay_log(
     Ok(Replayed { damage, position, watermarks })
 }
 
-/// Rows as the log keeps them; columns that the table has gained since are null.
-fn from_ipc(table: &'static Table, ipc: &[u8]) -> Result<RecordBatch, StoreError> {
-    let corrupt = |e: arrow::error::ArrowError| StoreError::Corrupt {
-        what: format!("a log frame of {}", table.name),
-        why: e.to_string(),
-    };
-    let reader = StreamReader::try_new(ipc, None).map_err(corrupt)?;
-    let logged = reader.schema();
-    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(corrupt)?;
-    let rows = concat_batches(&logged, &batches).map_err(corrupt)?;
-    let schema = contract::schema(table);
-    let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
-        Some(array) => Arc::clone(array),
-        None => arrow::array::new_null_array(field.data_type(), rows.num_rows()),
-    });
-    RecordBatch::try_new(Arc::clone(&schema), columns.collect()).map_err(corrupt)
-}
-
 async fn keep_flushing(
     mut flusher: Flusher,
     log: mpsc::Sender<Command>,
@@ -206,6 +205,7 @@ async fn keep_flushing(
     wake: Arc<Notify>,
     mut stopped: oneshot::Receiver<()>,
 ) -> Result<(), StoreError> {
+    let mut retry = false;
     loop {
         let stopping = tokio::select! {
             _ = &mut stopped => true,
@@ -213,7 +213,7 @@ async fn keep_flushing(
             () = tokio::time::sleep(LOOK_EVERY) => false,
         };
         let old = flusher.tables.oldest_age().is_some_and(|age| age >= flush_after);
-        if stopping || old || flusher.tables.bytes() >= flush_bytes {
+        if stopping || retry || old || flusher.tables.bytes() >= flush_bytes {
             let flushed = flusher.flush(&log).await;
             if let Err(error) = &flushed {
                 flusher.counters.flush_failures.fetch_add(1, Ordering::Relaxed);
@@ -222,7 +222,8 @@ async fn keep_flushing(
             if stopping {
                 return flushed;
             }
-            if flushed.is_err() {
+            retry = flushed.is_err();
+            if retry {
                 tokio::time::sleep(RETRY_FLUSH_AFTER).await;
             }
         }

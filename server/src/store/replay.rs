@@ -5,7 +5,8 @@
 
 use super::error::StoreError;
 use super::wal::{self, Frame};
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 /// What was found beside good frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub(super) fn replay(
     mut each: impl FnMut(Frame<'_>) -> Result<(), StoreError>,
 ) -> Result<Damage, StoreError> {
     let mut damage = Damage::default();
-    let segments = wal::list_segments(dir)?;
+    let segments = remove_stubs(wal::list_segments(dir)?, &mut damage)?;
     for (i, (first, path)) in segments.iter().enumerate() {
         let bytes = std::fs::read(path).map_err(StoreError::io("read a log segment"))?;
         let is_last = i + 1 == segments.len();
@@ -31,7 +32,7 @@ pub(super) fn replay(
             Some(_) => wal::SEGMENT_HEADER_BYTES,
             None => resync(&bytes, 0).unwrap_or(bytes.len()),
         };
-        if at > wal::SEGMENT_HEADER_BYTES || (at == bytes.len() && at < wal::SEGMENT_HEADER_BYTES) {
+        if at > wal::SEGMENT_HEADER_BYTES {
             note(&mut damage, dir, *first, &bytes, 0..at, is_last)?;
         }
         while at < bytes.len() {
@@ -46,6 +47,22 @@ pub(super) fn replay(
         }
     }
     Ok(damage)
+}
+
+/// Removes segments that end before their first frame could begin: the disk was full or the power went when they
+/// were made, and the segment before them is the one that goes on.
+fn remove_stubs(segments: Vec<(u64, PathBuf)>, damage: &mut Damage) -> Result<Vec<(u64, PathBuf)>, StoreError> {
+    let mut whole = Vec::with_capacity(segments.len());
+    for (first, path) in segments {
+        let bytes = std::fs::metadata(&path).map_err(StoreError::io("look at a log segment"))?.len();
+        if bytes < wal::SEGMENT_HEADER_BYTES as u64 {
+            std::fs::remove_file(&path).map_err(StoreError::io("remove an empty log segment"))?;
+            damage.torn_bytes += bytes;
+        } else {
+            whole.push((first, path));
+        }
+    }
+    Ok(whole)
 }
 
 /// The next offset at which an intact frame starts.
@@ -79,7 +96,15 @@ fn note(
     let aside = dir.join("damaged");
     std::fs::create_dir_all(&aside).map_err(StoreError::io("set damaged log bytes aside"))?;
     let path = aside.join(format!("{segment:020}-{}.bytes", range.start));
-    std::fs::write(&path, &bytes[range.clone()]).map_err(StoreError::io("set damaged log bytes aside"))?;
+    let set_aside = || {
+        let mut file = std::fs::File::create(&path)?;
+        file.write_all(&bytes[range.clone()])?;
+        file.sync_all()
+    };
+    set_aside().map_err(StoreError::io("set damaged log bytes aside"))?;
+    // The segment may be removed by the next flush; what it held must be on disk by then.
+    wal::sync_dir(&aside)?;
+    wal::sync_dir(dir)?;
     tracing::error!(
         segment,
         offset = range.start,
@@ -130,6 +155,22 @@ mod tests {
             assert_eq!(seen.len(), frames, "cut at {cut}");
             assert_eq!(damage.corrupt_ranges, 0, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_segment_that_was_never_made_whole_is_no_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), 1, 3);
+        std::fs::write(wal::segment_path(dir.path(), 4), b"COULWAL").unwrap();
+        // The one before it went on, and its end is what a crash leaves.
+        let path = wal::segment_path(dir.path(), 1);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        let (seen, damage) = positions(dir.path());
+        assert_eq!((seen, damage.corrupt_ranges), (vec![1, 2], 0));
+        assert!(damage.torn_bytes > 7);
+        write(dir.path(), 3, 1);
+        assert_eq!(positions(dir.path()), (vec![1, 2, 3], Damage::default()));
     }
 
     #[test]

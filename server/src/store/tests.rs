@@ -13,7 +13,7 @@ fn settings(dir: &std::path::Path) -> StoreSettings {
     StoreSettings { data_dir: dir.to_owned(), flush_after: NEVER, flush_bytes: 1 << 40, hot_bytes_max: 1 << 40 }
 }
 
-fn table() -> &'static Table {
+pub(super) fn table() -> &'static Table {
     contract::table("device_events").unwrap()
 }
 
@@ -22,7 +22,7 @@ fn writer() -> WriterId {
 }
 
 /// Rows whose `code` is their identity, over `days` days.
-fn rows(codes: std::ops::Range<i64>, days: i64) -> RecordBatch {
+pub(super) fn rows(codes: std::ops::Range<i64>, days: i64) -> RecordBatch {
     let schema = contract::schema(table());
     let n = (codes.end - codes.start) as usize;
     let columns = schema.fields().iter().map(|field| -> ArrayRef {
@@ -224,4 +224,88 @@ fn a_second_server_is_refused_the_directory() {
     let _first = Store::open(settings(dir.path())).unwrap();
     let second = Store::open(settings(dir.path()));
     assert!(second.is_err_and(|e| e.to_string().contains("another server")));
+}
+
+#[tokio::test]
+async fn rows_that_never_fit_are_refused_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = hot::batch_bytes(&rows(0..100, 1));
+    let store = Store::open(StoreSettings { hot_bytes_max: one - 1, ..settings(dir.path()) }).unwrap();
+    let error = store.append(table(), &writer(), 1, rows(0..100, 1)).await.unwrap_err();
+    assert!(matches!(error, StoreError::TooLarge { .. }) && error.kind() == crate::error::ErrorKind::Limit, "{error}");
+    drop(store);
+    // Nor does a log take more than its reader gives back, whatever memory there is.
+    let store = Store::open(settings(dir.path())).unwrap();
+    let text = "x".repeat(4 << 20);
+    let n = wal::APPEND_BYTES_MAX as usize / text.len() + 1;
+    let small = rows(0..n as i64, 1);
+    let schema = small.schema();
+    let columns = schema.fields().iter().zip(small.columns()).map(|(field, array)| {
+        let long = || Arc::new(StringArray::from(vec![text.as_str(); n])) as ArrayRef;
+        if field.name() == "message" { long() } else { Arc::clone(array) }
+    });
+    let large = RecordBatch::try_new(small.schema(), columns.collect()).unwrap();
+    let error = store.append(table(), &writer(), 1, large).await.unwrap_err();
+    assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
+    assert_eq!(store.append(table(), &writer(), 1, small).await.unwrap(), Appended::Kept);
+}
+
+#[tokio::test]
+async fn texts_count_against_memory_and_room_is_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(settings(dir.path())).unwrap();
+    let small = rows(0..1, 1);
+    let schema = small.schema();
+    let columns = schema.fields().iter().zip(small.columns()).map(|(field, array)| match field.name().as_str() {
+        "message" => Arc::new(StringArray::from(vec!["x".repeat(1 << 20)])) as ArrayRef,
+        _ => Arc::clone(array),
+    });
+    let large = RecordBatch::try_new(small.schema(), columns.collect()).unwrap();
+    store.append(table(), &writer(), 1, large.clone()).await.unwrap();
+    let held = store.hot_bytes();
+    assert!((1 << 20..(1 << 20) + 4096).contains(&held), "{held}");
+    store.append(table(), &writer(), 1, large.clone()).await.unwrap();
+    assert_eq!(store.hot_bytes(), held, "a duplicate takes no room");
+    let gone = WriterId::parse("gone/boot").unwrap();
+    // A request that is dropped before its answer, at whatever point it was.
+    for sequence in 2..50 {
+        let append = store.append(table(), &gone, sequence, large.clone());
+        let _gone = tokio::time::timeout(Duration::ZERO, append).await.is_ok();
+    }
+    store.close().unwrap();
+    assert_eq!(store.hot_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_slice_of_a_large_batch_does_not_keep_the_rest_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(settings(dir.path())).unwrap();
+    let large = rows(0..100_000, 1);
+    store.append(table(), &writer(), 1, large.slice(500, 10)).await.unwrap();
+    let hot = &store.snapshot(table()).hot[0];
+    assert_eq!(hot.num_rows(), 10);
+    assert!(hot.columns().iter().all(|array| array.get_buffer_memory_size() < 16_384));
+}
+
+#[tokio::test]
+async fn saved_sequences_are_not_lowered_by_an_older_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(settings(dir.path())).unwrap();
+    store.append(table(), &writer(), 5, rows(0..10, 1)).await.unwrap();
+    let copy = crash_copy(dir.path());
+    drop(store);
+    // As after a flush that saved more than the log that is left says.
+    let saved = meta::Watermarks::from([(("device_events".to_owned(), "node/boot".to_owned()), 9)]);
+    meta::Meta::open(&copy.path().join("meta.sqlite")).unwrap().save(&saved).unwrap();
+    let store = Store::open(settings(copy.path())).unwrap();
+    assert_eq!(store.append(table(), &writer(), 7, rows(10..20, 1)).await.unwrap(), Appended::Duplicate);
+}
+
+#[test]
+fn a_thread_that_panics_is_not_silent() {
+    let health = Arc::default();
+    let thread = open::spawn("coulomb-test", &health, || panic!("on purpose")).unwrap();
+    assert!(thread.join().unwrap().is_err());
+    let why = health.check().unwrap_err();
+    assert!(matches!(&why, StoreError::Broken { .. }) && why.to_string().contains("coulomb-test panicked"), "{why}");
 }

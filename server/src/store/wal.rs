@@ -16,8 +16,10 @@ pub(super) const FRAME_MAGIC: &[u8; 4] = b"CWF1";
 pub(super) const FRAME_HEADER_BYTES: usize = 4 + 4 + 4;
 /// Position, sequence, table name length, writer length.
 pub(super) const BODY_FIXED_BYTES: usize = 8 + 8 + 2 + 2;
-/// No frame is longer: an ingest body decompresses to at most 256 MiB, and casts at most double it.
+/// No frame is longer; what reads longer is damage. Far above what an append may bring.
 pub(super) const FRAME_BYTES_MAX: usize = 768 << 20;
+/// Rows of one append: an ingest body casts to at most 256 MiB, and framing adds a little.
+pub(super) const APPEND_BYTES_MAX: u64 = 320 << 20;
 
 /// One append, as it stands in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +40,16 @@ impl Frame<'_> {
         out.extend_from_slice(&[0; 8]);
         out.extend_from_slice(&self.position.to_le_bytes());
         out.extend_from_slice(&self.sequence.to_le_bytes());
-        out.extend_from_slice(&(self.table.len() as u16).to_le_bytes());
-        out.extend_from_slice(&(self.writer.len() as u16).to_le_bytes());
+        let name_bytes = |name: &str| u16::try_from(name.len()).expect("names are bounded by the contract");
+        out.extend_from_slice(&name_bytes(self.table).to_le_bytes());
+        out.extend_from_slice(&name_bytes(self.writer).to_le_bytes());
         out.extend_from_slice(self.table.as_bytes());
         out.extend_from_slice(self.writer.as_bytes());
         out.extend_from_slice(self.rows);
         let body = start + FRAME_HEADER_BYTES;
-        let length = (out.len() - body) as u32;
+        let length = out.len() - body;
+        assert!(length <= FRAME_BYTES_MAX, "a frame of {length} bytes would not be read back");
+        let length = u32::try_from(length).expect("the limit is far below 4 GiB");
         let checksum = crc32fast::hash(&out[body..]);
         out[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
         out[start + 8..start + 12].copy_from_slice(&checksum.to_le_bytes());
@@ -142,7 +147,11 @@ impl Segment {
             file.sync_all()?;
             Ok(file)
         };
-        let file = open().map_err(StoreError::io("create a log segment"))?;
+        let file = open().map_err(|source| {
+            // What is left of it holds no frame, and replay knows that should this fail as well.
+            drop(std::fs::remove_file(&path));
+            StoreError::Io { what: "create a log segment".into(), source }
+        })?;
         sync_dir(dir)?;
         Ok(Self { file, good_bytes: SEGMENT_HEADER_BYTES as u64 })
     }

@@ -1,0 +1,190 @@
+//! A disk that fails at each step of a flush: the rows are in files once when it works again.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use super::super::tests::{rows, table};
+use super::super::{durable, hot};
+use super::*;
+use std::io;
+
+struct Fixture {
+    dir: tempfile::TempDir,
+    flusher: Flusher,
+}
+
+fn fixture() -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let tables_dir = dir.path().join("tables");
+    std::fs::create_dir_all(&tables_dir).unwrap();
+    let flusher = Flusher {
+        wal_dir: dir.path().to_owned(),
+        tables_dir,
+        meta: Meta::open(&dir.path().join("meta.sqlite")).unwrap(),
+        deltas: HashMap::new(),
+        tables: Arc::new(Tables::new()),
+        counters: Arc::default(),
+        unsaved: Watermarks::new(),
+        pending: HashMap::new(),
+        sync: durable::disk(),
+    };
+    Fixture { dir, flusher }
+}
+
+/// A disk whose syncs of these names fail the first `times`.
+fn failing(names: [&'static str; 2], mut times: usize) -> Sync {
+    Box::new(move |path| {
+        if times > 0 && names.iter().any(|name| path.ends_with(name)) {
+            times -= 1;
+            return Err(io::Error::other("the disk fails"));
+        }
+        durable::disk()(path)
+    })
+}
+
+impl Fixture {
+    fn publish(&self, into: &'static Table, batch: &RecordBatch) {
+        let room = self.flusher.tables.reserve(hot::batch_bytes(batch), u64::MAX).unwrap();
+        let rows = columns::to_read_schema(into, batch).unwrap();
+        self.flusher.tables.publish(into, hot::Hot { rows, room });
+        self.flusher.tables.seal();
+    }
+
+    /// Rows of the table as its files say, in the store and as a start would find them.
+    async fn rows_in_files(&self) -> (u64, u64) {
+        let shown = self.flusher.tables.snapshot(table());
+        assert!(shown.hot.is_empty(), "rows are in memory still");
+        let delta = Delta::open(&self.flusher.tables_dir.join(table().name)).await.unwrap().unwrap();
+        let found = delta.files(table()).unwrap();
+        let sum = |files: &[crate::store::DataFile]| files.iter().map(|f| f.rows).sum();
+        (sum(&shown.files), sum(&found))
+    }
+
+    fn parquet_files(&self) -> usize {
+        let days = std::fs::read_dir(self.flusher.tables_dir.join(table().name)).unwrap().map(|e| e.unwrap().path());
+        let days = days.filter(|p| p.file_name().unwrap().to_string_lossy().starts_with("day="));
+        days.map(|day| std::fs::read_dir(day).unwrap().count()).sum()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_could_not_be_synced_is_not_made_twice() {
+    let mut f = fixture();
+    f.flusher.sync = failing(["00000000000000000001.json", "_sync"], 2);
+    f.publish(table(), &rows(0..100, 1));
+    assert!(f.flusher.commit_sealed(1).await.is_err());
+    assert_eq!(f.flusher.tables.snapshot(table()).hot.len(), 1, "the rows stay visible and in memory");
+    // Meanwhile more rows have come.
+    f.publish(table(), &rows(100..150, 1));
+    assert!(f.flusher.commit_sealed(2).await.is_err());
+    f.flusher.commit_sealed(3).await.unwrap();
+    assert_eq!(f.rows_in_files().await, (150, 150));
+    assert_eq!((f.parquet_files(), f.flusher.tables.bytes()), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_version_is_synced_the_first_one_too() {
+    let mut f = fixture();
+    let seen = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    f.flusher.sync = Box::new(move |path| {
+        log.lock().push(path.file_name().unwrap().to_string_lossy().into_owned());
+        durable::disk()(path)
+    });
+    for position in 1..3 {
+        f.publish(table(), &rows(0..10, 1));
+        f.flusher.commit_sealed(position).await.unwrap();
+    }
+    let mut names = seen.lock().clone();
+    names.sort();
+    let expected = (0..3).map(|version| format!("{version:020}.json")).collect::<Vec<_>>();
+    assert_eq!(names, expected, "each once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_fails_does_not_stop_the_others() {
+    let mut f = fixture();
+    let first = &contract::TABLES[0];
+    assert_ne!(first.name, table().name);
+    let obstacle = f.flusher.tables_dir.join(first.name);
+    std::fs::write(&obstacle, "not a folder").unwrap();
+    f.publish(first, &RecordBatch::new_empty(contract::schema(first)));
+    f.publish(table(), &rows(0..100, 2));
+    assert!(f.flusher.commit_sealed(1).await.is_err());
+    assert_eq!(f.rows_in_files().await, (100, 100));
+    assert_eq!(f.flusher.counters.flushes.load(Ordering::Relaxed), 0);
+    std::fs::remove_file(&obstacle).unwrap();
+    f.flusher.commit_sealed(1).await.unwrap();
+    assert_eq!(f.rows_in_files().await, (100, 100));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_in_doubt_counts_when_the_table_holds_its_files() {
+    let mut f = fixture();
+    f.publish(table(), &rows(0..10, 1));
+    f.flusher.commit_sealed(1).await.unwrap();
+    let dir = f.flusher.tables_dir.join(table().name);
+    for happened in [true, false] {
+        f.publish(table(), &rows(10..20, 1));
+        let mut files = Vec::new();
+        write_files(table(), &dir, f.flusher.tables.sealed(table()), 2, &mut files).unwrap();
+        if happened {
+            let mut other = Delta::open(&dir).await.unwrap().unwrap();
+            other.commit(table(), &files, 2).await.unwrap();
+        }
+        let pending = Pending { files, batches: 1, doubt: Some(StoreError::Internal("no answer".into())) };
+        f.flusher.pending.insert(table().name, pending);
+        assert_eq!(f.flusher.commit_sealed(3).await.is_ok(), happened);
+        f.flusher.commit_sealed(4).await.unwrap();
+    }
+    assert_eq!(f.rows_in_files().await, (30, 30));
+    assert_eq!(f.parquet_files(), 3, "the files of the commit that did not happen are removed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_fails_is_not_a_failed_flush() {
+    let mut f = fixture();
+    f.publish(table(), &rows(0..10, 1));
+    f.flusher.commit_sealed(1).await.unwrap();
+    for position in 2..99 {
+        f.flusher.deltas.get_mut(table().name).unwrap().commit(table(), &[], position).await.unwrap();
+    }
+    let log = f.flusher.tables_dir.join(table().name).join("_delta_log");
+    let obstacle = log.join(format!("{:020}.checkpoint.parquet", 99));
+    std::fs::create_dir_all(obstacle.join("full")).unwrap();
+    f.publish(table(), &rows(10..20, 1));
+    f.flusher.commit_sealed(99).await.unwrap();
+    assert!(!log.join("_last_checkpoint").exists(), "this version was to be summed up");
+    std::fs::remove_dir_all(&obstacle).unwrap();
+    f.publish(table(), &rows(20..30, 1));
+    f.flusher.commit_sealed(100).await.unwrap();
+    assert_eq!(f.rows_in_files().await, (30, 30));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_removes_files_that_no_version_names() {
+    let mut f = fixture();
+    f.publish(table(), &rows(0..10, 1));
+    f.flusher.commit_sealed(1).await.unwrap();
+    let dir = f.flusher.tables_dir.join(table().name);
+    let mut files = Vec::new();
+    let batch = columns::to_read_schema(table(), &rows(10..20, 1)).unwrap();
+    write_files(table(), &dir, vec![(batch, 1)], 2, &mut files).unwrap();
+    let foreign = dir.join("day=1970-01-01/notes.parquet");
+    std::fs::write(&foreign, "of somebody else").unwrap();
+    assert_eq!(f.parquet_files(), 3);
+    let mut again = Fixture { flusher: fixture().flusher, dir: f.dir };
+    again.flusher.tables_dir = f.flusher.tables_dir;
+    again.flusher.open_tables().await.unwrap();
+    assert_eq!(again.rows_in_files().await, (10, 10));
+    assert_eq!(again.parquet_files(), 2);
+    assert!(foreign.exists());
+}
+
+#[test]
+fn groups_are_bounded_by_their_bytes() {
+    let batch = RecordBatch::new_empty(contract::schema(table()));
+    let of = |sizes: &[u64]| groups(sizes.iter().map(|bytes| (batch.clone(), *bytes)).collect());
+    let half = SORT_BYTES_MAX / 2;
+    let sizes = |groups: Vec<Vec<RecordBatch>>| groups.iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(sizes(of(&[half, half, 1, half, half])), [2, 2, 1]);
+    assert_eq!(sizes(of(&[2 * SORT_BYTES_MAX, 1])), [1, 1]);
+}
