@@ -161,7 +161,8 @@ fn store_families(state: &State) -> Vec<Family<'static>> {
         files.push((label.clone(), snapshot.files.len() as f64));
         hot.push((label, hot_rows as f64));
     }
-    let counters = state.store.counters();
+    let (counters, damage) = (state.store.counters(), state.store.damage());
+    let found = |number: u64| vec![(String::new(), number as f64)];
     vec![
         gauge("coulomb_store_bytes", "Parquet files on disk.", bytes),
         gauge("coulomb_store_rows", "Rows, in files and in memory.", rows),
@@ -171,5 +172,8 @@ fn store_families(state: &State) -> Vec<Family<'static>> {
         counter("coulomb_store_log_bytes_total", "Bytes written to the log.", one(&counters.log_bytes)),
         counter("coulomb_store_flushes_total", "Flushes to Parquet.", one(&counters.flushes)),
         counter("coulomb_store_flush_failures_total", "Flushes that failed.", one(&counters.flush_failures)),
+        gauge("coulomb_store_log_torn_bytes", "Cut from the log's end by the last start.", found(damage.torn_bytes)),
+        gauge("coulomb_store_log_damaged_ranges", "Set aside by the last start.", found(damage.corrupt_ranges)),
+        gauge("coulomb_store_log_damaged_bytes", "Likewise, in bytes.", found(damage.corrupt_bytes)),
     ]
 }

@@ -17,12 +17,13 @@ pub(super) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "live" }))
 }
 
-/// `GET /health/ready`: what was in the log has been replayed, and nobody has asked it to stop.
+/// `GET /health/ready`: what was in the log has been replayed, rows can be kept, and nobody has asked it to stop.
 pub(super) async fn ready(state: web::Data<State>) -> Answer {
-    if state.ready.load(Ordering::Relaxed) {
-        return Ok(HttpResponse::Ok().json(json!({ "status": "ready" })));
+    if !state.ready.load(Ordering::Relaxed) {
+        return Err(Refusal::of_kind(ErrorKind::Unavailable, "the server is shutting down"));
     }
-    Err(Refusal::of_kind(ErrorKind::Unavailable, "the server is shutting down"))
+    state.store.ready().map_err(|error| Refusal::of_kind(error.kind(), error.to_string()))?;
+    Ok(HttpResponse::Ok().json(json!({ "status": "ready" })))
 }
 
 /// `from` and `to`.
