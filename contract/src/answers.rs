@@ -10,7 +10,11 @@ pub struct IngestAnswer {
     pub accepted: u64,
     /// The sequence was kept before; nothing was stored again.
     pub duplicate: bool,
+    /// The first of the rows that were not kept.
     pub rejected: Vec<Rejection>,
+    /// All of them; more than `rejected` lists when there are very many.
+    #[serde(default)]
+    pub rejected_rows: u64,
 }
 
 /// A row that was not kept, and why.
@@ -19,6 +23,7 @@ pub struct Rejection {
     /// Position in the posted stream, from 0.
     pub row: u64,
     pub column: String,
+    /// The same words for the same cause.
     pub reason: String,
 }
 

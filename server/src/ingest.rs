@@ -9,6 +9,7 @@ mod rows;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod unpacked;
 
 pub use framing::FramingError;
 
@@ -23,9 +24,14 @@ use contract::answers::{IngestAnswer, Rejection};
 use contract::{Table, WriterId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The largest body: a collector's batch is at most 8 MiB, an import's some more.
 pub const BODY_BYTES_MAX: usize = 64 << 20;
+/// All bodies that are unpacked at once, before and after casting: one at its limits, and as much beside it.
+const UNPACKING_BYTES_MAX: u64 = 768 << 20;
+/// What memory is counted in: a semaphore's permits are fewer than bytes.
+const PERMIT_BYTES: u64 = 1 << 10;
 
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
@@ -44,6 +50,9 @@ pub enum IngestError {
     /// Columns or types that the table does not have.
     #[error("{message}")]
     Schema { message: String, known: Vec<String> },
+    /// Nothing was kept; bodies of others are being unpacked.
+    #[error("too many rows are being unpacked at once, send these again")]
+    Busy,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -54,6 +63,7 @@ impl IngestError {
             Self::NoTable(_) => ErrorKind::NotFound,
             Self::Framing(FramingError::TooLarge { .. }) | Self::BodyTooLarge { .. } => ErrorKind::Limit,
             Self::Header(_) | Self::Framing(_) | Self::NotArrow(_) | Self::Schema { .. } => ErrorKind::Invalid,
+            Self::Busy => ErrorKind::Unavailable,
             Self::Store(error) => error.kind(),
         }
     }
@@ -85,6 +95,7 @@ impl IngestError {
     pub fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Self::Store(StoreError::Full { retry_after_seconds, .. }) => Some(*retry_after_seconds),
+            Self::Busy => Some(1),
             Self::Store(error) if error.kind() == ErrorKind::Unavailable => Some(5),
             _ => None,
         }
@@ -106,6 +117,7 @@ pub struct Counters {
 pub struct Ingest {
     store: Store,
     counters: Arc<Counters>,
+    memory: Arc<Semaphore>,
 }
 
 /// A body that has been checked and is ready to be kept.
@@ -113,11 +125,14 @@ struct Checked {
     rows: RecordBatch,
     rejected: Vec<Rejection>,
     rejected_rows: u64,
+    /// Held until the store has the rows.
+    _memory: OwnedSemaphorePermit,
 }
 
 impl Ingest {
     pub fn new(store: Store) -> Self {
-        Self { store, counters: Arc::default() }
+        let memory = Arc::new(Semaphore::new((UNPACKING_BYTES_MAX / PERMIT_BYTES) as usize));
+        Self { store, counters: Arc::default(), memory }
     }
 
     pub fn counters(&self) -> &Counters {
@@ -157,18 +172,23 @@ impl Ingest {
         self.counters.body_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
         // On a thread of its own: casting takes a while, and should a reader panic on bytes that the framing
         // check let through, it ends there as a refused request.
-        let checked = tokio::task::spawn_blocking(move || check(table, &body, now_micros)).await;
-        let checked = checked.map_err(|_| IngestError::NotArrow("its messages contradict each other".into()))??;
+        let memory = Arc::clone(&self.memory);
+        let checked = tokio::task::spawn_blocking(move || check(table, &body, now_micros, &memory)).await;
+        let checked = checked.map_err(|ended| match ended.is_panic() {
+            true => IngestError::NotArrow("its messages contradict each other".into()),
+            false => IngestError::Store(StoreError::Closed),
+        })??;
         let accepted = checked.rows.num_rows() as u64;
         match self.store.append(table, &writer, sequence, checked.rows).await? {
             Appended::Duplicate => {
                 self.counters.duplicates.fetch_add(1, Ordering::Relaxed);
-                Ok(IngestAnswer { accepted: 0, duplicate: true, rejected: Vec::new() })
+                Ok(IngestAnswer { duplicate: true, ..IngestAnswer::default() })
             }
             Appended::Kept => {
                 self.counters.accepted_rows.fetch_add(accepted, Ordering::Relaxed);
                 self.counters.rejected_rows.fetch_add(checked.rejected_rows, Ordering::Relaxed);
-                Ok(IngestAnswer { accepted, duplicate: false, rejected: checked.rejected })
+                let Checked { rejected, rejected_rows, .. } = checked;
+                Ok(IngestAnswer { accepted, duplicate: false, rejected, rejected_rows })
             }
         }
     }
@@ -190,28 +210,35 @@ fn parse_sequence(header: Option<&str>) -> Result<u64, IngestError> {
     }
 }
 
-fn check(table: &'static Table, body: &[u8], now_micros: i64) -> Result<Checked, IngestError> {
-    framing::check(body)?;
+/// A share of the memory for unpacking.
+fn reserve(memory: &Arc<Semaphore>, bytes: u64) -> Result<OwnedSemaphorePermit, IngestError> {
+    let permits = u32::try_from(bytes.div_ceil(PERMIT_BYTES)).map_err(|_| IngestError::Busy)?;
+    Arc::clone(memory).try_acquire_many_owned(permits).map_err(|_| IngestError::Busy)
+}
+
+fn check(table: &'static Table, body: &[u8], now_micros: i64, memory: &Arc<Semaphore>) -> Result<Checked, IngestError> {
+    let framed = framing::check(body)?;
+    let mut held = reserve(memory, framed.decompressed.unsigned_abs())?;
     let not_arrow = |e: ArrowError| IngestError::NotArrow(e.to_string());
     let reader = StreamReader::try_new(body, None).map_err(not_arrow)?;
     shape::check_schema(table, &reader.schema())?;
-    let mut checked =
-        Checked { rows: RecordBatch::new_empty(contract::schema(table)), rejected: Vec::new(), rejected_rows: 0 };
-    let mut kept = Vec::new();
+    let (mut kept, mut rejected, mut rejected_rows) = (Vec::new(), Vec::new(), 0);
+    let mut unpacked = unpacked::Unpacked::default();
     let mut first_row = 0;
     for batch in reader {
         let batch = batch.map_err(not_arrow)?;
-        let columns = shape::conform(table, &batch)?;
+        held.merge(reserve(memory, unpacked.count(table, &batch)?)?);
+        let columns = shape::conform(table, &batch, first_row)?;
         let sifted = rows::sift(table, columns, first_row, now_micros).map_err(not_arrow)?;
         first_row += batch.num_rows() as u64;
-        let room = rows::REJECTIONS_LISTED_MAX - checked.rejected.len();
-        checked.rejected.extend(sifted.rejected.into_iter().take(room));
-        checked.rejected_rows += sifted.rejected_rows;
+        let room = rows::REJECTIONS_LISTED_MAX - rejected.len();
+        rejected.extend(sifted.rejected.into_iter().take(room));
+        rejected_rows += sifted.rejected_rows;
         kept.push(sifted.kept);
     }
-    checked.rows = match kept.len() {
+    let rows = match kept.len() {
         1 => kept.swap_remove(0),
         _ => concat_batches(&contract::schema(table), &kept).map_err(not_arrow)?,
     };
-    Ok(checked)
+    Ok(Checked { rows, rejected, rejected_rows, _memory: held })
 }

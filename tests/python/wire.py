@@ -88,11 +88,11 @@ class Good(unittest.TestCase):
         body = stream(table, compression)
         status, answer = post(body, node)
         if RESTARTED:
-            self.assertEqual((status, answer), (200, {"accepted": 0, "duplicate": True, "rejected": []}))
+            self.assertEqual((status, answer), (200, {"accepted": 0, "duplicate": True, "rejected": [], "rejected_rows": 0}))
         else:
-            self.assertEqual((status, answer), (200, {"accepted": table.num_rows, "duplicate": False, "rejected": []}))
+            self.assertEqual((status, answer), (200, {"accepted": table.num_rows, "duplicate": False, "rejected": [], "rejected_rows": 0}))
         status, again = post(body, node)
-        self.assertEqual((status, again), (200, {"accepted": 0, "duplicate": True, "rejected": []}))
+        self.assertEqual((status, again), (200, {"accepted": 0, "duplicate": True, "rejected": [], "rejected_rows": 0}))
         self.assertEqual(count(f"node = '{node}'"), table.num_rows)
 
     def test_plain(self):

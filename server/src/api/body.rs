@@ -7,7 +7,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Bytes, BytesMut, JsonConfig};
 use actix_web::{Error, HttpRequest};
 use futures::StreamExt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -37,13 +37,13 @@ pub(super) fn json_limits() -> JsonConfig {
     })
 }
 
-/// Reads an ingest body whole. While it is read and used, its bytes count against the bound of all bodies.
-pub(super) async fn read_ingest_body<'a>(
+/// Reads an ingest body whole. Its bytes count against the bound of all bodies until the last user drops them.
+pub(super) async fn read_ingest_body(
     request: &HttpRequest,
     mut payload: web::Payload,
-    state: &'a State,
+    state: &web::Data<State>,
     bytes_max: usize,
-) -> Result<(Bytes, Reserved<'a>), Refusal> {
+) -> Result<Bytes, Refusal> {
     let result = collect(request.headers(), &mut payload, state, bytes_max).await;
     if result.is_err() {
         discard(&mut payload).await;
@@ -51,12 +51,12 @@ pub(super) async fn read_ingest_body<'a>(
     result
 }
 
-async fn collect<'a>(
+async fn collect(
     headers: &HeaderMap,
     payload: &mut web::Payload,
-    state: &'a State,
+    state: &web::Data<State>,
     bytes_max: usize,
-) -> Result<(Bytes, Reserved<'a>), Refusal> {
+) -> Result<Bytes, Refusal> {
     if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|v| v.as_bytes() != b"identity") {
         let message = "is not taken here, compress the Arrow stream's buffers with zstd or lz4 instead";
         return Err(Refusal::unsupported_body(format!("Content-Encoding {encoding:?} {message}")));
@@ -67,18 +67,17 @@ async fn collect<'a>(
     if told.is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large());
     }
-    let mut reserved = Reserved { total: &state.body_bytes, bytes: 0 };
-    let mut body = BytesMut::new();
+    let mut body = Body { bytes: BytesMut::new(), reserved: Reserved { state: state.clone(), bytes: 0 } };
     loop {
         let next = timeout(PAUSE_MAX, payload.next()).await;
         let next = next.map_err(|_| Refusal::invalid(format!("the body stopped for {} s", PAUSE_MAX.as_secs())))?;
-        let Some(chunk) = next else { return Ok((body.freeze(), reserved)) };
+        let Some(chunk) = next else { return Ok(Bytes::from_owner(body)) };
         let chunk = chunk.map_err(|e| Refusal::invalid(format!("the body broke off: {e}")))?;
-        if body.len() + chunk.len() > bytes_max {
+        if body.bytes.len() + chunk.len() > bytes_max {
             return Err(too_large());
         }
-        reserved.grow(chunk.len() as u64)?;
-        body.extend_from_slice(&chunk);
+        body.reserved.grow(chunk.len() as u64)?;
+        body.bytes.extend_from_slice(&chunk);
     }
 }
 
@@ -92,15 +91,27 @@ async fn discard(payload: &mut web::Payload) {
     }
 }
 
+/// A body and its room; the handler may be gone while a thread still reads it.
+struct Body {
+    bytes: BytesMut,
+    reserved: Reserved,
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// A body's share of the bound of all bodies; given back when dropped.
-pub(super) struct Reserved<'a> {
-    total: &'a AtomicU64,
+struct Reserved {
+    state: web::Data<State>,
     bytes: u64,
 }
 
-impl Reserved<'_> {
+impl Reserved {
     fn grow(&mut self, more: u64) -> Result<(), Refusal> {
-        let before = self.total.fetch_add(more, Ordering::Relaxed);
+        let before = self.state.body_bytes.fetch_add(more, Ordering::Relaxed);
         self.bytes += more;
         if before + more <= BODIES_BYTES_MAX {
             return Ok(());
@@ -110,8 +121,8 @@ impl Reserved<'_> {
     }
 }
 
-impl Drop for Reserved<'_> {
+impl Drop for Reserved {
     fn drop(&mut self) {
-        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.state.body_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

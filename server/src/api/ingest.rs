@@ -22,9 +22,9 @@ async fn post(
     request: &HttpRequest,
     table: &str,
     payload: web::Payload,
-    state: &State,
+    state: &web::Data<State>,
 ) -> Result<contract::answers::IngestAnswer, Refusal> {
-    let (body, _reserved) = read_ingest_body(request, payload, state, BODY_BYTES_MAX).await?;
+    let body = read_ingest_body(request, payload, state, BODY_BYTES_MAX).await?;
     let writer = text_header(request.headers(), contract::WRITER_HEADER)?;
     let sequence = text_header(request.headers(), contract::SEQUENCE_HEADER)?;
     Ok(state.ingest.post(table, writer, sequence, body, (state.clock)()).await?)

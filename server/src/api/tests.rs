@@ -137,9 +137,9 @@ fn ingest_tells_garbage_from_a_wrong_schema_and_counts_what_it_keeps() {
 
     let rows = fixture::device_events(3);
     let kept = server.ingest("device_events", 1, rows.clone()).send();
-    assert_eq!(kept.json(), json!({ "accepted": 3, "duplicate": false, "rejected": [] }));
+    assert_eq!(kept.json(), json!({ "accepted": 3, "duplicate": false, "rejected": [], "rejected_rows": 0 }));
     let again = server.ingest("device_events", 1, rows.clone()).send();
-    assert_eq!(again.json(), json!({ "accepted": 0, "duplicate": true, "rejected": [] }));
+    assert_eq!(again.json(), json!({ "accepted": 0, "duplicate": true, "rejected": [], "rejected_rows": 0 }));
     let unnamed = server.ask("POST", "/v1/ingest/device_events").body(rows, contract::ARROW_STREAM_MIME).send();
     assert_eq!(unnamed.status, 400, "{}", unnamed.text());
 

@@ -5,6 +5,8 @@
 //! **Invariant:** this file allocates nothing in proportion to a stated length.
 
 use arrow::ipc::{CompressionType, Message, MessageHeader, MetadataVersion, RecordBatch, root_as_message};
+use lz4_flex::frame::FrameDecoder;
+use std::io::Read;
 
 /// The marker before each message's length.
 const CONTINUATION: [u8; 4] = [0xFF; 4];
@@ -14,6 +16,10 @@ const METADATA_BYTES_MAX: usize = 1 << 20;
 const ROWS_MAX: i64 = 8 << 20;
 /// What all buffers of a body may decompress to.
 const DECOMPRESSED_BYTES_MAX: i64 = 256 << 20;
+/// What dictionaries that grow from message to message may make the reader copy: each addition copies all before it.
+const STACKED_BYTES_MAX: i64 = 1 << 30;
+/// No LZ4 block becomes more than so many times its size.
+const LZ4_RATIO_MAX: u64 = 255;
 /// Messages of one body: a schema, dictionaries and batches.
 const MESSAGES_MAX: usize = 16 * 1024;
 
@@ -26,8 +32,8 @@ pub enum FramingError {
     TooLarge { what: &'static str, stated: i64, limit: i64 },
 }
 
-/// Walks all messages of `body`; returns the number of rows that its record batches state.
-pub(super) fn check(body: &[u8]) -> Result<u64, FramingError> {
+/// Walks all messages of `body`; returns what its record batches state and hold.
+pub(super) fn check(body: &[u8]) -> Result<Totals, FramingError> {
     let mut at = 0;
     let mut totals = Totals::default();
     for index in 0..MESSAGES_MAX {
@@ -43,7 +49,7 @@ pub(super) fn check(body: &[u8]) -> Result<u64, FramingError> {
             return match (index, at == body.len()) {
                 (0, _) => Err(not_arrow("there is no schema")),
                 (_, false) => Err(not_arrow("bytes follow the end marker")),
-                (_, true) => Ok(totals.rows as u64),
+                (_, true) => Ok(totals),
             };
         }
         let length = usize::try_from(length).map_err(|_| not_arrow("a message's length is negative"))?;
@@ -68,10 +74,12 @@ pub(super) fn check(body: &[u8]) -> Result<u64, FramingError> {
     Err(FramingError::TooLarge { what: "number of messages", stated: MESSAGES_MAX as i64, limit: MESSAGES_MAX as i64 })
 }
 
-#[derive(Default)]
-struct Totals {
+/// Sums over all messages of a body.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
     rows: i64,
-    decompressed: i64,
+    pub decompressed: i64,
+    stacked: i64,
 }
 
 fn check_message(message: &Message<'_>, body: &[u8], at: usize, totals: &mut Totals) -> Result<(), FramingError> {
@@ -89,6 +97,10 @@ fn check_message(message: &Message<'_>, body: &[u8], at: usize, totals: &mut Tot
         MessageHeader::DictionaryBatch => {
             let dictionary = message.header_as_dictionary_batch().ok_or(not_arrow("a dictionary has no header"))?;
             let batch = dictionary.data().ok_or(not_arrow("a dictionary has no data"))?;
+            if dictionary.isDelta() {
+                let stacked = totals.stacked.saturating_add(totals.decompressed);
+                totals.stacked = limited("size of growing dictionaries", stacked, STACKED_BYTES_MAX)?;
+            }
             check_buffers(&batch, body, at, totals)
         }
         _ => Err(not_arrow("a message is neither schema, dictionary nor record batch")),
@@ -121,15 +133,40 @@ fn check_buffers(batch: &RecordBatch<'_>, body: &[u8], at: usize, totals: &mut T
         let range = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
         let bytes = range.and_then(|(from, length)| body.get(from..from.checked_add(length)?));
         let bytes = bytes.ok_or(not_arrow("a column lies outside its message"))?;
-        let stated = match (batch.compression().is_some(), bytes.first_chunk::<8>()) {
-            (true, Some(length)) => i64::from_le_bytes(*length).max(bytes.len() as i64),
-            (true, None) if !bytes.is_empty() => return Err(not_arrow("a compressed column has no length")),
+        let stated = match (batch.compression(), bytes.split_first_chunk::<8>()) {
+            (Some(compression), Some((length, packed))) => {
+                let length = i64::from_le_bytes(*length);
+                if compression.codec() == CompressionType::LZ4_FRAME && lz4_holds_more_than(length, packed) {
+                    return Err(not_arrow("a compressed column is longer than it states"));
+                }
+                length.max(bytes.len() as i64)
+            }
+            (Some(_), None) if !bytes.is_empty() => return Err(not_arrow("a compressed column has no length")),
             _ => bytes.len() as i64,
         };
         let total = totals.decompressed.saturating_add(stated);
         totals.decompressed = limited("decompressed size", total, DECOMPRESSED_BYTES_MAX)?;
     }
     Ok(())
+}
+
+/// Whether a column holds more than it states. Arrow's reader unpacks LZ4 to its end and compares only then; here
+/// it is unpacked into nothing, up to one byte too many. Bytes that are not LZ4 are left to the reader to refuse.
+fn lz4_holds_more_than(stated: i64, packed: &[u8]) -> bool {
+    // 0 and -1 say that nothing is compressed.
+    let Some(stated) = u64::try_from(stated).ok().filter(|bytes| *bytes > 0) else { return false };
+    if packed.len() as u64 * LZ4_RATIO_MAX <= stated {
+        return false;
+    }
+    let mut unpacked = FrameDecoder::new(packed).take(stated + 1);
+    let mut piece = [0; 8192];
+    loop {
+        match unpacked.read(&mut piece) {
+            Ok(0) => return unpacked.limit() == 0,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -157,7 +194,7 @@ mod tests {
     #[test]
     fn whole_streams_pass_in_every_compression() {
         for compression in [None, Some(CompressionType::ZSTD), Some(CompressionType::LZ4_FRAME)] {
-            assert_eq!(check(&stream(compression)), Ok(500));
+            assert_eq!(check(&stream(compression)).map(|totals| totals.rows), Ok(500));
         }
     }
 
@@ -188,6 +225,19 @@ mod tests {
         assert!(matches!(check(&bytes), Err(FramingError::TooLarge { what: "decompressed size", .. })));
     }
 
+    #[test]
+    fn a_compressed_buffer_that_holds_more_than_it_states_is_refused() {
+        let honest = 4000_i64.to_le_bytes();
+        for lie in [1_i64, 8, 3999] {
+            let mut bytes = stream(Some(CompressionType::LZ4_FRAME));
+            let place = bytes.windows(8).position(|w| w == honest).expect("the float column states its size");
+            bytes[place..place + 8].copy_from_slice(&lie.to_le_bytes());
+            let refused = check(&bytes);
+            let as_expected = matches!(refused, Err(FramingError::NotArrow(why, _)) if why.contains("longer than"));
+            assert!(as_expected, "{lie}: {refused:?}");
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
@@ -196,8 +246,8 @@ mod tests {
             let (at, more) = (at.index(bytes.len()), more.index(bytes.len()));
             bytes[at] = byte;
             bytes[more] = other;
-            if let Ok(rows) = check(&bytes) {
-                prop_assert!(rows <= ROWS_MAX as u64);
+            if let Ok(totals) = check(&bytes) {
+                prop_assert!(totals.rows <= ROWS_MAX);
             }
         }
     }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 const AHEAD_MICROS_MAX: i64 = 3_600_000_000;
 /// The years 1 to 9999: a day outside of them has no name that readers of the tables understand.
 const CALENDAR_MICROS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;
+/// A file's bounds are whole milliseconds above its rows' times, and must have a name as well.
+const BOUND_MICROS: i64 = 1_000;
 /// Rejections that an answer lists; the rest of a wholly bad batch says nothing new.
 pub(super) const REJECTIONS_LISTED_MAX: usize = 1_000;
 
@@ -37,14 +39,16 @@ pub(super) fn sift(
         if column.kind == Kind::Float {
             *array = without_nan(array)?;
         }
+        let is_time = column.name == table.time_column;
         for (row, kept) in keep.iter_mut().enumerate() {
-            if let Some(reason) = fault(column, array, row, now_micros)
+            if let Some(reason) = fault((column, is_time), array, row, now_micros)
                 && *kept
             {
                 *kept = false;
                 rejected_rows += 1;
                 if rejected.len() < REJECTIONS_LISTED_MAX {
-                    rejected.push(Rejection { row: first_row + row as u64, column: column.name.into(), reason });
+                    let row = first_row + row as u64;
+                    rejected.push(Rejection { row, column: column.name.into(), reason: reason.into() });
                 }
             }
         }
@@ -69,37 +73,39 @@ fn without_nan(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     nullif(array, &BooleanArray::from_unary(values, f64::is_nan))
 }
 
-fn fault(column: &Column, array: &ArrayRef, row: usize, now_micros: i64) -> Option<String> {
+/// The same words for the same cause, so that they can be counted.
+fn fault((column, is_time): (&Column, bool), array: &ArrayRef, row: usize, now_micros: i64) -> Option<&'static str> {
     if array.is_null(row) {
-        return (!column.nullable).then(|| "a required value is missing".to_owned());
+        return (!column.nullable).then_some("a required value is missing");
     }
     match column.kind {
         Kind::Float => {
             let value = array.as_primitive::<Float64Type>().value(row);
             if value.is_infinite() {
-                return Some(format!("{value} is not a finite number"));
+                return Some("not a finite number");
             }
             let outside = column.unit == "ratio" && !(0.0..=1.0).contains(&value);
-            outside.then(|| format!("{value} is not a ratio between 0 and 1"))
+            outside.then_some("not a ratio between 0 and 1")
         }
-        Kind::Time => time_fault(column, array.as_primitive::<TimestampMicrosecondType>().value(row), now_micros),
+        Kind::Time => {
+            let micros = array.as_primitive::<TimestampMicrosecondType>().value(row);
+            time_fault((column, is_time), micros, now_micros)
+        }
         Kind::Text => {
             let empty = array.as_string::<i32>().value(row).is_empty();
-            (empty && !column.nullable && is_identity(column.name)).then(|| "an identity is empty".to_owned())
+            (empty && !column.nullable && is_identity(column.name)).then_some("an identity is empty")
         }
         _ => None,
     }
 }
 
-fn time_fault(column: &Column, micros: i64, now_micros: i64) -> Option<String> {
-    if !CALENDAR_MICROS.contains(&micros) {
-        return Some("the time lies outside of the years 1 to 9999".to_owned());
+fn time_fault((column, is_time): (&Column, bool), micros: i64, now_micros: i64) -> Option<&'static str> {
+    let last_bound = is_time && micros >= CALENDAR_MICROS.end - BOUND_MICROS;
+    if !CALENDAR_MICROS.contains(&micros) || last_bound {
+        return Some("the time lies outside of the years 1 to 9999");
     }
-    let ahead = micros.saturating_sub(now_micros);
-    let refused = column.name == "time" && ahead > AHEAD_MICROS_MAX;
-    refused.then(|| {
-        format!("the time lies {} s ahead of the server's clock, at most 3600 s are allowed", ahead / 1_000_000)
-    })
+    let refused = column.name == "time" && micros.saturating_sub(now_micros) > AHEAD_MICROS_MAX;
+    refused.then_some("the time lies more than an hour ahead of the server's clock")
 }
 
 fn is_identity(name: &str) -> bool {

@@ -1,10 +1,13 @@
 //! From the columns that were sent to the columns of the table: names matched, types cast where nothing is lost.
 
 use super::IngestError;
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, make_array, new_null_array,
+};
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 use contract::{Column, Kind, Table, arrow_type};
 use std::sync::Arc;
 
@@ -60,70 +63,110 @@ fn may_cast(from: &DataType, kind: Kind) -> bool {
     use DataType as T;
     match (from, kind) {
         (T::Null, _) => true,
-        (T::Dictionary(_, values), Kind::Text | Kind::Int | Kind::Float) => may_cast(values, kind),
-        (T::Utf8 | T::LargeUtf8 | T::Utf8View, Kind::Text) => true,
-        (from, Kind::Int | Kind::Float) => from.is_integer() || from.is_floating(),
-        // A time without a zone is read as UTC, the only zone that there is here.
-        (T::Timestamp(_, _), Kind::Time) => true,
-        (T::List(of) | T::LargeList(of) | T::FixedSizeList(of, _), Kind::TextList) => {
-            may_cast(of.data_type(), Kind::Text)
+        (T::Dictionary(_, values), Kind::Text | Kind::Int | Kind::Float | Kind::Time) => {
+            !matches!(**values, T::Dictionary(_, _)) && may_cast(values, kind)
         }
-        (T::List(of) | T::LargeList(of) | T::FixedSizeList(of, _), Kind::IntList) => of.data_type().is_integer(),
-        (T::List(of) | T::LargeList(of) | T::FixedSizeList(of, _), Kind::FloatList) => of.data_type().is_floating(),
+        (T::Utf8 | T::LargeUtf8 | T::Utf8View, Kind::Text) => true,
+        (from, Kind::Int | Kind::Float) => from.is_numeric(),
+        // A time without a zone is read as UTC, the only zone that there is here; a date is its first instant.
+        (T::Timestamp(_, _) | T::Date32, Kind::Time) => true,
         (T::Map(entries, _), Kind::TextMap) => match entries.data_type() {
             T::Struct(pair) => pair.iter().all(|f| may_cast(f.data_type(), Kind::Text)),
             _ => false,
         },
-        _ => false,
+        (from, _) => match (element(from), kind) {
+            (Some(T::Null), Kind::TextList | Kind::IntList | Kind::FloatList) => true,
+            (Some(of), Kind::TextList) => may_cast(of, Kind::Text),
+            (Some(of), Kind::IntList) => of.is_integer(),
+            (Some(of), Kind::FloatList) => of.is_integer() || of.is_floating(),
+            _ => false,
+        },
     }
 }
 
-/// The batch with all columns of the table, in its order; absent ones are null.
-pub(super) fn conform(table: &'static Table, sent: &RecordBatch) -> Result<Vec<ArrayRef>, IngestError> {
+/// The type of a list's elements.
+fn element(list: &DataType) -> Option<&DataType> {
+    use DataType as T;
+    match list {
+        T::List(of) | T::LargeList(of) | T::FixedSizeList(of, _) | T::ListView(of) | T::LargeListView(of) => {
+            Some(of.data_type())
+        }
+        _ => None,
+    }
+}
+
+/// The batch with all columns of the table, in its order; absent ones are null. `first_row` is the position of its
+/// first row in the body.
+pub(super) fn conform(table: &'static Table, sent: &RecordBatch, first_row: u64) -> Result<Vec<ArrayRef>, IngestError> {
     let one = |column: &Column| match sent.column_by_name(column.name) {
         None => Ok(new_null_array(&arrow_type(column.kind), sent.num_rows())),
-        Some(array) => cast_whole(table, column, array),
+        Some(array) => cast_whole(table, column, array, first_row),
     };
     table.columns.iter().map(one).collect()
 }
 
-fn cast_whole(table: &'static Table, column: &Column, array: &ArrayRef) -> Result<ArrayRef, IngestError> {
-    let to = arrow_type(column.kind);
-    let options = CastOptions { safe: true, ..CastOptions::default() };
-    let failed = |e: arrow::error::ArrowError| refuse(table, format!("column {:?} does not cast: {e}", column.name));
-    // Dictionaries are unpacked first, so that the way back below compares values with values.
-    let plain = match array.data_type() {
-        DataType::Dictionary(_, values) => cast_with_options(array, values, &options).map_err(failed)?,
-        // Naive times are taken as UTC by name, not shifted.
-        DataType::Timestamp(unit, None) => {
-            cast_with_options(array, &DataType::Timestamp(*unit, Some("UTC".into())), &options).map_err(failed)?
-        }
-        _ => Arc::clone(array),
-    };
-    let cast = cast_with_options(&plain, &to, &options).map_err(failed)?;
-    if let Some(row) = first_loss(&plain, &cast, &options).map_err(failed)? {
+fn cast_whole(
+    table: &'static Table,
+    column: &Column,
+    array: &ArrayRef,
+    first_row: u64,
+) -> Result<ArrayRef, IngestError> {
+    let failed = |e: ArrowError| refuse(table, format!("column {:?} does not cast: {e}", column.name));
+    let plain = plain(array).map_err(failed)?;
+    let cast = cast_safe(&plain, &arrow_type(column.kind)).map_err(failed)?;
+    if let Some(row) = first_loss(&plain, &cast, column.kind).map_err(failed)? {
         let value = arrow::util::display::array_value_to_string(&plain, row).map_err(failed)?;
-        let name = type_name(column.kind);
+        let (name, row) = (type_name(column.kind), first_row + row as u64);
         let message = format!("column {:?}, row {row}: {value} is not a {name} without loss", column.name);
         return Err(refuse(table, message));
     }
-    Ok(cast)
+    Ok(if column.kind == Kind::Time { saturated(&plain, cast) } else { cast })
+}
+
+/// What does not fit becomes null.
+fn cast_safe(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    cast_with_options(array, to, &CastOptions { safe: true, ..CastOptions::default() })
+}
+
+/// The same values in the plainest layout, so that the way back from a cast compares values with values.
+fn plain(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    use DataType as T;
+    match array.data_type() {
+        T::Dictionary(_, values) => plain(&cast_safe(array, values)?),
+        // Seconds hold every date; microseconds do not.
+        T::Date32 => plain(&cast_safe(array, &T::Timestamp(TimeUnit::Second, None))?),
+        // Naive times are taken as UTC by name; a cast would look each of them up in a calendar.
+        T::Timestamp(unit, None) => {
+            let named = array.to_data().into_builder().data_type(T::Timestamp(*unit, Some("UTC".into())));
+            named.build().map(make_array)
+        }
+        T::ListView(of) | T::FixedSizeList(of, _) => cast_safe(array, &T::List(Arc::clone(of))),
+        T::LargeListView(of) => cast_safe(array, &T::LargeList(Arc::clone(of))),
+        _ => Ok(Arc::clone(array)),
+    }
 }
 
 /// The first row whose value does not come back from the cast.
-fn first_loss(
-    before: &ArrayRef,
-    after: &ArrayRef,
-    options: &CastOptions<'_>,
-) -> Result<Option<usize>, arrow::error::ArrowError> {
-    let numbers = before.data_type().is_numeric() || matches!(before.data_type(), DataType::Timestamp(_, _));
-    if !numbers || before.data_type() == after.data_type() || always_fits(before.data_type(), after.data_type()) {
-        // Texts, lists and maps of texts only change their layout; a list's numbers are checked by their nulls.
+fn first_loss(before: &ArrayRef, after: &ArrayRef, kind: Kind) -> Result<Option<usize>, ArrowError> {
+    let (from, to) = (before.data_type(), after.data_type());
+    let numbers = |of: &DataType| of.is_numeric() || matches!(of, DataType::Timestamp(_, _));
+    let (lists, value, target) = match (element(from), element(to)) {
+        (Some(value), Some(target)) => (true, value, target),
+        _ => (false, from, to),
+    };
+    if !numbers(value) || value == target || always_fits(value, target) {
+        // Texts only change their layout.
         return Ok(None);
     }
-    let back = cast_with_options(after, before.data_type(), options)?;
+    let back = cast_safe(after, from)?;
+    if lists {
+        let differs = |i: &usize| back.slice(*i, 1).as_ref() != before.slice(*i, 1).as_ref();
+        return Ok((0..back.len()).find(differs));
+    }
     let same: BooleanArray = not_distinct(&back, before)?;
-    Ok((0..same.len()).find(|i| !same.value(*i) && !is_nan(before, *i)))
+    // A time that microseconds cannot count is its row's fault alone, and -0.0 is 0.
+    let allowed = |i: usize| (kind == Kind::Time && after.is_null(i)) || (is_zero(before, i) && !after.is_null(i));
+    Ok((0..same.len()).find(|i| !same.value(*i) && !allowed(*i)))
 }
 
 fn always_fits(from: &DataType, to: &DataType) -> bool {
@@ -136,6 +179,19 @@ fn always_fits(from: &DataType, to: &DataType) -> bool {
     }
 }
 
-fn is_nan(array: &ArrayRef, row: usize) -> bool {
-    array.as_primitive_opt::<arrow::datatypes::Float64Type>().is_some_and(|a| a.value(row).is_nan())
+fn is_zero(array: &ArrayRef, row: usize) -> bool {
+    let double = array.as_primitive_opt::<Float64Type>().is_some_and(|a| a.value(row) == 0.0);
+    let single = array.as_primitive_opt::<Float32Type>().is_some_and(|a| a.value(row) == 0.0);
+    double || single
+}
+
+/// Times that microseconds cannot count become the last one that they can, which no calendar names: the row is
+/// rejected for its time, and not for having none.
+fn saturated(before: &ArrayRef, after: ArrayRef) -> ArrayRef {
+    if after.null_count() == before.logical_null_count() {
+        return after;
+    }
+    let times = after.as_primitive::<TimestampMicrosecondType>().iter().enumerate();
+    let times = times.map(|(i, time)| time.or(before.is_valid(i).then_some(i64::MAX)));
+    Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
 }

@@ -20,15 +20,18 @@ struct Fixture {
     store: Store,
 }
 
-fn fixture() -> Fixture {
-    let dir = tempfile::tempdir().unwrap();
-    let settings = StoreSettings {
-        data_dir: dir.path().to_owned(),
+fn settings(dir: &std::path::Path) -> StoreSettings {
+    StoreSettings {
+        data_dir: dir.to_owned(),
         flush_after: Duration::from_secs(3600),
         flush_bytes: 1 << 40,
         hot_bytes_max: 1 << 40,
-    };
-    let store = Store::open(settings).unwrap();
+    }
+}
+
+fn fixture() -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(settings(dir.path())).unwrap();
     Fixture { _dir: dir, ingest: Ingest::new(store.clone()), store }
 }
 
@@ -75,9 +78,9 @@ async fn good_rows_are_kept_once() {
     let f = fixture();
     let batch = samples(&[NOW, NOW - 5], vec![]);
     let first = post(&f, 1, &batch).await.unwrap();
-    assert_eq!(first, IngestAnswer { accepted: 2, duplicate: false, rejected: vec![] });
+    assert_eq!(first, IngestAnswer { accepted: 2, duplicate: false, rejected: vec![], rejected_rows: 0 });
     let again = post(&f, 1, &batch).await.unwrap();
-    assert_eq!(again, IngestAnswer { accepted: 0, duplicate: true, rejected: vec![] });
+    assert_eq!(again, IngestAnswer { accepted: 0, duplicate: true, rejected: vec![], rejected_rows: 0 });
     let rows: usize = f.store.snapshot(contract::table("gpu_samples").unwrap()).hot.iter().map(|b| b.num_rows()).sum();
     assert_eq!(rows, 2);
 }
@@ -210,6 +213,194 @@ async fn a_stream_without_rows_is_kept_as_a_sequence() {
     assert!(post(&f, 3, &empty).await.unwrap().duplicate);
 }
 
+fn not_full() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(Semaphore::MAX_PERMITS))
+}
+
+fn check_samples(batch: &RecordBatch) -> Result<Checked, IngestError> {
+    check(contract::table("gpu_samples").unwrap(), &body(batch), NOW, &not_full())
+}
+
+#[test]
+fn a_small_body_that_becomes_gigabytes_is_refused() {
+    let n = 400_000;
+    let at = vec![NOW; n];
+    let long = "x".repeat(1 << 20);
+    let keys = arrow::array::Int8Array::from(vec![0; n]);
+    let values: ArrayRef = Arc::new(arrow::array::LargeStringArray::from(vec![long.as_str()]));
+    let dictionary: ArrayRef = Arc::new(DictionaryArray::new(keys, values));
+    let mut views = arrow::array::StringViewBuilder::new();
+    let block = views.append_block(long.as_bytes().into());
+    for _ in 0..n {
+        views.try_append_view(block, 0, long.len() as u32).unwrap();
+    }
+    let views: ArrayRef = Arc::new(views.finish());
+    for array in [dictionary, views] {
+        let error = check_samples(&samples(&at, vec![("node", array)])).map(|c| c.rows.num_rows()).unwrap_err();
+        assert!(error.is_too_large() && error.to_string().contains("after casting"), "{error}");
+    }
+    let nulls = |n: usize| -> ArrayRef { Arc::new(arrow::array::NullArray::new(n)) };
+    let n = 8 << 20;
+    let columns = contract::schema(contract::table("gpu_samples").unwrap());
+    let columns = columns.fields().iter().map(|f| (f.name().as_str(), nulls(n))).collect::<Vec<_>>();
+    let error = check_samples(&RecordBatch::try_from_iter(columns).unwrap()).map(|c| c.rows.num_rows()).unwrap_err();
+    assert!(error.is_too_large(), "{error}");
+}
+
+#[test]
+fn overlapping_views_of_lists_are_counted_as_often_as_they_are_named() {
+    let n = 20_000;
+    let items: ArrayRef = Arc::new(arrow::array::Float64Array::from(vec![1.0; n]));
+    let field = Arc::new(arrow::datatypes::Field::new("item", arrow::datatypes::DataType::Float64, true));
+    let all = (vec![0_i32; n].into(), vec![n as i32; n].into());
+    let views: ArrayRef = Arc::new(arrow::array::ListViewArray::new(field, all.0, all.1, items, None));
+    let batch = metrics(n, vec![("histogram_bounds", views)]);
+    let checked = check(contract::table("metrics").unwrap(), &body(&batch), NOW, &not_full());
+    let error = checked.map(|c| c.rows.num_rows()).unwrap_err();
+    assert!(error.is_too_large(), "{error}");
+}
+
+#[test]
+fn bodies_that_are_unpacked_at_once_are_bounded() {
+    let table = contract::table("gpu_samples").unwrap();
+    let memory = Arc::new(Semaphore::new(4));
+    let first = check(table, &body(&samples(&[NOW], vec![])), NOW, &memory).map(|c| c.rows.num_rows());
+    assert_eq!((first.unwrap(), memory.available_permits()), (1, 4), "given back");
+    let error = check(table, &body(&samples(&[NOW; 100], vec![])), NOW, &memory).map(|c| c.rows.num_rows());
+    let error = error.unwrap_err();
+    assert_eq!((error.kind(), error.retry_after_seconds()), (ErrorKind::Unavailable, Some(1)));
+}
+
+/// Points of `metrics` with more columns on top.
+fn metrics(n: usize, more: Vec<(&'static str, ArrayRef)>) -> RecordBatch {
+    let mut columns = vec![
+        ("time", times(&vec![NOW; n])),
+        ("name", texts("m", n)),
+        ("unit", texts("1", n)),
+        ("kind", texts("histogram", n)),
+    ];
+    columns.extend(more);
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn casts(column: &'static str, array: ArrayRef) -> Result<String, IngestError> {
+    let table = contract::table(if column.starts_with("histogram") { "metrics" } else { "gpu_samples" }).unwrap();
+    let (at, n) = (vec![NOW; array.len()], array.len());
+    let batch =
+        if table.name == "metrics" { metrics(n, vec![(column, array)]) } else { samples(&at, vec![(column, array)]) };
+    let checked = check(table, &body(&batch), NOW, &not_full())?;
+    assert_eq!((checked.rows.num_rows(), checked.rejected_rows), (n, 0), "{column}");
+    let kept = checked.rows.column_by_name(column).unwrap();
+    let texts = (0..n).map(|i| arrow::util::display::array_value_to_string(kept, i).unwrap());
+    Ok(texts.collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn types_that_lose_nothing_are_taken() {
+    use arrow::array::{Date32Array, Decimal128Array, Float32Builder, Int32Builder, ListViewArray, NullArray};
+    use arrow::array::{ListArray, TimestampSecondArray};
+    let check = |column, array: ArrayRef, expected: &str| assert_eq!(casts(column, array).unwrap(), expected);
+    let mut small = ListBuilder::new(Int32Builder::new());
+    small.append_value([Some(1), None, Some(3)]);
+    let small = small.finish();
+    check("histogram_bounds", Arc::new(small.clone()), "[1.0, , 3.0]");
+    check("histogram_counts", Arc::new(ListViewArray::from(small)), "[1, , 3]");
+    let mut bounds = ListBuilder::new(Float32Builder::new());
+    bounds.append_value([Some(0.5)]);
+    bounds.append_null();
+    check("histogram_bounds", Arc::new(bounds.finish()), "[0.5] ");
+    let nothing: ArrayRef = Arc::new(NullArray::new(2));
+    let field = Arc::new(arrow::datatypes::Field::new("item", arrow::datatypes::DataType::Null, true));
+    let offsets = arrow::buffer::OffsetBuffer::from_lengths([2, 0]);
+    check("histogram_counts", Arc::new(ListArray::new(field, offsets, nothing, None)), "[, ] []");
+    let instants: ArrayRef = Arc::new(TimestampSecondArray::from(vec![60]));
+    check(
+        "time",
+        Arc::new(DictionaryArray::new(Int32Array::from(vec![0, 0]), instants)),
+        "1970-01-01T00:01:00Z 1970-01-01T00:01:00Z",
+    );
+    check("time", Arc::new(Date32Array::from(vec![1])), "1970-01-02T00:00:00Z");
+    let decimal = |value| Arc::new(Decimal128Array::from(vec![value]).with_precision_and_scale(20, 2).unwrap());
+    check("gpu_index", decimal(300), "3");
+    check("power_watts", decimal(12_345), "123.45");
+    assert!(casts("gpu_index", decimal(305)).unwrap_err().is_schema());
+    check("gpu_index", Arc::new(Float64Array::from(vec![-0.0])), "0");
+    check("gpu_index", Arc::new(Float32Array::from(vec![-0.0])), "0");
+}
+
+#[test]
+fn numbers_that_do_not_fit_are_refused_in_lists_too() {
+    let mut counts = ListBuilder::new(arrow::array::UInt64Builder::new());
+    counts.append_value([Some(1)]);
+    counts.append_value([Some(1 << 63)]);
+    let error = casts("histogram_counts", Arc::new(counts.finish())).unwrap_err();
+    assert!(error.is_schema() && error.to_string().contains("row 1"), "{error}");
+    let mut bounds = ListBuilder::new(arrow::array::Int64Builder::new());
+    bounds.append_value([Some((1 << 53) + 1)]);
+    assert!(casts("histogram_bounds", Arc::new(bounds.finish())).unwrap_err().is_schema());
+    assert!(casts("gpu_index", Arc::new(Float64Array::from(vec![f64::NAN]))).unwrap_err().is_schema());
+    assert!(casts("gpu_index", Arc::new(Float32Array::from(vec![f32::NAN]))).unwrap_err().is_schema());
+}
+
+#[test]
+fn a_lossy_value_is_named_by_its_row_in_the_body() {
+    let good = samples(&[NOW; 5], vec![("gpu_index", Arc::new(Float64Array::from(vec![1.0; 5])))]);
+    let bad = samples(&[NOW; 2], vec![("gpu_index", Arc::new(Float64Array::from(vec![1.0, 1.5])))]);
+    let mut writer = StreamWriter::try_new(Vec::new(), &good.schema()).unwrap();
+    writer.write(&good).and_then(|()| writer.write(&bad)).and_then(|()| writer.finish()).unwrap();
+    let table = contract::table("gpu_samples").unwrap();
+    let error = check(table, &writer.into_inner().unwrap(), NOW, &not_full()).map(|c| c.rows.num_rows()).unwrap_err();
+    assert!(error.to_string().contains("row 6: 1.5"), "{error}");
+}
+
+#[tokio::test]
+async fn a_time_beyond_microseconds_rejects_its_row_only() {
+    let f = fixture();
+    let seconds = arrow::array::TimestampSecondArray::from(vec![i64::MAX, NOW / 1_000_000, i64::MIN]);
+    let answer = post(&f, 1, &samples(&[NOW; 3], vec![("time", Arc::new(seconds))])).await.unwrap();
+    assert_eq!((answer.accepted, answer.rejected_rows), (1, 2));
+    assert!(answer.rejected.iter().all(|r| r.column == "time" && r.reason.contains("years")), "{:?}", answer.rejected);
+    let days = arrow::array::Date32Array::from(vec![i32::MAX, 0]);
+    let answer = post(&f, 2, &samples(&[NOW; 2], vec![("time", Arc::new(days))])).await.unwrap();
+    assert_eq!((answer.accepted, answer.rejected_rows), (1, 1));
+}
+
+#[tokio::test]
+async fn the_last_time_that_is_kept_has_a_bound_that_the_next_start_reads() {
+    let f = fixture();
+    let last = 253_402_300_799_999_000 - 1;
+    let price = |from: i64| {
+        let columns = [
+            ("valid_from", times(&[from])),
+            ("valid_to", times(&[253_402_300_799_999_999])),
+            ("kind", texts("owned", 1)),
+            ("currency", texts("USD", 1)),
+            ("price_micros_per_gpu_hour", Arc::new(Int64Array::from(vec![1])) as ArrayRef),
+        ];
+        body(&RecordBatch::try_from_iter(columns).unwrap())
+    };
+    let kept = f.ingest.post("prices", Some("n/b"), Some("1"), price(last), NOW).await.unwrap();
+    let refused = f.ingest.post("prices", Some("n/b"), Some("2"), price(last + 1), NOW).await.unwrap();
+    assert_eq!((kept.accepted, refused.rejected_rows), (1, 1));
+    f.store.close().unwrap();
+    let Fixture { _dir: dir, ingest, store } = f;
+    drop((ingest, store));
+    let again = settings(dir.path());
+    let files = Store::open(again).unwrap().snapshot(contract::table("prices").unwrap()).files;
+    assert!(files[0].time_max_micros >= last);
+}
+
+#[tokio::test]
+async fn rejections_beyond_the_list_are_counted() {
+    let f = fixture();
+    let n = rows::REJECTIONS_LISTED_MAX + 7;
+    let ratios = (0..n).map(|i| 2.0 + i as f64).collect::<Vec<_>>();
+    let batch = samples(&vec![NOW; n], vec![("gpu_busy_ratio", Arc::new(Float64Array::from(ratios)))]);
+    let answer = post(&f, 1, &batch).await.unwrap();
+    assert_eq!((answer.rejected.len(), answer.rejected_rows), (rows::REJECTIONS_LISTED_MAX, n as u64));
+    assert!(answer.rejected.iter().all(|r| r.reason == answer.rejected[0].reason), "one cause, one text");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
     #[test]
@@ -221,7 +412,7 @@ proptest! {
             bytes[at] = byte;
         }
         // A panic inside the Arrow reader is caught where it is called; anything else would fail this test.
-        let outcome = std::panic::catch_unwind(|| check(contract::table("gpu_samples").unwrap(), &bytes, NOW).map(|c| c.rows.num_rows()));
+        let outcome = std::panic::catch_unwind(|| check(contract::table("gpu_samples").unwrap(), &bytes, NOW, &not_full()).map(|c| c.rows.num_rows()));
         if let Ok(Ok(rows)) = outcome {
             prop_assert!(rows <= 2);
         }
