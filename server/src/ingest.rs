@@ -10,6 +10,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod unpacked;
+mod views;
 
 pub use framing::FramingError;
 
@@ -18,7 +19,6 @@ use crate::store::{Appended, Store, StoreError};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
-use arrow::ipc::reader::StreamReader;
 use bytes::Bytes;
 use contract::answers::{IngestAnswer, Rejection};
 use contract::{Table, WriterId};
@@ -220,7 +220,7 @@ fn check(table: &'static Table, body: &[u8], now_micros: i64, memory: &Arc<Semap
     let framed = framing::check(body)?;
     let mut held = reserve(memory, framed.decompressed.unsigned_abs())?;
     let not_arrow = |e: ArrowError| IngestError::NotArrow(e.to_string());
-    let reader = StreamReader::try_new(body, None).map_err(not_arrow)?;
+    let reader = views::open(body).map_err(not_arrow)?;
     shape::check_schema(table, &reader.schema())?;
     let (mut kept, mut rejected, mut rejected_rows) = (Vec::new(), Vec::new(), 0);
     let mut unpacked = unpacked::Unpacked::default();

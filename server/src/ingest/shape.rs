@@ -22,7 +22,9 @@ pub(super) fn check_schema(table: &'static Table, sent: &Schema) -> Result<(), I
             return Err(refuse(table, format!("column {name:?} is there twice")));
         }
         if !may_cast(field.data_type(), column.kind) {
-            let (from, to) = (field.data_type(), arrow_type(column.kind));
+            // Text views are read as binary ones, and were sent as text.
+            let from = field.data_type().to_string().replace("BinaryView", "Utf8View");
+            let to = arrow_type(column.kind);
             return Err(refuse(
                 table,
                 format!("column {name:?} has type {from}, which does not cast to {to} without loss"),
@@ -66,7 +68,8 @@ fn may_cast(from: &DataType, kind: Kind) -> bool {
         (T::Dictionary(_, values), Kind::Text | Kind::Int | Kind::Float | Kind::Time) => {
             !matches!(**values, T::Dictionary(_, _)) && may_cast(values, kind)
         }
-        (T::Utf8 | T::LargeUtf8 | T::Utf8View, Kind::Text) => true,
+        // Text views are read as binary ones, see `views.rs`.
+        (T::Utf8 | T::LargeUtf8 | T::BinaryView, Kind::Text) => true,
         (from, Kind::Int | Kind::Float) => from.is_numeric(),
         // A time without a zone is read as UTC, the only zone that there is here; a date is its first instant.
         (T::Timestamp(_, _) | T::Date32, Kind::Time) => true,
@@ -113,7 +116,15 @@ fn cast_whole(
 ) -> Result<ArrayRef, IngestError> {
     let failed = |e: ArrowError| refuse(table, format!("column {:?} does not cast: {e}", column.name));
     let plain = plain(array).map_err(failed)?;
-    let cast = cast_safe(&plain, &arrow_type(column.kind)).map_err(failed)?;
+    let to = arrow_type(column.kind);
+    let cast = match column.kind {
+        // Bytes that are not text are an error, and not null.
+        Kind::Text | Kind::TextList | Kind::TextMap => {
+            cast_with_options(&plain, &to, &CastOptions { safe: false, ..CastOptions::default() })
+        }
+        _ => cast_safe(&plain, &to),
+    };
+    let cast = cast.map_err(failed)?;
     if let Some(row) = first_loss(&plain, &cast, column.kind).map_err(failed)? {
         let value = arrow::util::display::array_value_to_string(&plain, row).map_err(failed)?;
         let (name, row) = (type_name(column.kind), first_row + row as u64);

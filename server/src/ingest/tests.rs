@@ -223,7 +223,7 @@ fn check_samples(batch: &RecordBatch) -> Result<Checked, IngestError> {
 
 #[test]
 fn a_small_body_that_becomes_gigabytes_is_refused() {
-    let n = 400_000;
+    let n = 4_000;
     let at = vec![NOW; n];
     let long = "x".repeat(1 << 20);
     let keys = arrow::array::Int8Array::from(vec![0; n]);
@@ -326,6 +326,39 @@ fn types_that_lose_nothing_are_taken() {
     assert!(casts("gpu_index", decimal(305)).unwrap_err().is_schema());
     check("gpu_index", Arc::new(Float64Array::from(vec![-0.0])), "0");
     check("gpu_index", Arc::new(Float32Array::from(vec![-0.0])), "0");
+    let views: ArrayRef = Arc::new(arrow::array::StringViewArray::from(vec![Some("a"), Some("a text of some length")]));
+    check("node", Arc::clone(&views), "a a text of some length");
+    let keys = Int32Array::from(vec![1, 0, 1]);
+    check("gpu_model", Arc::new(DictionaryArray::new(keys, views)), "a text of some length a a text of some length");
+}
+
+#[tokio::test]
+async fn text_views_in_lists_and_maps_arrive_and_must_be_text() {
+    use arrow::array::{BinaryViewArray, StringViewBuilder};
+    let f = fixture();
+    let mut nodes = ListBuilder::new(StringViewBuilder::new());
+    nodes.append_value([Some("n1"), None, Some("a node with a long name")]);
+    let mut labels = MapBuilder::new(None, StringBuilder::new(), StringViewBuilder::new());
+    labels.keys().append_value("team");
+    labels.values().append_value("vision");
+    labels.append(true).unwrap();
+    let batch = RecordBatch::try_from_iter([
+        ("time", times(&[NOW])),
+        ("cluster", texts("c", 1)),
+        ("job_id", texts("7_1", 1)),
+        ("attempt", Arc::new(Int64Array::from(vec![0])) as ArrayRef),
+        ("kind", texts("started", 1)),
+        ("nodes", Arc::new(nodes.finish())),
+        ("labels", Arc::new(labels.finish())),
+    ]);
+    let posted = f.ingest.post("job_events", Some("n/b"), Some("1"), body(&batch.unwrap()), NOW).await.unwrap();
+    assert_eq!(posted.accepted, 1);
+    let bytes: ArrayRef = Arc::new(BinaryViewArray::from_iter_values([b"\xff\xfe"]));
+    let error = post(&f, 2, &samples(&[NOW], vec![("node", bytes)])).await.unwrap_err();
+    assert!(error.is_schema(), "{error}");
+    let views: ArrayRef = Arc::new(arrow::array::StringViewArray::from(vec!["300"]));
+    let error = post(&f, 2, &samples(&[NOW], vec![("power_watts", views)])).await.unwrap_err();
+    assert!(error.is_schema() && error.to_string().contains("Utf8View"), "{error}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! columns of nothing but nulls. **Invariant:** this file allocates nothing in proportion to what it counts.
 
 use super::FramingError;
-use arrow::array::{Array, ArrayRef, AsArray, LargeStringArray, RecordBatch, StringArray, StringViewArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, LargeStringArray, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
 use contract::Table;
 
@@ -44,7 +44,7 @@ impl Unpacked {
     fn count_array(&mut self, array: &ArrayRef) -> Result<(), FramingError> {
         self.add(VALUE_BYTES.saturating_mul(array.len() as u64))?;
         match array.data_type() {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => self.count_texts(array, 0..array.len()),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::BinaryView => self.count_texts(array, 0..array.len()),
             DataType::Dictionary(_, _) => {
                 let dictionary = array.as_any_dictionary();
                 // Without values there are only null keys.
@@ -77,8 +77,8 @@ impl Unpacked {
             Box::new(|i| texts.value_length(i).unsigned_abs().into())
         } else if let Some(texts) = any.downcast_ref::<LargeStringArray>() {
             Box::new(|i| texts.value_length(i).unsigned_abs())
-        } else if let Some(texts) = any.downcast_ref::<StringViewArray>() {
-            // The low half of a view is its length.
+        } else if let Some(texts) = any.downcast_ref::<BinaryViewArray>() {
+            // Text views are read as binary ones. The low half of a view is its length.
             Box::new(|i| u64::from(texts.views()[i] as u32))
         } else {
             return Ok(());
