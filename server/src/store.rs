@@ -162,6 +162,12 @@ impl Store {
         self.inner.health.check()
     }
 
+    /// As if a sync of the log had failed.
+    #[cfg(test)]
+    pub(crate) fn fail(&self, why: &str) {
+        self.inner.health.fail(why);
+    }
+
     /// What the last start found damaged in the log.
     pub fn damage(&self) -> Damage {
         self.inner.damage

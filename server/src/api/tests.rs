@@ -150,11 +150,25 @@ fn ingest_tells_garbage_from_a_wrong_schema_and_counts_what_it_keeps() {
         "coulomb_ingest_rows_total{table=\"device_events\"} 3\n",
         "coulomb_ingest_duplicates_total{table=\"device_events\"} 1\n",
         "coulomb_store_rows{table=\"device_events\"} 3\n",
+        "coulomb_store_log_damaged_ranges 0\n",
         "coulomb_queries_total{outcome=\"answered\"} 1\n",
         "coulomb_http_requests_total{route=\"/v1/ingest/{table}\",method=\"POST\",status=\"200\"} 2\n",
     ] {
         assert!(metrics.contains(line), "no {line:?} in\n{metrics}");
     }
+}
+
+#[test]
+fn a_store_that_keeps_nothing_more_is_not_ready_and_says_why() {
+    let server = Fixture::start();
+    server.store.fail("the disk fails");
+    let ready = server.ask("GET", "/health/ready").without_token().send();
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("the disk fails"), "{}", ready.text());
+    assert_eq!(server.ask("GET", "/health/live").without_token().send().status, 200);
+    let refused = server.ingest("device_events", 1, fixture::device_events(3)).send();
+    assert_eq!((refused.status, refused.error_kind().as_str()), (503, "unavailable"));
+    assert!(refused.header("retry-after").is_some());
 }
 
 #[test]

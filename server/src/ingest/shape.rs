@@ -182,12 +182,12 @@ fn first_loss(before: &ArrayRef, after: &ArrayRef, kind: Kind) -> Result<Option<
 
 fn always_fits(from: &DataType, to: &DataType) -> bool {
     use DataType as T;
-    match (from, to) {
-        (T::Int8 | T::Int16 | T::Int32 | T::UInt8 | T::UInt16 | T::UInt32, T::Int64 | T::Float64) => true,
-        (T::Float16 | T::Float32, T::Float64) => true,
-        (T::Timestamp(TimeUnit::Microsecond, _), T::Timestamp(TimeUnit::Microsecond, _)) => true,
-        _ => false,
-    }
+    matches!(
+        (from, to),
+        (T::Int8 | T::Int16 | T::Int32 | T::UInt8 | T::UInt16 | T::UInt32, T::Int64 | T::Float64)
+            | (T::Float16 | T::Float32, T::Float64)
+            | (T::Timestamp(TimeUnit::Microsecond, _), T::Timestamp(TimeUnit::Microsecond, _))
+    )
 }
 
 fn is_zero(array: &ArrayRef, row: usize) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Removes the store's own files of the table in `table_dir` whose names are not in `named`.
 ///
@@ -19,7 +19,7 @@ pub(super) fn remove(table_dir: &Path, named: &HashSet<String>) {
     }
 }
 
-fn name(path: &PathBuf) -> String {
+fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 

@@ -18,6 +18,7 @@ pub(super) const NOW: i64 = 1_700_000_000_000_000;
 pub(super) struct Fixture {
     runtime: tokio::runtime::Runtime,
     running: Running,
+    pub(super) store: Store,
     token: String,
     // Last, so that the directory goes after what uses it.
     _dir: tempfile::TempDir,
@@ -27,9 +28,9 @@ impl Fixture {
     pub(super) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let running = runtime.block_on(async { listen(dir.path()) });
+        let (running, store) = runtime.block_on(async { listen(dir.path()) });
         let token = std::fs::read_to_string(dir.path().join("admin.token")).unwrap().trim().to_owned();
-        Self { runtime, running, token, _dir: dir }
+        Self { runtime, running, store, token, _dir: dir }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -70,7 +71,7 @@ impl Fixture {
     }
 }
 
-fn listen(dir: &std::path::Path) -> Running {
+fn listen(dir: &std::path::Path) -> (Running, Store) {
     let store = Store::open(StoreSettings {
         data_dir: dir.into(),
         flush_after: Duration::from_secs(3600),
@@ -90,9 +91,9 @@ fn listen(dir: &std::path::Path) -> Running {
         engine: Engine::new(store.clone(), settings).unwrap(),
         access: Access::open(dir, NOW).unwrap(),
         clock: || NOW,
-        store,
+        store: store.clone(),
     };
-    start(services, "127.0.0.1:0".parse().unwrap()).unwrap()
+    (start(services, "127.0.0.1:0".parse().unwrap()).unwrap(), store)
 }
 
 /// A route's pattern with names in place of its parameters.
