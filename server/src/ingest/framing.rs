@@ -173,8 +173,9 @@ fn lz4_holds_more_than(stated: i64, packed: &[u8]) -> bool {
 #[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
     use super::*;
-    use arrow::array::{Float64Array, RecordBatch as Rows, StringArray};
-    use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+    use arrow::array::{DictionaryArray, Float64Array, RecordBatch as Rows, StringArray};
+    use arrow::datatypes::Int32Type;
+    use arrow::ipc::writer::{DictionaryHandling, IpcWriteOptions, StreamWriter};
     use proptest::prelude::*;
     use std::sync::Arc;
 
@@ -236,6 +237,34 @@ mod tests {
             let as_expected = matches!(refused, Err(FramingError::NotArrow(why, _)) if why.contains("longer than"));
             assert!(as_expected, "{lie}: {refused:?}");
         }
+    }
+
+    #[test]
+    fn dictionaries_that_grow_for_ever_are_refused() {
+        let rows = |last: &str| {
+            let long = ["a".to_owned(), last.repeat(1 << 20)];
+            let names: DictionaryArray<Int32Type> = long.iter().map(String::as_str).take(last.len() + 1).collect();
+            Rows::try_from_iter([("a", Arc::new(names) as arrow::array::ArrayRef)]).unwrap()
+        };
+        let options = IpcWriteOptions::default().with_dictionary_handling(DictionaryHandling::Delta);
+        let mut writer = StreamWriter::try_new_with_options(Vec::new(), &rows("").schema(), options).unwrap();
+        writer.write(&rows("")).unwrap();
+        let before = writer.get_ref().len();
+        writer.write(&rows("b")).unwrap();
+        writer.finish().unwrap();
+        let bytes = writer.into_inner().unwrap();
+        assert!(check(&bytes).is_ok());
+        // The addition, a mebibyte, again and again.
+        let metadata = i32::from_le_bytes(*bytes[before + 4..].first_chunk().unwrap()) as usize;
+        let message = root_as_message(&bytes[before + 8..before + 8 + metadata]).unwrap();
+        assert!(message.header_as_dictionary_batch().unwrap().isDelta());
+        let end = before + 8 + metadata + message.bodyLength() as usize;
+        let grown = [&bytes[..before], &bytes[before..end].repeat(60), &bytes[end..]].concat();
+        let refused = check(&grown);
+        assert!(
+            matches!(refused, Err(FramingError::TooLarge { what: "size of growing dictionaries", .. })),
+            "{refused:?}"
+        );
     }
 
     proptest! {
