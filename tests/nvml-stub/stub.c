@@ -4,11 +4,12 @@
  *   target  `*` any device, `0` GPU 0, `0.1` MIG instance 1 of GPU 0, `system`, `xid`
  *   value   a number or text; `!<code>` makes the call fail with that NVML return code
  * A more exact target goes before `*`; a name without a fact is "not supported" (3).
- * `<target> process <pid> <bytes>` and `<target> process_busy <pid> <percent>` may repeat.
- * `xid <n> <gpu> <code>` is delivered once, in the order of n.
+ * `<target> process <pid> <bytes>`, `mps_process` likewise and `<target> process_busy <pid> <percent>` may repeat.
+ * `xid <n> <gpu> <code>` is delivered once, in the order of n, if its GPU was registered for events; what was there
+ * before the set of events was made is past.
  * The file may be replaced while the library is in use. Calls are counted in `$NVML_STUB.calls` at shutdown.
  *
- * Built with -DOLD_DRIVER it lacks the symbols that old drivers lack.
+ * Built with -DSCRIPT="path" it needs no environment. Built with -DOLD_DRIVER it lacks the symbols that old drivers lack.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ static int fact_count;
 static struct timespec loaded;
 static ino_t loaded_inode;
 static u64 xids_delivered;
+static int watched[GPUS];
 static struct { const char *name; unsigned long count; } calls[96];
 
 static void counted(const char *name) {
@@ -40,8 +42,16 @@ static void counted(const char *name) {
     }
 }
 
+static const char *script(void) {
+#ifdef SCRIPT
+    return SCRIPT;
+#else
+    return getenv("NVML_STUB");
+#endif
+}
+
 static void load(void) {
-    const char *path = getenv("NVML_STUB");
+    const char *path = script();
     struct stat now;
     if (!path || stat(path, &now)) return;
     if (now.st_mtim.tv_sec == loaded.tv_sec && now.st_mtim.tv_nsec == loaded.tv_nsec && now.st_ino == loaded_inode) return;
@@ -111,7 +121,7 @@ int nvmlInit_v2(void) {
 
 int nvmlShutdown(void) {
     char path[512];
-    snprintf(path, sizeof path, "%s.calls", getenv("NVML_STUB") ? getenv("NVML_STUB") : "");
+    snprintf(path, sizeof path, "%s.calls", script() ? script() : "");
     FILE *file = fopen(path, "w");
     if (!file) return 0;
     for (int i = 0; i < 96 && calls[i].name; i++) fprintf(file, "%s %lu\n", calls[i].name, calls[i].count);
@@ -148,7 +158,11 @@ int nvmlDeviceGetHandleByUUID(const char *uuid, device **out) {
     for (int g = 0; g < GPUS; g++) {
         int code;
         const char *own = text(&devices[g][0], "uuid", &code);
-        if (code == 0 && !strcmp(own, uuid)) { *out = &devices[g][0]; return 0; }
+        u64 ignored;
+        if (code || strcmp(own, uuid)) continue;
+        *out = &devices[g][0];
+        code = number(*out, "handle", &ignored);
+        return code == 3 ? 0 : code;
     }
     return 6;
 }
@@ -189,8 +203,13 @@ int nvmlDeviceGetTotalEccErrors(device *d, int kind, int counter, u64 *out) {
 int nvmlDeviceGetRemappedRows(device *d, unsigned *c, unsigned *u, unsigned *pending, unsigned *failed) {
     *pending = *failed = 0;
     int code = small(d, "remapped_corrected", c);
+    small(d, "remapped_pending", pending);
+    small(d, "remapped_failed", failed);
     return code ? code : small(d, "remapped_uncorrected", u);
 }
+
+int nvmlDeviceGetMaxPcieLinkGeneration(device *d, unsigned *out) { return small(d, "pcie_generation", out); }
+int nvmlDeviceGetMaxPcieLinkWidth(device *d, unsigned *out) { return small(d, "pcie_width", out); }
 
 int nvmlDeviceGetNvLinkState(device *d, unsigned link, unsigned *out) {
     char name[32];
@@ -200,7 +219,7 @@ int nvmlDeviceGetNvLinkState(device *d, unsigned link, unsigned *out) {
 }
 
 typedef struct { unsigned pid; u64 bytes; unsigned instance, compute; } process;
-int nvmlDeviceGetComputeRunningProcesses_v3(device *d, unsigned *count, process *out) {
+static int listed(device *d, const char *name, unsigned *count, process *out) {
     u64 code;
     char target[16];
     unsigned room = *count, found = 0;
@@ -208,17 +227,26 @@ int nvmlDeviceGetComputeRunningProcesses_v3(device *d, unsigned *count, process 
     int failed = number(d, "processes", &code);
     if (failed && failed != 3) return failed;
     for (int i = 0; i < fact_count; i++) {
-        if (strcmp(facts[i].target, target) || strcmp(facts[i].name, "process")) continue;
+        if (strcmp(facts[i].target, target) || strcmp(facts[i].name, name)) continue;
         if (found < room) sscanf(facts[i].value, "%u %llu", &out[found].pid, &out[found].bytes);
         found++;
     }
     *count = found;
     return found > room ? 7 : 0;
 }
-int nvmlDeviceGetGraphicsRunningProcesses_v3(device *d, unsigned *count, process *out) {
-    (void)d; (void)out;
-    *count = 0;
-    return 0;
+#ifdef OLD_DRIVER
+#define LISTS(name) name##_v2
+#else
+#define LISTS(name) name##_v3
+#endif
+int LISTS(nvmlDeviceGetComputeRunningProcesses)(device *d, unsigned *count, process *out) {
+    return listed(d, "process", count, out);
+}
+int LISTS(nvmlDeviceGetMPSComputeRunningProcesses)(device *d, unsigned *count, process *out) {
+    return listed(d, "mps_process", count, out);
+}
+int LISTS(nvmlDeviceGetGraphicsRunningProcesses)(device *d, unsigned *count, process *out) {
+    return listed(d, "graphics_process", count, out);
 }
 
 typedef struct { unsigned pid; u64 time; unsigned sm, memory, encoder, decoder; } busy;
@@ -243,9 +271,26 @@ int nvmlDeviceGetProcessUtilization(device *d, busy *out, unsigned *count, u64 s
 }
 
 typedef struct { device *device; u64 type, data; unsigned instance, compute; } event;
-int nvmlEventSetCreate(void **out) { *out = &xids_delivered; return 0; }
-int nvmlEventSetFree(void *set) { (void)set; return 0; }
-int nvmlDeviceRegisterEvents(device *d, u64 types, void *set) { (void)d; (void)set; return types == 8 ? 0 : 3; }
+int nvmlEventSetCreate(void **out) {
+    load();
+    for (int i = 0; i < fact_count; i++) {
+        u64 order = strtoull(facts[i].name, NULL, 10);
+        if (!strcmp(facts[i].target, "xid") && order > xids_delivered) xids_delivered = order;
+    }
+    *out = &xids_delivered;
+    return 0;
+}
+int nvmlEventSetFree(void *set) {
+    (void)set;
+    memset(watched, 0, sizeof watched);
+    return 0;
+}
+int nvmlDeviceRegisterEvents(device *d, u64 types, void *set) {
+    (void)set;
+    if (types != 8) return 3;
+    watched[d->gpu] = 1;
+    return 0;
+}
 int nvmlEventSetWait_v2(void *set, event *out, unsigned timeout) {
     (void)set; (void)timeout;
     for (int i = 0; i < fact_count; i++) {
@@ -254,6 +299,7 @@ int nvmlEventSetWait_v2(void *set, event *out, unsigned timeout) {
         if (strcmp(facts[i].target, "xid") || order <= xids_delivered) continue;
         if (sscanf(facts[i].value, "%u %llu", &gpu, &code) != 2 || gpu >= GPUS) continue;
         xids_delivered = order;
+        if (!watched[gpu]) continue;
         *out = (event){&devices[gpu][0], 8, code, 0xFFFFFFFFu, 0xFFFFFFFFu};
         return 0;
     }

@@ -107,7 +107,7 @@ impl Processes {
     /// The job that a prolog noted for a GPU, by its UUID or index.
     pub(crate) fn job_of_gpu(&self, gpu_uuid: &str, gpu_index: i64) -> Option<Arc<str>> {
         let dir = self.root.join(GPU_JOB_DIR);
-        // A UUID with a slash would be a path; NVML gives none.
+        // A name with a slash would be a path: a GPU without a UUID is known here by its index alone.
         let names = [gpu_uuid.to_owned(), gpu_index.to_string()];
         names.iter().filter(|name| !name.contains('/')).find_map(|name| {
             let text = read(&dir.join(name), FILE_BYTES_MAX)?;

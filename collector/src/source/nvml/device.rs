@@ -1,23 +1,29 @@
-//! One GPU and its MIG instances: what it is, what it reports, and one reading of it.
+//! One GPU and its MIG instances: what it is, whether it is alive, and one look at it.
 //!
-//! **Invariants:** a metric that is unsupported once is not asked for again until the device is new; no reading
-//! holds a value that the device did not give.
+//! **Invariants:** a handle is kept only as long as the library that gave it; a look that no call answered gives
+//! no row, because a row of nulls would say that nobody holds the device.
 
+mod reading;
+mod refresh;
+
+pub(super) use reading::Reading;
+
+use super::Look;
 use super::answers::{Answers, Ask};
 use super::driver::{CallError, Driver, Handle, Meaning};
 use super::events::{self, Before};
 use super::gpm::{self, Gpm};
 use super::held::Held;
-use super::instance::{self, Instance};
-use super::number::{self, Unwrapped};
+use super::instance::Instance;
+use super::number::Unwrapped;
 use crate::metrics::Counters;
 use crate::source::process::Processes;
-use crate::source::{GpuIdentity, GpuMetrics, GpuRow, Interval, NodeIdentity, Sample};
-use std::collections::HashMap;
+use crate::source::{GpuIdentity, GpuRow, NodeIdentity, ProcessRow, Sample};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// The most links of any generation so far.
-const LINKS_MAX: u32 = 18;
+/// A device that answered nothing in so many looks in a row is lost; fewer may be a driver that is busy.
+const SILENT_LOOKS_MAX: u32 = 5;
 
 /// A device as the driver lists it.
 #[derive(Debug)]
@@ -28,12 +34,19 @@ pub(super) struct Found {
 
 #[derive(Debug)]
 pub(super) struct Device {
-    pub handle: Handle,
+    /// `None` while the loaded library has not given the device.
+    pub handle: Option<Handle>,
     pub identity: Arc<GpuIdentity>,
     pub lost: bool,
     answers: Answers,
+    ask_anew_at: Duration,
+    silent_looks: u32,
     gpm: Option<Gpm>,
+    /// Whether the device was cut into instances when it was last asked.
+    mig: Option<bool>,
     instances: Vec<Instance>,
+    /// What the PCIe link can carry at most.
+    pcie_bytes_per_second: Option<f64>,
     pcie_receive: Unwrapped,
     pcie_transmit: Unwrapped,
     utilization_since: u64,
@@ -45,14 +58,19 @@ pub(super) struct Device {
 pub(super) fn find(driver: &Driver, node: &NodeIdentity, index: u32) -> Result<Found, CallError> {
     let handle = driver.by_index(index)?;
     let uuid = match driver.uuid(handle) {
-        Ok(uuid) if !uuid.is_empty() => uuid,
-        Err(error) if error.meaning() == Meaning::Lost => return Err(error),
-        // A GPU without a UUID is named by its place on the bus.
-        _ => driver.pci_bus_id(handle)?,
+        Ok(uuid) => uuid,
+        Err(error) if error.meaning() == Meaning::Unsupported => String::new(),
+        // Any other failure passes; under another name its history would break in two.
+        Err(error) => return Err(error),
+    };
+    let gpu_uuid = match uuid.is_empty() {
+        false => uuid,
+        // A GPU without a UUID is named by its place on the bus, which each node has again.
+        true => format!("{}/{}", node.node, driver.pci_bus_id(handle)?),
     };
     let identity = GpuIdentity {
         node: node.clone(),
-        gpu_uuid: uuid.into(),
+        gpu_uuid: gpu_uuid.into(),
         gpu_index: i64::from(index),
         gpu_model: driver.name(handle)?.into(),
         parent_gpu_uuid: None,
@@ -64,12 +82,16 @@ pub(super) fn find(driver: &Driver, node: &NodeIdentity, index: u32) -> Result<F
 impl Device {
     pub(super) fn new(found: Found) -> Self {
         Self {
-            handle: found.handle,
+            handle: Some(found.handle),
             identity: found.identity,
             lost: false,
             answers: Answers::default(),
+            ask_anew_at: Duration::ZERO,
+            silent_looks: 0,
             gpm: None,
+            mig: None,
             instances: Vec::new(),
+            pcie_bytes_per_second: None,
             pcie_receive: Unwrapped::default(),
             pcie_transmit: Unwrapped::default(),
             utilization_since: 0,
@@ -82,28 +104,43 @@ impl Device {
         u32::try_from(self.identity.gpu_index).unwrap_or(u32::MAX)
     }
 
-    /// The device under a handle of a freshly loaded library.
-    pub(super) fn renew(&mut self, handle: Handle, driver: &Driver, now: i64, sample: &mut Sample) {
-        self.handle = handle;
+    /// The device as a freshly loaded library gives it; a lost one is back only after a look that it answers.
+    pub(super) fn renew(&mut self, found: Found) {
+        self.handle = Some(found.handle);
+        self.identity = found.identity;
         self.answers = Answers::default();
-        if self.lost && driver.memory(handle).is_ok() {
-            self.lost = false;
-            sample.events.push(events::returned(&self.identity, now));
-        }
+        self.pcie_bytes_per_second = None;
+        self.pcie_receive = Unwrapped::default();
+        self.pcie_transmit = Unwrapped::default();
     }
 
-    /// A lost device may come back under its UUID.
-    pub(super) fn try_return(&mut self, driver: &Driver, now: i64, sample: &mut Sample) {
+    /// A lost device may have another handle when it comes back.
+    pub(super) fn seek(&mut self, driver: &Driver) {
         if let Ok(handle) = driver.by_uuid(&self.identity.gpu_uuid) {
-            self.renew(handle, driver, now, sample);
+            self.handle = Some(handle);
         }
+        (self.answers.gone, self.answers.doubtful) = (None, None);
     }
 
-    /// Gives the library's buffers back before it is unloaded.
-    pub(super) fn release(&mut self, driver: &Driver) {
+    /// Gives the library's buffers back.
+    fn release(&mut self, driver: &Driver) {
         let instances = self.instances.drain(..).filter_map(|instance| instance.gpm);
         for gpm in instances.chain(self.gpm.take()) {
             gpm::free(driver, &gpm);
+        }
+    }
+
+    /// Forgets everything that is the library's, before it is unloaded.
+    pub(super) fn part(&mut self, driver: &Driver) {
+        self.release(driver);
+        self.handle = None;
+    }
+
+    /// From now on the device is lost, which is told once.
+    pub(super) fn lose(&mut self, error: CallError, now: i64, sample: &mut Sample) {
+        self.silent_looks = 0;
+        if !std::mem::replace(&mut self.lost, true) {
+            sample.events.push(events::lost(&self.identity, self.job_id.take(), error, now));
         }
     }
 
@@ -115,185 +152,86 @@ impl Device {
         }
     }
 
-    /// Finds the MIG instances and the links that are up.
-    pub(super) fn refresh(&mut self, driver: &mut Driver, counters: &Counters, now: i64, sample: &mut Sample) {
-        let handle = self.handle;
-        let on = self.answers.ask(Ask::Mig, counters, || driver.mig_is_on(handle));
-        let listed = match on {
-            Some(true) => self.answers.ask(Ask::Mig, counters, || driver.mig_devices(handle)).unwrap_or_default(),
-            _ => Vec::new(),
-        };
-        let mut kept = Vec::new();
-        for instance_handle in listed {
-            let Ok(uuid) = driver.uuid(instance_handle) else { continue };
-            match self.instances.iter().position(|i| *i.identity.gpu_uuid == *uuid) {
-                Some(at) => {
-                    let mut known = self.instances.swap_remove(at);
-                    known.handle = instance_handle;
-                    kept.push(known);
-                }
-                None => kept.extend(instance::find(driver, &self.identity, instance_handle, &uuid)),
-            }
-        }
-        for gone in std::mem::replace(&mut self.instances, kept) {
-            if let Some(gpm) = gone.gpm {
-                gpm::free(driver, &gpm);
-            }
-        }
-        self.compare_links(driver, counters, now, sample);
-    }
-
-    fn compare_links(&mut self, driver: &Driver, counters: &Counters, now: i64, sample: &mut Sample) {
-        let mut up = 0_u64;
-        for link in 0..LINKS_MAX {
-            let handle = self.handle;
-            match self.answers.ask(Ask::Links, counters, || match driver.nvlink_is_up(handle, link) {
-                // Beyond the last link the library calls the number invalid.
-                Err(CallError { code: 2, .. }) => Ok(None),
-                // Some devices know a link and call it unsupported when it is not wired.
-                Err(error) if link > 0 && error.meaning() == Meaning::Unsupported => Ok(Some(false)),
-                result => result.map(Some),
-            }) {
-                Some(Some(is_up)) => up |= u64::from(is_up) << link,
-                _ => break,
-            }
-        }
-        if self.answers.gone.is_some() {
-            return;
-        }
-        let went_down = self.before.links_up & !up;
-        for link in (0..LINKS_MAX).filter(|link| went_down & (1 << link) != 0) {
-            sample.events.push(events::link_down(&self.identity, self.job_id.clone(), link, now));
-        }
-        self.before.links_up = up;
-    }
-
     /// Reads the device and its instances once.
     pub(super) fn look(
         &mut self,
         driver: &mut Driver,
         counters: &Counters,
-        interval: Interval,
+        look: Look,
         processes: &mut Processes,
         sample: &mut Sample,
     ) {
-        let now = interval.time_unix_micros.saturating_add((interval.seconds * 1e6) as i64);
-        let metrics = self.metrics(driver, counters, interval.seconds);
-        let mut held = Held::default();
+        let Some(handle) = self.handle else { return };
+        let interval = look.interval;
+        self.answers.begin();
+        let reading = self.read(driver, counters, handle, interval.seconds);
+        let mut process_rows = Vec::new();
         let mut instance_rows = Vec::with_capacity(self.instances.len());
-        if self.instances.is_empty() {
-            let busy = self.process_busy(driver, counters);
-            let listed = self.answers.ask(Ask::Processes, counters, || driver.processes(self.handle));
-            held = Held::by(listed, &busy, &self.identity, interval, processes, &mut sample.processes);
-        }
+        let mut held = self.holders(driver, counters, (handle, look), processes, &mut process_rows);
         for instance in &mut self.instances {
-            let own = instance.look(driver, counters, self.handle, interval, processes, &mut sample.processes);
+            let own = instance.look(driver, counters, handle, interval, processes, &mut process_rows);
             held.merge(&own.1);
             instance_rows.push(own.0);
         }
-        if self.is_gone(driver) {
-            let error = self.answers.gone.take().or(self.answers.doubtful.take());
-            let error = error.unwrap_or(CallError { call: "nvmlDeviceGetUUID", code: 15 });
-            self.lost = true;
-            self.release(driver);
-            let gone = Arc::clone(&self.identity.gpu_uuid);
-            sample.processes.retain(|p| p.gpu_uuid != gone || p.interval != interval);
-            sample.events.push(events::lost(&self.identity, self.job_id.take(), error, now));
+        if !self.is_alive(driver, handle, look, sample) {
             return;
         }
-        self.answers.doubtful = None;
+        if std::mem::replace(&mut self.lost, false) {
+            sample.events.push(events::returned(&self.identity, look.now()));
+        }
         let noted = processes.job_of_gpu(&self.identity.gpu_uuid, self.identity.gpu_index);
         self.job_id = held.job().or(noted);
-        self.before.compare(&self.identity, self.job_id.as_ref(), &metrics, now, &mut sample.events);
+        self.before.compare(&self.identity, self.job_id.as_ref(), &reading, look, &mut sample.events);
+        sample.processes.extend(process_rows);
         sample.gpus.push(GpuRow {
             interval,
             gpu: Arc::clone(&self.identity),
             job_id: self.job_id.clone(),
             process_count: held.count,
-            metrics,
+            metrics: reading.metrics,
         });
         sample.gpus.extend(instance_rows);
     }
 
-    fn is_gone(&self, driver: &Driver) -> bool {
-        self.answers.gone.is_some() || (self.answers.doubtful.is_some() && driver.uuid(self.handle).is_err())
+    /// Who holds the device itself; with instances they are the ones that are held.
+    fn holders(
+        &mut self,
+        driver: &mut Driver,
+        counters: &Counters,
+        (handle, look): (Handle, Look),
+        processes: &mut Processes,
+        rows: &mut Vec<ProcessRow>,
+    ) -> Held {
+        if !self.instances.is_empty() {
+            return Held::default();
+        }
+        let busy = self.process_busy(driver, counters, handle, look);
+        let listed = self.answers.ask(Ask::Processes, counters, || driver.processes(handle));
+        Held::by(listed, &busy, &self.identity, look.interval, processes, rows)
     }
 
-    fn metrics(&mut self, driver: &mut Driver, counters: &Counters, seconds: f64) -> GpuMetrics {
-        let device = self.handle;
-        let answers = &mut self.answers;
-        let hertz = |megahertz: u32| number::reading(megahertz).map(|mhz| i64::from(mhz) * 1_000_000);
-        let watts = |milliwatts: u32| number::reading(milliwatts).map(|mw| f64::from(mw) / 1e3);
-        let busy = answers.ask(Ask::Utilization, counters, || driver.utilization(device));
-        let memory = answers.ask(Ask::Memory, counters, || driver.memory(device));
-        let power = answers.ask(Ask::Power, counters, || driver.power_milliwatts(device));
-        let limit = answers.ask(Ask::PowerLimit, counters, || driver.power_limit_milliwatts(device));
-        let energy = answers.ask(Ask::Energy, counters, || driver.energy_millijoules(device));
-        let temperature = answers.ask(Ask::Temperature, counters, || driver.temperature_celsius(device));
-        let sm_clock = answers.ask(Ask::SmClock, counters, || driver.clock_megahertz(device, 1));
-        let memory_clock = answers.ask(Ask::MemoryClock, counters, || driver.clock_megahertz(device, 2));
-        let throttle = answers.ask(Ask::Throttle, counters, || driver.throttle_reasons(device));
-        let corrected = answers.ask(Ask::EccCorrected, counters, || driver.ecc_errors(device, 0));
-        let uncorrected = answers.ask(Ask::EccUncorrected, counters, || driver.ecc_errors(device, 1));
-        let gpm = gpm::look(answers, &mut self.gpm, driver, counters, (device, None), seconds);
-        let fields = answers.fields(driver, device, counters);
-        let count = |at: usize| fields[at].and_then(|(value, _)| number::count(value));
-        let kib = |at: usize| count(at).and_then(|kib| kib.checked_mul(1024));
-        let remapped = match (count(7), count(8)) {
-            (Some(after_corrected), Some(after_uncorrected)) => after_corrected.checked_add(after_uncorrected),
-            _ => answers
-                .ask(Ask::RemappedRows, counters, || driver.remapped_rows(device))
-                .and_then(|(c, u)| Some(i64::from(number::reading(c)?) + i64::from(number::reading(u)?))),
-        };
-        let pcie = |counter: &mut Unwrapped, at: usize, expected| {
-            fields[at].and_then(|(value, is_32_bit)| {
-                let blank = is_32_bit && value == u64::from(u32::MAX);
-                if blank { None } else { counter.next(value, expected) }
-            })
-        };
-        GpuMetrics {
-            gpu_busy_ratio: busy.and_then(|(gpu, _)| number::ratio(gpu)),
-            memory_busy_ratio: busy.and_then(|(_, memory)| number::ratio(memory)),
-            sm_active_ratio: gpm.sm_active_ratio,
-            sm_occupancy_ratio: gpm.sm_occupancy_ratio,
-            tensor_active_ratio: gpm.tensor_active_ratio,
-            dram_active_ratio: gpm.dram_active_ratio,
-            memory_used_bytes: memory.and_then(|(used, _)| number::count(used)),
-            memory_total_bytes: memory.and_then(|(_, total)| number::count(total)),
-            power_watts: power.and_then(watts),
-            power_limit_watts: limit.and_then(watts),
-            energy_joules_total: energy.and_then(number::count).map(|mj| mj as f64 / 1e3),
-            temperature_celsius: temperature.and_then(|t| number::celsius(u64::from(t))),
-            // Memory at 0 °C is a device without the sensor.
-            memory_temperature_celsius: fields[0].and_then(|(t, _)| number::celsius(t)).filter(|t| *t > 0.0),
-            sm_clock_hertz: sm_clock.and_then(hertz),
-            memory_clock_hertz: memory_clock.and_then(hertz),
-            throttle_reasons: throttle.and_then(number::count),
-            pcie_receive_bytes_total: pcie(&mut self.pcie_receive, 1, gpm.pcie_receive_bytes),
-            pcie_transmit_bytes_total: pcie(&mut self.pcie_transmit, 2, gpm.pcie_transmit_bytes),
-            nvlink_receive_bytes_total: kib(3).or(count(5)),
-            nvlink_transmit_bytes_total: kib(4).or(count(6)),
-            ecc_corrected_total: corrected.and_then(number::count),
-            ecc_uncorrected_total: uncorrected.and_then(number::count),
-            remapped_rows_total: remapped,
+    /// Whether this look says anything of the device; loses it when its calls say that it is gone, or when it was
+    /// silent for long enough.
+    fn is_alive(&mut self, driver: &Driver, handle: Handle, look: Look, sample: &mut Sample) -> bool {
+        let doubtful = self.answers.doubtful.take().filter(|_| {
+            let named = driver.uuid(handle);
+            named.is_err_and(|error| error.meaning() != Meaning::Unsupported)
+        });
+        if let Some(error) = self.answers.gone.take().or(doubtful) {
+            self.release(driver);
+            self.lose(error, look.now(), sample);
+            return false;
         }
-    }
-
-    /// Mean SM share of each process since the last look.
-    fn process_busy(&mut self, driver: &mut Driver, counters: &Counters) -> HashMap<u32, f64> {
-        let since = self.utilization_since;
-        let call = || driver.process_utilization(self.handle, since);
-        let samples = self.answers.ask(Ask::ProcessUtilization, counters, call).unwrap_or_default();
-        let mut sums: HashMap<u32, (f64, u32)> = HashMap::new();
-        for (pid, time, percent) in samples {
-            // Older drivers give samples from before `since` too.
-            if let Some(ratio) = number::ratio(percent).filter(|_| time > since) {
-                let sum = sums.entry(pid).or_default();
-                *sum = (sum.0 + ratio, sum.1 + 1);
-                self.utilization_since = self.utilization_since.max(time);
-            }
+        if self.answers.answered > 0 {
+            self.silent_looks = 0;
+            return true;
         }
-        sums.into_iter().map(|(pid, (sum, count))| (pid, sum / f64::from(count))).collect()
+        self.silent_looks += 1;
+        if let Some(error) = self.answers.failure.filter(|_| self.silent_looks >= SILENT_LOOKS_MAX) {
+            self.release(driver);
+            self.lose(error, look.now(), sample);
+        }
+        false
     }
 
     /// Columns of `gpu_samples` that this device has shown not to support.

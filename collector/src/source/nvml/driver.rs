@@ -225,11 +225,18 @@ impl Driver {
         call!(self, nvmlDeviceGetTotalEccErrors(device.0, kind, 0, &mut value)).map(|()| value)
     }
 
-    /// Rows remapped after corrected and after uncorrected errors.
-    pub(super) fn remapped_rows(&self, device: Handle) -> Result<(u32, u32), CallError> {
+    /// Rows remapped after corrected and after uncorrected errors; whether some wait to be, and whether one failed.
+    pub(super) fn remapped_rows(&self, device: Handle) -> Result<[u32; 4], CallError> {
         let (mut corrected, mut uncorrected, mut pending, mut failed) = (0, 0, 0, 0);
         call!(self, nvmlDeviceGetRemappedRows(device.0, &mut corrected, &mut uncorrected, &mut pending, &mut failed))
-            .map(|()| (corrected, uncorrected))
+            .map(|()| [corrected, uncorrected, pending, failed])
+    }
+
+    /// The fastest generation and the lanes of the PCIe link.
+    pub(super) fn pcie_link(&self, device: Handle) -> Result<(u32, u32), CallError> {
+        let (mut generation, mut lanes) = (0, 0);
+        call!(self, nvmlDeviceGetMaxPcieLinkGeneration(device.0, &mut generation))?;
+        call!(self, nvmlDeviceGetMaxPcieLinkWidth(device.0, &mut lanes)).map(|()| (generation, lanes))
     }
 
     /// Whether an NVLink is up.

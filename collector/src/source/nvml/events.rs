@@ -1,24 +1,29 @@
 //! What happened to a device: told by the driver (Xid), or seen by comparing two looks. Pure.
 
+use super::device::Reading;
 use super::driver::CallError;
-use super::event;
-use crate::source::{DeviceEventRow, GpuIdentity, GpuMetrics, NodeIdentity};
+use super::{Look, event};
+use crate::source::{DeviceEventRow, GpuIdentity, NodeIdentity};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Throttle reasons that mean trouble with the hardware: slowdown, thermal slowdown, power brake.
 const HARDWARE_REASONS: i64 = 0x8 | 0x40 | 0x80;
 /// Corrected errors and throttling may flicker; each is told once a minute at most, with what came together.
-const REPEAT_MICROS: i64 = 60_000_000;
+const REPEAT: Duration = Duration::from_secs(60);
 
 /// What the comparison needs of the looks before.
 #[derive(Debug, Default)]
 pub(super) struct Before {
     corrected: Option<i64>,
-    corrected_told_at: Option<i64>,
+    corrected_told_at: Option<Duration>,
     uncorrected: Option<i64>,
     remapped: Option<i64>,
-    throttled: Option<bool>,
-    throttle_told_at: Option<i64>,
+    remap_pending: Option<bool>,
+    remap_failed: Option<bool>,
+    /// Whether a throttling that goes on was told.
+    throttle_told: bool,
+    throttle_told_at: Option<Duration>,
     /// Links that were up, one bit each.
     pub links_up: u64,
 }
@@ -29,33 +34,41 @@ impl Before {
         &mut self,
         gpu: &GpuIdentity,
         job_id: Option<&Arc<str>>,
-        metrics: &GpuMetrics,
-        now: i64,
+        reading: &Reading,
+        look: Look,
         out: &mut Vec<DeviceEventRow>,
     ) {
+        let metrics = &reading.metrics;
         let mut tell = |kind, severity, code: i64, message: String| {
-            let row = event(&gpu.node, Some(Arc::clone(&gpu.gpu_uuid)), kind, severity, Some(code), message, now);
+            let row =
+                event(&gpu.node, Some(Arc::clone(&gpu.gpu_uuid)), kind, severity, Some(code), message, look.now());
             out.push(DeviceEventRow { job_id: job_id.cloned(), ..row });
         };
         if let Some(new) = risen(&mut self.uncorrected, metrics.ecc_uncorrected_total) {
             tell("ecc", "error", new, format!("{new} new uncorrected memory errors"));
         }
-        let quiet = |told: Option<i64>| told.is_none_or(|at| now.saturating_sub(at) >= REPEAT_MICROS);
+        let quiet = |told: Option<Duration>| told.is_none_or(|at| look.up.saturating_sub(at) >= REPEAT);
         if quiet(self.corrected_told_at)
             && let Some(new) = risen(&mut self.corrected, metrics.ecc_corrected_total)
         {
-            self.corrected_told_at = Some(now);
+            self.corrected_told_at = Some(look.up);
             tell("ecc", "info", new, format!("{new} new corrected memory errors"));
         }
         if let Some(new) = risen(&mut self.remapped, metrics.remapped_rows_total) {
             tell("remap", "warning", new, format!("{new} memory rows remapped"));
         }
+        if begun(&mut self.remap_pending, reading.remap_pending) {
+            tell("remap", "warning", 1, "memory rows wait to be remapped: reset the GPU".to_owned());
+        }
+        if begun(&mut self.remap_failed, reading.remap_failed) {
+            tell("remap", "critical", 1, "a memory row could not be remapped: the GPU needs service".to_owned());
+        }
         let Some(reasons) = metrics.throttle_reasons else { return };
         let hardware = reasons & HARDWARE_REASONS;
-        let began = hardware != 0 && self.throttled.replace(hardware != 0) != Some(true);
-        self.throttled = Some(hardware != 0);
-        if began && quiet(self.throttle_told_at) {
-            self.throttle_told_at = Some(now);
+        if hardware == 0 {
+            self.throttle_told = false;
+        } else if !self.throttle_told && quiet(self.throttle_told_at) {
+            (self.throttle_told, self.throttle_told_at) = (true, Some(look.up));
             tell("throttle", "warning", hardware, format!("the hardware slows the clocks: {}", reason_words(hardware)));
         }
     }
@@ -65,6 +78,11 @@ impl Before {
 fn risen(before: &mut Option<i64>, now: Option<i64>) -> Option<i64> {
     let now = now?;
     before.replace(now).map(|before| now - before).filter(|new| *new > 0)
+}
+
+/// Whether something is so now that was not so, or not known, before.
+fn begun(before: &mut Option<bool>, now: Option<bool>) -> bool {
+    now.is_some_and(|now| before.replace(now) != Some(true) && now)
 }
 
 fn reason_words(reasons: i64) -> String {

@@ -76,7 +76,8 @@ pub(super) fn look(
     seconds: f64,
 ) -> GpmReading {
     let (device, instance) = place;
-    let reading = answers.ask(Ask::Gpm, counters, || {
+    // Two looks that lie close together are not asked for at all, so an answer shows nothing of the device.
+    let reading = answers.ask_aside(Ask::Gpm, counters, || {
         if gpm.is_none() {
             let supported = driver.gpm_is_supported(device)?;
             // 3 is NVML_ERROR_NOT_SUPPORTED.

@@ -7,6 +7,14 @@ use crate::source::{GpuIdentity, Interval, ProcessRow};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// The SM share of processes.
+#[derive(Debug, Default)]
+pub(super) struct Busy {
+    pub by_pid: HashMap<u32, f64>,
+    /// The share of a process that the driver does not name: none where it names all that did something.
+    pub otherwise: Option<f64>,
+}
+
 /// Who holds a device.
 #[derive(Debug, Default)]
 pub(super) struct Held {
@@ -18,7 +26,7 @@ impl Held {
     /// Names the processes of a device and adds their rows.
     pub(super) fn by(
         listed: Option<Vec<DeviceProcess>>,
-        busy: &HashMap<u32, f64>,
+        busy: &Busy,
         gpu: &GpuIdentity,
         interval: Interval,
         processes: &mut Processes,
@@ -38,7 +46,7 @@ impl Held {
                 command: owned.command,
                 job_id: owned.job_id,
                 memory_used_bytes: number::count(process.used_bytes),
-                sm_busy_ratio: busy.get(&process.pid).copied(),
+                sm_busy_ratio: busy.by_pid.get(&process.pid).copied().or(busy.otherwise),
             });
         }
         held

@@ -3,12 +3,11 @@
 use super::answers::{Answers, Ask};
 use super::driver::{Driver, Handle};
 use super::gpm::{self, Gpm};
-use super::held::Held;
+use super::held::{Busy, Held};
 use super::number;
 use crate::metrics::Counters;
 use crate::source::process::Processes;
 use crate::source::{GpuIdentity, GpuMetrics, GpuRow, Interval, ProcessRow};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -16,7 +15,7 @@ pub(super) struct Instance {
     pub handle: Handle,
     pub identity: Arc<GpuIdentity>,
     pub id: u32,
-    answers: Answers,
+    pub answers: Answers,
     pub gpm: Option<Gpm>,
     pub job_id: Option<Arc<str>>,
 }
@@ -38,7 +37,7 @@ impl Instance {
         let place = (parent, Some(self.id));
         let gpm = gpm::look(&mut self.answers, &mut self.gpm, driver, counters, place, interval.seconds);
         let listed = self.answers.ask(Ask::Processes, counters, || driver.processes(handle));
-        let held = Held::by(listed, &HashMap::new(), &self.identity, interval, processes, rows);
+        let held = Held::by(listed, &Busy::default(), &self.identity, interval, processes, rows);
         let noted = processes.job_of_gpu(&self.identity.gpu_uuid, -1);
         self.job_id = held.job().or(noted);
         let metrics = GpuMetrics {

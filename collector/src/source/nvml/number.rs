@@ -30,6 +30,18 @@ pub(super) fn celsius(value: u64) -> Option<f64> {
     (value <= 200).then_some(value as f64)
 }
 
+/// How far an estimate of a link's traffic may be off, as a part of it.
+const ESTIMATE_ERROR: f64 = 0.05;
+
+/// What is known of a link's traffic since the last value of its counter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Link {
+    /// An independent estimate in bytes, from which the number of wraps is told.
+    pub expected: Option<f64>,
+    /// The bytes that the link can carry in this time: less than a wrap of the counter wraps it once at most.
+    pub most: Option<f64>,
+}
+
 /// A counter that the driver may keep in 32 bits, made whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Unwrapped {
@@ -38,26 +50,31 @@ pub(super) struct Unwrapped {
 }
 
 impl Unwrapped {
-    /// Takes the next raw value. `expected` is an independent estimate of the increase since the last one, from
-    /// which a fast link's number of wraps is told; without it at most one wrap is assumed.
-    pub(super) fn next(&mut self, raw: u64, expected: Option<f64>) -> Option<i64> {
-        /// Values of a 32-bit counter start again here.
+    /// Takes the next value of a wide counter; one that fell was reset.
+    pub(super) fn next(&mut self, raw: u64) -> Option<i64> {
+        count(raw)?;
+        let step = self.last.map_or(raw, |last| raw.checked_sub(last).unwrap_or(raw));
+        self.add(raw, step)
+    }
+
+    /// Takes the next value of a counter of 32 bits; `None` where nobody can tell how often it wrapped.
+    pub(super) fn next_of_32_bits(&mut self, raw: u64, link: Link) -> Option<i64> {
+        /// Values start again here.
         const WRAP: u64 = 1 << 32;
-        if raw >= COUNT_MAX {
-            return None;
-        }
-        let step = match self.last {
-            None => raw,
-            Some(last) if raw >= last && raw >= WRAP => raw - last,
-            Some(last) if last < WRAP && raw < WRAP => {
-                let once = if raw >= last { raw - last } else { raw + WRAP - last };
-                let wraps = expected.map_or(0.0, |e| ((e - once as f64) / WRAP as f64).round().clamp(0.0, 1e6));
-                once + wraps as u64 * WRAP
+        let Some(last) = self.last else { return self.add(raw, raw) };
+        let once = if raw >= last { raw - last } else { (raw + WRAP).saturating_sub(last) };
+        let wraps = match link {
+            Link { most: Some(most), .. } if most < WRAP as f64 => Some(0.0),
+            Link { expected: Some(expected), .. } if expected * ESTIMATE_ERROR < (WRAP / 2) as f64 => {
+                Some(((expected - once as f64) / WRAP as f64).round().max(0.0))
             }
-            Some(last) if raw >= last => raw - last,
-            // A wide counter that fell was reset.
-            Some(_) => raw,
+            Link { .. } => None,
         };
+        let total = self.add(raw, once.saturating_add(wraps.unwrap_or(0.0) as u64 * WRAP));
+        total.filter(|_| wraps.is_some())
+    }
+
+    fn add(&mut self, raw: u64, step: u64) -> Option<i64> {
         self.last = Some(raw);
         self.total = self.total.saturating_add(step);
         count(self.total)
@@ -86,16 +103,31 @@ mod tests {
     #[test]
     fn a_wrapped_counter_goes_on_rising() {
         let mut counter = Unwrapped::default();
-        assert_eq!(counter.next(4_000_000_000, None), Some(4_000_000_000));
-        assert_eq!(counter.next(5_032_704, None), Some(4_300_000_000), "one wrap of 2^32");
-        assert_eq!(counter.next(5_032_704, Some(8.6e9)), Some(4_300_000_000 + 2 * (1 << 32)), "two wraps, as expected");
-        assert_eq!(counter.next(u64::MAX, None), None);
+        let slow = Link { expected: None, most: Some(4e9) };
+        assert_eq!(counter.next_of_32_bits(4_000_000_000, slow), Some(4_000_000_000));
+        assert_eq!(counter.next_of_32_bits(5_032_704, slow), Some(4_300_000_000), "one wrap of 2^32");
+        let fast = Link { expected: Some(8.6e9), most: Some(64e9) };
+        let twice = Some(4_300_000_000 + 2 * (1 << 32));
+        assert_eq!(counter.next_of_32_bits(5_032_704, fast), twice, "two wraps, as expected");
+        assert_eq!(counter.next(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_counter_that_may_have_wrapped_more_than_once_is_unknown() {
+        let mut counter = Unwrapped::default();
+        let unknown = Link { expected: None, most: None };
+        assert_eq!(counter.next_of_32_bits(1000, unknown), Some(1000), "the first value needs no difference");
+        assert_eq!(counter.next_of_32_bits(2000, unknown), None);
+        assert_eq!(counter.next_of_32_bits(3000, Link { expected: None, most: Some(16e9) }), None);
+        assert_eq!(counter.next_of_32_bits(4000, Link { expected: Some(600e9), most: None }), None, "off by wraps");
+        assert_eq!(counter.next_of_32_bits(5000, Link { expected: Some(900.0), most: None }), Some(5000));
     }
 
     #[test]
     fn a_wide_counter_that_falls_was_reset() {
         let mut counter = Unwrapped::default();
-        assert_eq!(counter.next(1 << 40, None), Some(1 << 40));
-        assert_eq!(counter.next(100, None), Some((1 << 40) + 100));
+        assert_eq!(counter.next(1 << 40), Some(1 << 40));
+        assert_eq!(counter.next(100), Some((1 << 40) + 100));
+        assert_eq!(counter.next(50), Some((1 << 40) + 150), "a small number does not make it a narrow one");
     }
 }

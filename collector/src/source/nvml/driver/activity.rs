@@ -64,19 +64,19 @@ impl Driver {
         Ok(std::array::from_fn(value))
     }
 
-    /// A set that collects Xid events of the devices that have them.
-    pub(in crate::source::nvml) fn watch_xid(&self, devices: &[Handle]) -> Result<EventSet, CallError> {
+    /// A set that collects Xid events of the devices that are watched.
+    pub(in crate::source::nvml) fn xid_set(&self) -> Result<EventSet, CallError> {
+        let mut set = std::ptr::null_mut();
+        call!(self, nvmlEventSetCreate(&mut set)).map(|()| EventSet(set))
+    }
+
+    pub(in crate::source::nvml) fn watch_xid(&self, set: &EventSet, device: Handle) {
         /// `nvmlEventTypeXidCriticalError`.
         const XID: u64 = 0x8;
-        let mut set = std::ptr::null_mut();
-        call!(self, nvmlEventSetCreate(&mut set))?;
-        for device in devices {
-            // A device that cannot report Xids does not keep the others from it.
-            if let Err(error) = call!(self, nvmlDeviceRegisterEvents(device.0, XID, set)) {
-                tracing::debug!(%error, "a GPU does not report xid events");
-            }
+        // A device that cannot report Xids does not keep the others from it.
+        if let Err(error) = call!(self, nvmlDeviceRegisterEvents(device.0, XID, set.0)) {
+            tracing::debug!(%error, "a GPU does not report xid events");
         }
-        Ok(EventSet(set))
     }
 
     /// The next Xid that has come, without waiting: the device, the number and the MIG instance.

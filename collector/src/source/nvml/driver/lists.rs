@@ -11,6 +11,14 @@ const PROCESSES_MAX: usize = 65_536;
 /// Utilization samples since the last look: about one process and sixth of a second.
 const UTILIZATION_SAMPLES_FIRST: usize = 256;
 
+/// What a process does with a device; the driver lists each kind apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Compute,
+    Mps,
+    Graphics,
+}
+
 impl Driver {
     /// The values of field ids with their scopes, in order; each has its own result.
     pub(in crate::source::nvml) fn fields(
@@ -34,34 +42,50 @@ impl Driver {
         Ok(values.iter().map(field_value).collect())
     }
 
-    /// Processes that hold the device, for compute or graphics, each pid once.
+    /// Processes that hold the device, for compute, through MPS or for graphics, each pid once.
     pub(in crate::source::nvml) fn processes(&mut self, device: Handle) -> Result<Vec<DeviceProcess>, CallError> {
-        let mut found = self.processes_of(device, true)?;
-        match self.processes_of(device, false) {
-            Ok(graphics) => {
-                for process in graphics {
-                    if found.iter().all(|known| known.pid != process.pid) {
-                        found.push(process);
+        let mut found = self.processes_of(device, Work::Compute)?;
+        for work in [Work::Mps, Work::Graphics] {
+            match self.processes_of(device, work) {
+                Ok(others) => {
+                    for process in others {
+                        if found.iter().all(|known| known.pid != process.pid) {
+                            found.push(process);
+                        }
                     }
                 }
+                // A compute GPU need not know graphics, nor every driver MPS.
+                Err(error) if error.meaning() != Meaning::Lost => {}
+                Err(error) => return Err(error),
             }
-            // A compute GPU need not know graphics.
-            Err(error) if error.meaning() != Meaning::Lost => {}
-            Err(error) => return Err(error),
         }
         Ok(found)
     }
 
-    fn processes_of(&mut self, device: Handle, compute: bool) -> Result<Vec<DeviceProcess>, CallError> {
+    fn processes_of(&mut self, device: Handle, work: Work) -> Result<Vec<DeviceProcess>, CallError> {
         let empty = sys::nvmlProcessInfo_t { pid: 0, usedGpuMemory: 0, gpuInstanceId: 0, computeInstanceId: 0 };
         let mut room = PROCESSES_FIRST.max(self.processes.len());
         loop {
             self.processes.resize(room, empty);
             let mut count = c_uint::try_from(room).unwrap_or(c_uint::MAX);
             let infos = self.processes.as_mut_ptr();
-            let result = match compute {
-                true => call!(self, nvmlDeviceGetComputeRunningProcesses_v3(device.0, &mut count, infos)),
-                false => call!(self, nvmlDeviceGetGraphicsRunningProcesses_v3(device.0, &mut count, infos)),
+            let newest = match work {
+                Work::Compute => call!(self, nvmlDeviceGetComputeRunningProcesses_v3(device.0, &mut count, infos)),
+                Work::Mps => call!(self, nvmlDeviceGetMPSComputeRunningProcesses_v3(device.0, &mut count, infos)),
+                Work::Graphics => call!(self, nvmlDeviceGetGraphicsRunningProcesses_v3(device.0, &mut count, infos)),
+            };
+            // 13 is NVML_ERROR_FUNCTION_NOT_FOUND: drivers before 510 list the same under the second version's name.
+            let result = match (newest, work) {
+                (Err(CallError { code: 13, .. }), Work::Compute) => {
+                    call!(self, nvmlDeviceGetComputeRunningProcesses_v2(device.0, &mut count, infos))
+                }
+                (Err(CallError { code: 13, .. }), Work::Mps) => {
+                    call!(self, nvmlDeviceGetMPSComputeRunningProcesses_v2(device.0, &mut count, infos))
+                }
+                (Err(CallError { code: 13, .. }), Work::Graphics) => {
+                    call!(self, nvmlDeviceGetGraphicsRunningProcesses_v2(device.0, &mut count, infos))
+                }
+                (newest, _) => newest,
             };
             match result {
                 // 7 is NVML_ERROR_INSUFFICIENT_SIZE; processes may start between two calls, so ask for more.
