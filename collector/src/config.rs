@@ -2,6 +2,7 @@
 
 use crate::send::{ClientSettings, TokenSource};
 use crate::spool::SpoolSettings;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -82,10 +83,10 @@ impl UplinkOptions {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SourceOptions {
     /// Name of the cluster that the node belongs to.
-    #[arg(long, default_value = "default")]
+    #[arg(long, default_value = "default", value_parser = NonEmptyStringValueParser::new())]
     pub cluster: String,
     /// Name of the node (default: its host name).
-    #[arg(long, default_value_t = host_name(), hide_default_value = true)]
+    #[arg(long, default_value_t = host_name(), hide_default_value = true, value_parser = NonEmptyStringValueParser::new())]
     pub node: String,
     /// Time from one row to the next: 1s, 10s, 500ms.
     #[arg(long, default_value = "1s", value_parser = parse_interval)]
@@ -129,10 +130,10 @@ pub(crate) struct ReplayOptions {
     #[arg(long, default_value_t = 1.0, value_parser = parse_speed)]
     pub speed: f64,
     /// Put the rows under this cluster instead of the recorded one.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub cluster: Option<String>,
     /// Put the rows under this node instead of the recorded one.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub node: Option<String>,
 }
 
@@ -141,7 +142,7 @@ pub(crate) struct SimulateOptions {
     #[command(flatten)]
     pub server: ServerOptions,
     /// Name of the cluster that the fleet is.
-    #[arg(long, default_value = "demo")]
+    #[arg(long, default_value = "demo", value_parser = NonEmptyStringValueParser::new())]
     pub cluster: String,
     /// Physical GPUs of the fleet.
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -282,6 +283,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn rows_without_a_cluster_or_node_are_refused_at_the_start() {
+        for bad in ["--cluster=", "--node="] {
+            assert!(Cli::try_parse_from(["coulomb-collector", "run", bad]).is_err(), "{bad}");
+            assert!(Cli::try_parse_from(["coulomb-collector", "replay", "x", bad]).is_err(), "{bad}");
+        }
+        assert!(Cli::try_parse_from(["coulomb-collector", "simulate", "--cluster="]).is_err());
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) struct Counters {
     pub rows_collected: AtomicU64,
     pub rows_sent: AtomicU64,
     pub rows_refused: AtomicU64,
+    pub rows_rejected: AtomicU64,
     pub rows_dropped: AtomicU64,
     pub bytes_sent: AtomicU64,
     pub frames_sent: AtomicU64,
@@ -48,11 +49,12 @@ impl Counters {
     /// The counters in Prometheus' text format.
     pub(crate) fn text(&self) -> String {
         let mut out = String::with_capacity(2048);
-        let rows: [(&str, &str, &str, &AtomicU64); 11] = [
+        let rows: [(&str, &str, &str, &AtomicU64); 12] = [
             ("rows_collected_total", "counter", "Rows that the sources gave", &self.rows_collected),
             ("rows_sent_total", "counter", "Rows that the server acknowledged", &self.rows_sent),
             ("rows_refused_total", "counter", "Rows that the server refused for good", &self.rows_refused),
-            ("rows_dropped_total", "counter", "Rows that were lost because the spool was full", &self.rows_dropped),
+            ("rows_rejected_total", "counter", "Rows of taken requests that the server rejected", &self.rows_rejected),
+            ("rows_dropped_total", "counter", "Rows that the spool lost, full or damaged", &self.rows_dropped),
             ("sent_bytes_total", "counter", "Bytes of acknowledged bodies", &self.bytes_sent),
             ("frames_sent_total", "counter", "Acknowledged requests", &self.frames_sent),
             ("frames_duplicate_total", "counter", "Requests that the server already had", &self.frames_duplicate),

@@ -46,9 +46,10 @@ pub(crate) fn connect(
     let writer = WriterId::parse(&format!("{node}/{}", uuid::Uuid::new_v4()))?;
     let client = Client::new(options.client_settings());
     let (spool, recovered) = Spool::open(options.spool_settings(), writer)?;
-    send::log_recovered(recovered);
+    send::log_recovered(&recovered);
     tracing::info!(server = client.server(), spool = ?options.spool, spool_bytes_max = options.spool_bytes_max, "sending");
     let uplink = Uplink::start(client, spool, when_full, signals, Arc::clone(&counters))?;
+    uplink.tell_damage(&recovered.damaged);
     Ok((uplink, counters))
 }
 

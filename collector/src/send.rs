@@ -5,24 +5,18 @@
 //! has it, or that it will never take it; everything else is tried again for ever.
 
 mod client;
+mod turns;
 
 pub(crate) use client::{Client, ClientSettings, PostError, TokenSource};
 
 use crate::batch::TableBatch;
 use crate::metrics::Counters;
 use crate::signal::{Signals, Wake};
-use crate::spool::{Frame, Recovered, Spool, SpoolError};
-use rand::{Rng as _, SeedableRng as _};
+use crate::spool::{Recovered, Spool, SpoolError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// First pause after a failure: a restarting server is back soon.
-const BACKOFF_MIN: Duration = Duration::from_millis(500);
-/// Longest pause: a server that comes back hears from every collector within half a minute.
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// A wrong token does not become right by asking often; each try may be an entry in the server's audit log.
-const BACKOFF_DENIED: Duration = Duration::from_secs(30);
 /// How soon a signal is seen while waiting for the server.
 const SIGNAL_CHECK: Duration = Duration::from_millis(100);
 /// Losses that wait to be told; more than one per table and reason never pile up, because they are summed.
@@ -116,7 +110,7 @@ impl Uplink {
         let sender = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("uplink".to_owned())
-            .spawn(move || send_until_end(&sender, &client))
+            .spawn(move || turns::send_until_end(&sender, &client))
             .map_err(SendError::Thread)?;
         Ok(Self { shared, when_full, signals, thread: Some(thread) })
     }
@@ -137,20 +131,27 @@ impl Uplink {
         let dropped = match appended {
             Ok(dropped) => dropped,
             Err(error) => {
-                state.lose(table, rows, "the spool could not take them");
-                Counters::add(&self.shared.counters.rows_dropped, rows);
+                state.drop_rows(&self.shared.counters, table, rows, "the spool could not take them");
                 return Err(error.into());
             }
         };
         for (table, rows) in dropped {
             tracing::error!(%table, rows, "the spool is full: the oldest rows were dropped");
-            Counters::add(&self.shared.counters.rows_dropped, rows);
-            state.lose(&table, rows, "the spool was full");
+            state.drop_rows(&self.shared.counters, &table, rows, "the spool was full");
         }
         state.show(&self.shared.counters);
         drop(state);
         self.shared.changed.notify_all();
         Ok(())
+    }
+
+    /// Counts and tells what a restart found damaged.
+    pub(crate) fn tell_damage(&self, damaged: &[(String, u64)]) {
+        let mut state = self.shared.lock();
+        for (table, rows) in damaged {
+            tracing::error!(%table, rows, "rows in the spool were damaged");
+            state.drop_rows(&self.shared.counters, table, *rows, "the spool was damaged");
+        }
     }
 
     /// The losses since the last call, to be told as device events.
@@ -173,6 +174,10 @@ impl Uplink {
                 state.ending = Some(Ending::Now);
                 self.shared.changed.notify_all();
                 // The thread may sit in a request; nobody waits for it, the spool keeps its frame.
+                for (table, rows) in state.spool.close() {
+                    tracing::error!(%table, rows, "the spool's disk takes nothing: rows that waited in memory are lost");
+                    state.drop_rows(&self.shared.counters, &table, rows, "the spool's disk took nothing");
+                }
                 return state.spool.rows_pending();
             }
             state = self.shared.changed.wait_timeout(state, SIGNAL_CHECK).unwrap_or_else(PoisonError::into_inner).0;
@@ -194,6 +199,12 @@ impl State {
         }
     }
 
+    /// A loss on this side.
+    fn drop_rows(&mut self, counters: &Counters, table: &str, rows: u64, reason: &'static str) {
+        Counters::add(&counters.rows_dropped, rows);
+        self.lose(table, rows, reason);
+    }
+
     fn show(&self, counters: &Counters) {
         Counters::set(&counters.spool_bytes, self.spool.bytes());
         Counters::set(&counters.spool_rows, self.spool.rows_pending());
@@ -201,160 +212,11 @@ impl State {
 }
 
 /// Logs what a restart found in the spool.
-pub(crate) fn log_recovered(recovered: Recovered) {
+pub(crate) fn log_recovered(recovered: &Recovered) {
     if recovered.frames > 0 {
         tracing::info!(frames = recovered.frames, rows = recovered.rows, "the spool holds unsent rows; sending them");
     }
     if recovered.bytes_cut > 0 {
         tracing::warn!(bytes = recovered.bytes_cut, "the spool ended in a torn write, which was cut");
-    }
-}
-
-/// The sending thread: tables in turn, one frame each, until the end.
-fn send_until_end(shared: &Shared, client: &Client) {
-    let mut failures = 0_u32;
-    let mut random = rand::rngs::StdRng::from_os_rng();
-    loop {
-        let tables = {
-            let mut state = shared.lock();
-            loop {
-                let tables = state.spool.tables_pending();
-                match state.ending {
-                    Some(Ending::Now) => return,
-                    Some(Ending::WhenEmpty) if tables.is_empty() => return,
-                    _ if !tables.is_empty() => break tables,
-                    _ => state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                }
-            }
-        };
-        for table in tables {
-            let Some(frame) = next_frame(shared, &table) else { continue };
-            match client.post(&frame.table, &frame.writer, frame.sequence, &frame.payload) {
-                Ok(answer) => {
-                    if failures > 0 {
-                        tracing::info!(failures, "the server answers again");
-                    }
-                    failures = 0;
-                    acknowledged(shared, &frame, &answer);
-                }
-                Err(PostError::Refused { status, message }) => refused(shared, &frame, status, &message),
-                Err(PostError::Retry { message, after, denied }) => {
-                    failures = failures.saturating_add(1);
-                    Counters::add(&shared.counters.retries, 1);
-                    let pause = pause(failures, after, denied, random.random_range(0.5..1.0));
-                    log_failure(failures, pause, &message);
-                    if !wait_or_end(shared, pause) {
-                        return;
-                    }
-                    break;
-                }
-            }
-        }
-    }
-}
-
-fn next_frame(shared: &Shared, table: &str) -> Option<Frame> {
-    let mut state = shared.lock();
-    match state.spool.next(table) {
-        Ok((frame, 0)) => frame,
-        Ok((frame, rows)) => {
-            tracing::error!(table, rows, "rows in the spool became unreadable");
-            Counters::add(&shared.counters.rows_dropped, rows);
-            state.lose(table, rows, "the spool was damaged");
-            frame
-        }
-        Err(error) => {
-            tracing::error!(table, %error, "the spool could not be read; trying again");
-            drop(state);
-            // Without a pause an unreadable disk would be asked in a tight loop.
-            wait_or_end(shared, BACKOFF_MAX);
-            None
-        }
-    }
-}
-
-fn acknowledged(shared: &Shared, frame: &Frame, answer: &contract::answers::IngestAnswer) {
-    let counters = &shared.counters;
-    Counters::add(&counters.rows_sent, frame.rows);
-    Counters::add(&counters.bytes_sent, frame.payload.len() as u64);
-    Counters::add(&counters.frames_sent, 1);
-    Counters::add(&counters.frames_duplicate, u64::from(answer.duplicate));
-    if let Some(first) = answer.rejected.first() {
-        let (rows, table) = (answer.rejected.len(), &frame.table);
-        tracing::error!(%table, rows, column = first.column, reason = first.reason, "the server rejected rows");
-    }
-    let mut state = shared.lock();
-    if let Err(error) = state.spool.done(frame) {
-        tracing::error!(%error, "an acknowledged frame could not be removed from the spool");
-    }
-    state.show(counters);
-    drop(state);
-    shared.changed.notify_all();
-}
-
-fn refused(shared: &Shared, frame: &Frame, status: u16, message: &str) {
-    let (table, rows) = (&frame.table, frame.rows);
-    tracing::error!(%table, rows, status, message, "the server refuses a batch for good; it was set aside");
-    Counters::add(&shared.counters.rows_refused, rows);
-    let mut state = shared.lock();
-    if let Err(error) = state.spool.set_aside(frame) {
-        tracing::error!(%error, "a refused batch could not be kept");
-    }
-    // A refused report of losses must not cause the next one.
-    if frame.table != "device_events" {
-        state.lose(&frame.table, frame.rows, "the server refused them");
-    }
-    state.show(&shared.counters);
-    drop(state);
-    shared.changed.notify_all();
-}
-
-/// The pause after so many failures in a row; `jitter` in 0.5..1 spreads the collectors of a fleet.
-fn pause(failures: u32, after: Option<Duration>, denied: bool, jitter: f64) -> Duration {
-    let doubled = BACKOFF_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACKOFF_MAX);
-    let wanted = if denied { BACKOFF_DENIED } else { doubled };
-    // What the server asks for is a minimum; the jitter comes on top of it.
-    let spread = wanted.mul_f64(jitter);
-    after.map_or(spread, |after| after.min(client::RETRY_AFTER_MAX) + BACKOFF_MIN.mul_f64(jitter).min(spread))
-}
-
-fn log_failure(failures: u32, pause: Duration, message: &str) {
-    // The first failure and then each power of two: enough to see it, not enough to fill a disk.
-    if failures.is_power_of_two() {
-        tracing::warn!(
-            failures,
-            pause_seconds = pause.as_secs_f64(),
-            message,
-            "sending failed; rows wait in the spool"
-        );
-    }
-}
-
-/// Waits so long; `false` when the end came.
-fn wait_or_end(shared: &Shared, pause: Duration) -> bool {
-    let deadline = Instant::now() + pause;
-    let mut state = shared.lock();
-    loop {
-        if state.ending == Some(Ending::Now) {
-            return false;
-        }
-        let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|d| !d.is_zero()) else { return true };
-        state = shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_a_bound_and_keep_what_the_server_asks() {
-        assert_eq!(pause(1, None, false, 1.0), BACKOFF_MIN);
-        assert_eq!(pause(3, None, false, 1.0), BACKOFF_MIN * 4);
-        assert_eq!(pause(u32::MAX, None, false, 1.0), BACKOFF_MAX);
-        assert_eq!(pause(1, None, false, 0.5), BACKOFF_MIN / 2);
-        assert_eq!(pause(1, None, true, 1.0), BACKOFF_DENIED);
-        assert!(pause(1, Some(Duration::from_secs(7)), false, 0.5) >= Duration::from_secs(7));
-        assert!(pause(1, Some(Duration::from_secs(1 << 40)), false, 0.5) < Duration::from_secs(3600));
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the directory: frames in append-only segment files, one table each, in the order of their numbers.
 //! Must not know Arrow or HTTP; a frame is bytes with a row count.
 //! **Invariants:** a frame is written through before `append` returns, so killing the process loses none
-//! (only while the disk takes nothing do frames wait in memory, bounded);
+//! (only while the disk takes nothing do frames wait in memory, bounded, to be written as soon as it does);
 //! a frame keeps the writer and sequence that it was first given, so sending it again cannot double rows;
 //! a new process is a new writer, so a sequence is never given twice, not even after a power cut;
 //! at the bound the oldest rows are dropped and counted, device events last.
@@ -51,12 +51,14 @@ pub(crate) struct SpoolSettings {
 }
 
 /// What a restart found.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Recovered {
     pub frames: u64,
     pub rows: u64,
-    /// Bytes behind the last good frame of a segment: a write that the crash cut, or damage.
+    /// Bytes behind the last good frame of a segment: a write that the crash cut.
     pub bytes_cut: u64,
+    /// Rows of frames that are damaged although good ones follow them, by table; at least so many.
+    pub damaged: Vec<(String, u64)>,
 }
 
 /// A frame to send, with the place that [`Spool::done`] needs.
@@ -77,7 +79,8 @@ pub(crate) struct Spool {
     segment_bytes: u64,
     writer: WriterId,
     segments: VecDeque<Segment>,
-    /// Frames that the disk did not take, in the order of their sequences.
+    /// Frames that the disk has not taken, in the order of their sequences; of each table they are later than those
+    /// on disk.
     memory: VecDeque<Frame>,
     /// Whether the last write failed, so that it is said once.
     disk_failing: bool,
@@ -120,9 +123,16 @@ impl Spool {
         Ok((spool, recovered))
     }
 
-    /// Whether a payload of that size fits without a drop.
+    /// Whether a payload of that size fits without a drop, on disk or, while the disk takes nothing, in memory.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.bytes() + frame::bytes_of(bytes) + segment::HEADER_BYTES_MAX <= self.settings.bytes_max
+        let memory_has_room = self.memory.is_empty() || self.bytes_in_memory() + bytes <= MEMORY_BYTES_MAX;
+        let waiting: u64 = self.memory.iter().map(|f| Self::room_for(f.payload.len())).sum();
+        memory_has_room && self.bytes() + waiting + Self::room_for(bytes) <= self.settings.bytes_max
+    }
+
+    /// Bytes on disk that a payload may need: its frame, and the head of a new segment.
+    fn room_for(bytes: usize) -> u64 {
+        frame::bytes_of(bytes) + segment::HEADER_BYTES_MAX
     }
 
     /// Appends a frame, written through; returns how many unsent rows had to go for it, by table.
@@ -131,54 +141,8 @@ impl Spool {
             let max = (self.settings.bytes_max / 2).min(u64::from(FRAME_BYTES_MAX));
             return Err(SpoolError::TooLarge { bytes: payload.len(), max });
         }
-        let mut dropped = Vec::new();
         let sequence = self.sequence_next;
         self.sequence_next += 1;
-        match self.append_to_disk(table, sequence, rows, payload, &mut dropped) {
-            Ok(()) => self.disk_failing = false,
-            Err(error) => {
-                if !std::mem::replace(&mut self.disk_failing, true) {
-                    tracing::error!(%error, dir = ?self.settings.dir, "the spool's disk takes nothing; rows wait in memory");
-                }
-                self.keep_in_memory(table, sequence, rows, payload, &mut dropped);
-            }
-        }
-        dropped.retain(|(_, rows)| *rows > 0);
-        Ok(dropped)
-    }
-
-    fn append_to_disk(
-        &mut self,
-        table: &str,
-        sequence: u64,
-        rows: u64,
-        payload: &[u8],
-        dropped: &mut Vec<(String, u64)>,
-    ) -> io::Result<()> {
-        while !self.has_room(payload.len()) {
-            match self.drop_oldest()? {
-                Some(loss) => dropped.push(loss),
-                None => break,
-            }
-        }
-        let at = self.active_segment(table)?;
-        self.segments[at].append(sequence, rows, payload)
-    }
-
-    fn keep_in_memory(
-        &mut self,
-        table: &str,
-        sequence: u64,
-        rows: u64,
-        payload: &[u8],
-        dropped: &mut Vec<(String, u64)>,
-    ) {
-        let kept = |memory: &VecDeque<Frame>| memory.iter().map(|f| f.payload.len()).sum::<usize>();
-        while kept(&self.memory) + payload.len() > MEMORY_BYTES_MAX {
-            let Some(oldest) = self.memory.pop_front() else { break };
-            let sending = self.in_flight == Some((IN_MEMORY, oldest.sequence));
-            dropped.push((oldest.table, if sending { 0 } else { oldest.rows }));
-        }
         self.memory.push_back(Frame {
             table: table.to_owned(),
             writer: self.writer.as_str().to_owned(),
@@ -188,6 +152,71 @@ impl Spool {
             segment: IN_MEMORY,
             end: 0,
         });
+        let mut dropped = Vec::new();
+        self.write_back(&mut dropped);
+        self.bound_memory(&mut dropped);
+        dropped.retain(|(_, rows)| *rows > 0);
+        Ok(dropped)
+    }
+
+    /// Writes what waits in memory, oldest first, until the disk refuses. A table whose oldest frame is being sent
+    /// waits, because of one table the disk must not hold a later frame before an earlier one.
+    fn write_back(&mut self, dropped: &mut Vec<(String, u64)>) {
+        let sending = self.in_flight.filter(|(segment, _)| *segment == IN_MEMORY).map(|(_, sequence)| sequence);
+        let table_sending = self.memory.iter().find(|f| Some(f.sequence) == sending).map(|f| f.table.clone());
+        let mut at = 0;
+        while let Some(frame) = self.memory.get(at) {
+            if Some(&frame.table) == table_sending.as_ref() {
+                at += 1;
+                continue;
+            }
+            let frame = self.memory.remove(at).expect("the position was just read");
+            if let Err(error) = self.write(&frame, dropped) {
+                self.memory.insert(at, frame);
+                if !std::mem::replace(&mut self.disk_failing, true) {
+                    tracing::error!(%error, dir = ?self.settings.dir, "the spool's disk takes nothing; rows wait in memory");
+                }
+                return;
+            }
+        }
+        self.disk_failing = false;
+    }
+
+    fn write(&mut self, frame: &Frame, dropped: &mut Vec<(String, u64)>) -> io::Result<()> {
+        while self.bytes() + Self::room_for(frame.payload.len()) > self.settings.bytes_max {
+            match self.drop_oldest()? {
+                Some(loss) => dropped.push(loss),
+                None => break,
+            }
+        }
+        let at = self.active_segment(&frame.table)?;
+        self.segments[at].append(frame.sequence, frame.rows, &frame.payload)
+    }
+
+    fn bytes_in_memory(&self) -> usize {
+        self.memory.iter().map(|f| f.payload.len()).sum()
+    }
+
+    /// Drops the oldest frames of memory beyond its bound, device events last; the newest frame stays.
+    fn bound_memory(&mut self, dropped: &mut Vec<(String, u64)>) {
+        while self.memory.len() > 1 && self.bytes_in_memory() > MEMORY_BYTES_MAX {
+            let last = self.memory.len() - 1;
+            let at = self.memory.iter().take(last).position(|f| f.table != KEPT_LONGEST).unwrap_or(0);
+            let oldest = self.memory.remove(at).expect("the position was just found");
+            let sending = self.in_flight == Some((IN_MEMORY, oldest.sequence));
+            dropped.push((oldest.table, if sending { 0 } else { oldest.rows }));
+        }
+    }
+
+    /// The end: writes what waits in memory, that which is being sent too, because the answer may never be heard;
+    /// returns the rows that the disk still does not take and the rows that had to go, by table.
+    pub(crate) fn close(&mut self) -> Vec<(String, u64)> {
+        self.in_flight = None;
+        let mut lost = Vec::new();
+        self.write_back(&mut lost);
+        lost.extend(self.memory.drain(..).map(|f| (f.table, f.rows)));
+        lost.retain(|(_, rows)| *rows > 0);
+        lost
     }
 
     /// Position of the segment that this process appends to for a table; rotates it when it is full.
@@ -209,8 +238,8 @@ impl Spool {
         let droppable = |s: &&Segment| s.table != KEPT_LONGEST && s.bytes > s.header_bytes;
         let oldest = self.segments.iter().find(droppable).or(self.segments.front()).map(|s| s.number);
         let Some(at) = oldest.and_then(|number| self.position(number)) else { return Ok(None) };
+        self.segments[at].delete()?;
         let segment = self.segments.remove(at).expect("the position was just found");
-        segment.delete()?;
         let sending = self.in_flight.filter(|(number, _)| *number == segment.number).map_or(0, |(_, rows)| rows);
         Ok(Some((segment.table, segment.rows_pending.saturating_sub(sending))))
     }
@@ -237,19 +266,15 @@ impl Spool {
                 return Ok((self.next_in_memory(table), rows_unreadable));
             };
             if let Some(frame) = self.segments[at].read()? {
-                // Of one writer the lower sequence goes first, wherever it waits; after a higher one the server
-                // would take it for a duplicate.
-                let earlier = self.memory.iter().find(|f| f.table == table).map(|f| f.sequence < frame.sequence);
-                if frame.writer == self.writer.as_str() && earlier == Some(true) {
-                    return Ok((self.next_in_memory(table), rows_unreadable));
-                }
                 self.in_flight = Some((frame.segment, frame.rows));
                 return Ok((Some(frame), rows_unreadable));
             }
             // The file changed under us; what it still held is gone and is counted.
             let segment = self.segments.remove(at).expect("the position was just found");
             rows_unreadable += segment.rows_pending;
-            segment.delete()?;
+            if let Err(error) = segment.delete() {
+                tracing::error!(%error, "a damaged file of the spool could not be removed");
+            }
         }
     }
 
@@ -275,8 +300,20 @@ impl Spool {
         if self.segments[at].is_active() {
             return self.segments[at].empty();
         }
-        let segment = self.segments.remove(at).expect("the position was just found");
-        segment.delete()
+        self.segments[at].delete()?;
+        self.segments.remove(at);
+        Ok(())
+    }
+
+    /// A frame that the server did not take waits where it was. Returns its rows when they were dropped meanwhile:
+    /// only now are they lost.
+    pub(crate) fn not_sent(&mut self, frame: &Frame) -> u64 {
+        self.in_flight = None;
+        let kept = match frame.segment {
+            IN_MEMORY => self.memory.iter().any(|f| f.sequence == frame.sequence),
+            segment => self.position(segment).is_some(),
+        };
+        if kept { 0 } else { frame.rows }
     }
 
     /// Keeps a refused frame beside the spool, for a person to look at, and forgets it.

@@ -184,6 +184,30 @@ fn a_refused_batch_is_set_aside_told_and_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn a_table_that_is_not_taken_does_not_hold_up_the_others() {
+    let Some(dir) = node(1) else { return };
+    let sink = Sink::start(Answer::BusyForGpus);
+    let running = Running::start(dir.path(), &sink.url(), &[]);
+    wait_until("rows of the host", PATIENCE, || sink.rows("host_samples") > 0);
+    assert_eq!(sink.rows("gpu_samples"), 0);
+    sink.answer(Answer::Take);
+    wait_until("rows of the GPU", PATIENCE, || sink.rows("gpu_samples") > 0);
+    running.stop();
+    no_row_twice(&sink);
+}
+
+#[test]
+fn rejected_rows_are_counted_and_told() {
+    let Some(dir) = node(1) else { return };
+    let sink = Sink::start(Answer::RejectOneGpuRow);
+    let running = Running::start(dir.path(), &sink.url(), &["--metrics-listen", "127.0.0.1:0"]);
+    let told = || sink.kept.lock().unwrap().messages.iter().any(|m| m.contains("1 rows of gpu_samples were lost"));
+    wait_until("the loss is told", PATIENCE, told);
+    assert!(metric(dir.path(), "coulomb_collector_rows_rejected_total") >= 1);
+    running.stop();
+}
+
+#[test]
 fn at_the_bound_the_oldest_rows_are_dropped_and_the_loss_arrives() {
     let Some(dir) = node(16) else { return };
     // Processes that do not exist are rows all the same, many of them.
@@ -212,15 +236,20 @@ fn the_own_metrics_are_shown_on_a_loopback_port() {
     let running = Running::start(dir.path(), &sink.url(), &["--metrics-listen", "127.0.0.1:0"]);
     let log = || std::fs::read_to_string(dir.path().join("log")).unwrap();
     wait_until("rows", PATIENCE, || sink.rows("gpu_samples") > 0 && log().contains("own metrics at http://"));
-    let text = log();
+    assert!(metric(dir.path(), "coulomb_collector_rows_sent_total") > 0);
+    running.stop();
+}
+
+/// A counter of the running program, whose log names the address.
+fn metric(dir: &Path, name: &str) -> u64 {
+    let text = std::fs::read_to_string(dir.join("log")).unwrap();
     let address = text.split("own metrics at http://").nth(1).unwrap().split('/').next().unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let sent = answer.lines().find_map(|l| l.strip_prefix("coulomb_collector_rows_sent_total ")).unwrap();
-    assert!(sent.parse::<u64>().unwrap() > 0, "{answer}");
-    running.stop();
+    let value = answer.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("{name} is not in {answer}")).parse().unwrap()
 }
 
 #[test]

@@ -7,7 +7,7 @@
 pub(crate) const FRAME_BYTES_MAX: u32 = 64 * 1024 * 1024;
 /// The contract allows a writer of 320 bytes.
 const WRITER_BYTES_MAX: usize = 320;
-const FRAME_MAGIC: &[u8; 4] = b"CFRM";
+pub(super) const FRAME_MAGIC: &[u8; 4] = b"CFRM";
 const HEAD_MAGIC: &[u8; 8] = b"CSPOOL01";
 pub(super) const FRAME_HEAD_BYTES: usize = 24;
 const HEAD_FIXED_BYTES: usize = 16;

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 pub(super) const HEADER_BYTES_MAX: u64 = frame::SEGMENT_HEAD_BYTES_MAX as u64;
 const SUFFIX: &str = ".frames";
+/// A batch has fewer rows; a damaged head may say anything.
+const FRAME_ROWS_MAX: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -78,13 +80,13 @@ impl Segment {
 
     /// Reads the oldest unsent frame; `None` when the file no longer holds what it did.
     pub(super) fn read(&self) -> io::Result<Option<Frame>> {
-        let Some((head, payload)) = read_frame(&self.file, self.read_at, self.bytes)? else { return Ok(None) };
+        let Some((at, (head, payload))) = next_good(&self.file, self.read_at, self.bytes)? else { return Ok(None) };
         Ok(Some(Frame {
             table: self.table.clone(),
             writer: self.writer.clone(),
             sequence: head.sequence,
             rows: u64::from(head.rows),
-            end: self.read_at + frame::bytes_of(payload.len()),
+            end: at + frame::bytes_of(payload.len()),
             payload,
             segment: self.number,
         }))
@@ -118,8 +120,29 @@ impl Segment {
     }
 }
 
+/// The first good frame from `at` on and its place: behind damage the next one is found by its first bytes.
+fn next_good(file: &File, at: u64, end: u64) -> io::Result<Option<(u64, Good)>> {
+    if let Some(good) = read_frame(file, at, end)? {
+        return Ok(Some((at, good)));
+    }
+    let mut rest = vec![0; usize::try_from(end.saturating_sub(at)).unwrap_or(0)];
+    if !read_exact_at(file, &mut rest, at)? {
+        return Ok(None);
+    }
+    let starts = rest.windows(frame::FRAME_MAGIC.len()).enumerate().skip(1);
+    for (offset, _) in starts.filter(|(_, bytes)| bytes == frame::FRAME_MAGIC) {
+        if let Some(good) = read_frame(file, at + offset as u64, end)? {
+            return Ok(Some((at + offset as u64, good)));
+        }
+    }
+    Ok(None)
+}
+
+/// A frame's head and payload, checked.
+type Good = (frame::FrameHead, Vec<u8>);
+
 /// One frame at `at`, or `None` where there is no whole, good frame before `end`.
-fn read_frame(file: &File, at: u64, end: u64) -> io::Result<Option<(frame::FrameHead, Vec<u8>)>> {
+fn read_frame(file: &File, at: u64, end: u64) -> io::Result<Option<Good>> {
     let mut head = [0_u8; FRAME_HEAD_BYTES];
     if at + FRAME_HEAD_BYTES as u64 > end || !read_exact_at(file, &mut head, at)? {
         return Ok(None);
@@ -167,24 +190,43 @@ pub(super) fn recover(dir: &Path) -> io::Result<(Vec<Segment>, Recovered)> {
     Ok((segments, recovered))
 }
 
-/// Opens one segment; `None` when it holds no frame.
+fn head_at(file: &File, at: u64) -> io::Result<Option<frame::FrameHead>> {
+    let mut head = [0_u8; FRAME_HEAD_BYTES];
+    Ok(if read_exact_at(file, &mut head, at)? { frame::decode_head(&head) } else { None })
+}
+
+/// The rows that a damaged frame states, at least one.
+fn rows_of(head: frame::FrameHead) -> u64 {
+    u64::from(head.rows).clamp(1, FRAME_ROWS_MAX)
+}
+
+/// Opens one segment; `None` when it holds no frame that can be sent.
 fn open(path: &Path, number: u64, table: &str, recovered: &mut Recovered) -> io::Result<Option<Segment>> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let length = file.metadata()?.len();
     let mut head = vec![0; frame::SEGMENT_HEAD_BYTES_MAX.min(usize::try_from(length).unwrap_or(usize::MAX))];
     file.read_exact_at(&mut head, 0)?;
     let writer = frame::decode_segment_head(&head).filter(|(writer, _)| WriterId::parse(writer).is_ok());
-    let Some((writer, header_bytes)) = writer else {
-        recovered.bytes_cut += length;
-        return Ok(None);
-    };
-    let header_bytes = header_bytes as u64;
-    let (mut at, mut frames, mut rows) = (header_bytes, 0, 0);
-    while let Some((head, payload)) = read_frame(&file, at, length)? {
-        at += frame::bytes_of(payload.len());
+    let header_bytes = writer.as_ref().map_or(0, |(_, bytes)| *bytes as u64);
+    let (mut at, mut frames, mut rows, mut damaged) = (header_bytes, 0, 0, 0);
+    while let Some((start, (head, payload))) = next_good(&file, at, length)? {
+        if start > at && header_bytes > 0 {
+            damaged += head_at(&file, at)?.map_or(1, rows_of);
+        }
+        at = start + frame::bytes_of(payload.len());
         frames += 1;
         rows += u64::from(head.rows);
     }
+    let Some((writer, _)) = writer else {
+        // Without its writer no frame can be sent again without doubling it.
+        recovered.bytes_cut += length;
+        recovered.damaged.extend((rows > 0).then(|| (table.to_owned(), rows)));
+        return Ok(None);
+    };
+    // A frame that is there in full but damaged was not torn by a crash.
+    let whole = head_at(&file, at)?.filter(|head| at + frame::bytes_of(head.payload_bytes as usize) <= length);
+    damaged += whole.map_or(0, rows_of);
+    recovered.damaged.extend((damaged > 0).then(|| (table.to_owned(), damaged)));
     if at < length {
         recovered.bytes_cut += length - at;
         file.set_len(at)?;

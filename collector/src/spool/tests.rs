@@ -175,6 +175,117 @@ fn memory_is_bounded_too_and_what_goes_is_counted() {
     assert_eq!((lost, spool.rows_pending()), (30, 20));
 }
 
+#[test]
+fn a_frame_that_was_dropped_while_it_was_sent_is_lost_when_it_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, _) = open(dir.path(), 1 << 20, "a");
+    spool.append("gpu_samples", 10, &[0; 50_000]).unwrap();
+    let sending = spool.next("gpu_samples").unwrap().0.unwrap();
+    let mut lost = 0;
+    for _ in 0..100 {
+        lost += spool.append("gpu_samples", 10, &[0; 50_000]).unwrap().iter().map(|(_, rows)| rows).sum::<u64>();
+    }
+    lost += spool.not_sent(&sending);
+    assert_eq!(lost + spool.rows_pending(), 1010);
+    let sending = spool.next("gpu_samples").unwrap().0.unwrap();
+    assert_eq!(spool.not_sent(&sending), 0, "it waits in its segment");
+    assert_eq!(spool.next("gpu_samples").unwrap().0.unwrap(), sending);
+}
+
+#[test]
+fn a_disk_that_takes_bytes_again_gets_what_waited_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("spool");
+    let (mut spool, _) = open(&place, 1 << 20, "a");
+    fs::rename(&place, dir.path().join("away")).unwrap();
+    spool.append("host_samples", 2, b"first").unwrap();
+    let sending = spool.next("host_samples").unwrap().0.unwrap();
+    spool.append("gpu_samples", 2, b"second").unwrap();
+    fs::rename(dir.path().join("away"), &place).unwrap();
+    spool.append("host_samples", 2, b"third").unwrap();
+    assert_eq!(spool.memory.len(), 2, "a later frame is not written before the one that is being sent");
+    spool.not_sent(&sending);
+    spool.append("host_samples", 2, b"fourth").unwrap();
+    assert!(spool.memory.is_empty());
+    drop(spool);
+    let (mut spool, recovered) = open(&place, 1 << 20, "b");
+    assert_eq!(recovered.rows, 8);
+    let hosts = take_all(&mut spool).into_iter().filter(|f| f.table == "host_samples");
+    assert_eq!(hosts.map(|f| f.sequence).collect::<Vec<_>>(), [1, 3, 4]);
+}
+
+#[test]
+fn the_end_writes_memory_back_and_tells_what_the_disk_does_not_take() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("spool");
+    let (mut spool, _) = open(&place, 1 << 20, "a");
+    fs::rename(&place, dir.path().join("away")).unwrap();
+    spool.append("host_samples", 2, b"first").unwrap();
+    spool.next("host_samples").unwrap();
+    fs::rename(dir.path().join("away"), &place).unwrap();
+    assert_eq!(spool.close(), []);
+    assert_eq!((spool.rows_pending(), spool.memory.len()), (2, 0));
+    fs::rename(&place, dir.path().join("away")).unwrap();
+    spool.append("gpu_samples", 3, b"second").unwrap();
+    assert_eq!(spool.close(), [("gpu_samples".to_owned(), 3)]);
+    assert_eq!(spool.rows_pending(), 2);
+}
+
+#[test]
+fn memory_drops_device_events_last_and_waits_when_it_is_asked_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("spool");
+    let (mut spool, _) = open(&place, 64 << 20, "a");
+    fs::rename(&place, dir.path().join("away")).unwrap();
+    spool.append("device_events", 1, &[0; 1000]).unwrap();
+    for _ in 0..10 {
+        for (table, _) in spool.append("gpu_samples", 5, &vec![0; 1 << 20]).unwrap() {
+            assert_eq!(table, "gpu_samples");
+        }
+    }
+    assert!(spool.tables_pending().contains(&"device_events".to_owned()));
+    assert!(!spool.has_room(1 << 20), "a source that can wait does");
+}
+
+#[test]
+fn a_segment_that_cannot_be_deleted_is_not_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, _) = open(dir.path(), 1 << 20, "a");
+    for _ in 0..14 {
+        spool.append("gpu_samples", 1, &[0; 70_000]).unwrap();
+    }
+    // A folder in the place of the file cannot be removed as a file.
+    let oldest = frame_files(dir.path())[0].clone();
+    fs::remove_file(&oldest).unwrap();
+    fs::create_dir_all(&oldest).unwrap();
+    let mut lost = 0;
+    for _ in 0..3 {
+        lost += spool.append("gpu_samples", 1, &[0; 70_000]).unwrap().iter().map(|(_, rows)| rows).sum::<u64>();
+    }
+    assert_eq!(lost + spool.rows_pending(), 17);
+}
+
+#[test]
+fn behind_damage_the_next_good_frame_is_found_and_the_loss_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, _) = open(dir.path(), 1 << 20, "a");
+    for n in 0..4 {
+        spool.append("gpu_samples", 10 + u64::from(n), &[n; 100]).unwrap();
+    }
+    drop(spool);
+    let path = &frame_files(dir.path())[0];
+    let mut bytes = fs::read(path).unwrap();
+    let starts: Vec<usize> = bytes.windows(4).enumerate().filter(|(_, w)| *w == b"CFRM").map(|(at, _)| at).collect();
+    bytes[starts[1] + 50] ^= 1;
+    fs::write(path, bytes).unwrap();
+    let (mut spool, recovered) = open(dir.path(), 1 << 20, "b");
+    assert_eq!((recovered.frames, recovered.rows, recovered.bytes_cut), (3, 35, 0));
+    assert_eq!(recovered.damaged, [("gpu_samples".to_owned(), 11)]);
+    let sequences: Vec<u64> = take_all(&mut spool).iter().map(|f| f.sequence).collect();
+    assert_eq!(sequences, [1, 3, 4]);
+    assert_eq!(spool.rows_pending(), 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 

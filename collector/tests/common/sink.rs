@@ -18,6 +18,10 @@ pub enum Answer {
     Status(u16),
     /// 422 for one table, as Coulomb does for the others.
     RefuseHosts,
+    /// 503 for one table, as Coulomb does for the others.
+    BusyForGpus,
+    /// Takes all rows of GPUs but one a batch, and the other tables as Coulomb does.
+    RejectOneGpuRow,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +112,7 @@ impl Sink {
         match answer {
             Answer::Status(status) => return (status, "told to fail".to_owned()),
             Answer::RefuseHosts if table == "host_samples" => return (422, "unknown column".to_owned()),
+            Answer::BusyForGpus if table == "gpu_samples" => return (503, "told to fail".to_owned()),
             _ => {}
         }
         let writer = headers["coulomb-writer"].clone();
@@ -123,6 +128,10 @@ impl Sink {
             let batch = batch.unwrap();
             rows += batch.num_rows();
             kept.keep(table, &batch);
+        }
+        if answer == Answer::RejectOneGpuRow && table == "gpu_samples" {
+            let rejected = r#"[{"row":0,"column":"time","reason":"told to"}]"#;
+            return (200, format!(r#"{{"accepted":{},"duplicate":false,"rejected":{rejected}}}"#, rows - 1));
         }
         (200, format!(r#"{{"accepted":{rows},"duplicate":false,"rejected":[]}}"#))
     }

@@ -179,6 +179,12 @@ impl Device {
         if std::mem::replace(&mut self.lost, false) {
             sample.events.push(events::returned(&self.identity, look.now()));
         }
+        let metrics = &reading.metrics;
+        let busy = metrics.gpu_busy_ratio.or(metrics.sm_active_ratio);
+        if self.answers.failure.is_some() && held.count.or(metrics.memory_used_bytes).is_none() && busy.is_none() {
+            // What tells whether it is held failed; a row without it would say that it is free.
+            return;
+        }
         let noted = processes.job_of_gpu(&self.identity.gpu_uuid, self.identity.gpu_index);
         self.job_id = held.job().or(noted);
         self.before.compare(&self.identity, self.job_id.as_ref(), &reading, look, &mut sample.events);

@@ -107,6 +107,14 @@ fn a_gpu_that_answers_nothing_gives_no_rows_and_is_lost_until_a_look_that_it_ans
 }
 
 #[test]
+fn a_gpu_that_does_not_tell_whether_it_is_held_gives_no_row() {
+    let deaf = "0 gpu_busy !10\n0 memory_total !10\n0 processes !10\n0 gpm_2 !10\n";
+    let Some(mut bench) = Bench::start(&two(deaf), &[]) else { return };
+    let sample = bench.looks(10);
+    assert_eq!((rows(&sample, "GPU-0"), rows(&sample, "GPU-1"), kinds(&sample)), (0, 10, vec![]));
+}
+
+#[test]
 fn a_gpu_that_answers_one_call_only_is_not_back() {
     let Some(mut bench) = Bench::start(&two(""), &[]) else { return };
     bench.looks(2);
