@@ -14,7 +14,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -128,6 +128,30 @@ pub(crate) fn read(file: &RecordedFile) -> Result<Vec<RecordBatch>, RecordError>
     let opened = File::open(&file.path).map_err(|source| RecordError::File { path: file.path.clone(), source })?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(opened).map_err(wrong)?.build().map_err(wrong)?;
     reader.collect::<Result<Vec<_>, _>>().map_err(|source| RecordError::Arrow { table: file.table.name, source })
+}
+
+/// A number that follows from the names and bytes of files, and from `more`: FNV-1a of 128 bits, which keeps
+/// recordings apart, though not those of somebody who wants to confuse them.
+pub(crate) fn digest(files: &[RecordedFile], more: &[u8]) -> Result<u128, RecordError> {
+    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let take = |digest: u128, bytes: &[u8]| bytes.iter().fold(digest, |d, b| (d ^ u128::from(*b)).wrapping_mul(PRIME));
+    let mut digest = take(OFFSET, more);
+    for file in files {
+        let failed = |source| RecordError::File { path: file.path.clone(), source };
+        digest = take(digest, format!("{}-{}", file.table.name, file.number).as_bytes());
+        let mut reader = BufReader::new(File::open(&file.path).map_err(failed)?);
+        loop {
+            let bytes = reader.fill_buf().map_err(failed)?;
+            if bytes.is_empty() {
+                break;
+            }
+            digest = take(digest, bytes);
+            let length = bytes.len();
+            reader.consume(length);
+        }
+    }
+    Ok(digest)
 }
 
 /// First and last time in a file, in microseconds; `None` when it has no rows.

@@ -2,12 +2,14 @@
 
 use crate::batch::TableBatch;
 use crate::config::ReplayOptions;
-use crate::run::{connect, unix_micros_now};
+use crate::run::{connect, new_writer, unix_micros_now};
 use crate::send::{Drain, SendError, Uplink, WhenFull};
 use crate::signal::{Signals, Wake};
 use crate::source::replay::{Replayed, open};
 use arrow::array::AsArray as _;
 use arrow::datatypes::TimestampMicrosecondType;
+use contract::WriterId;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Rows of a recording that fall into the same stretch go out together; a second is what a live node does.
@@ -25,7 +27,12 @@ pub(crate) fn replay(options: &ReplayOptions, signals: Signals) -> anyhow::Resul
         node: options.node.clone(),
     };
     let paced = !options.from_original_time && options.speed > 0.0;
-    let (uplink, _counters) = connect(&options.uplink, "replay", WhenFull::Wait, signals)?;
+    let writer = match options.from_original_time {
+        // The same rows again: under the same writer the server knows them.
+        true => WriterId::parse(&format!("replay/{:032x}", tape.digest(&replayed)?))?,
+        false => new_writer("replay")?,
+    };
+    let (uplink, counters) = connect(&options.uplink, writer, WhenFull::Wait, signals)?;
     let mut rows = 0;
     for number in tape.numbers() {
         let batches = tape.batches(number, &replayed)?;
@@ -38,6 +45,12 @@ pub(crate) fn replay(options: &ReplayOptions, signals: Signals) -> anyhow::Resul
     let left = uplink.finish(Drain::All);
     tracing::info!(rows, left, "the replay ended");
     anyhow::ensure!(left == 0, SendError::Stopped { rows: left });
+    let [refused, rejected, dropped] = [&counters.rows_refused, &counters.rows_rejected, &counters.rows_dropped]
+        .map(|counter| counter.load(Ordering::Relaxed));
+    anyhow::ensure!(
+        refused + rejected + dropped == 0,
+        "not all of {rows} rows arrived: {refused} were refused, {rejected} rejected and {dropped} lost; see the messages above"
+    );
     Ok(())
 }
 

@@ -30,10 +30,15 @@ pub(crate) fn unix_micros_now() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Opens spool and client and starts to send; `node` names the writer.
+/// A writer that no process was before.
+pub(crate) fn new_writer(node: &str) -> Result<WriterId, contract::IdError> {
+    WriterId::parse(&format!("{node}/{}", uuid::Uuid::new_v4()))
+}
+
+/// Opens spool and client and starts to send.
 pub(crate) fn connect(
     options: &UplinkOptions,
-    node: &str,
+    writer: WriterId,
     when_full: WhenFull,
     signals: Signals,
 ) -> anyhow::Result<(Uplink, Arc<Counters>)> {
@@ -43,7 +48,6 @@ pub(crate) fn connect(
             .with_context(|| format!("cannot listen on {listen} for --metrics-listen"))?;
         tracing::info!("own metrics at http://{address}/metrics");
     }
-    let writer = WriterId::parse(&format!("{node}/{}", uuid::Uuid::new_v4()))?;
     let client = Client::new(options.client_settings());
     let (spool, recovered) = Spool::open(options.spool_settings(), writer)?;
     send::log_recovered(&recovered);
@@ -55,7 +59,8 @@ pub(crate) fn connect(
 
 /// `coulomb-collector run`.
 pub(crate) fn run(options: &RunOptions, signals: Signals) -> anyhow::Result<()> {
-    let (uplink, counters) = connect(&options.uplink, &options.source.node, WhenFull::DropOldest, signals)?;
+    let writer = new_writer(&options.source.node)?;
+    let (uplink, counters) = connect(&options.uplink, writer, WhenFull::DropOldest, signals)?;
     let mut live = Live::open(&options.source, Arc::clone(&counters));
     let node = live.node().clone();
     let mut waiting = Sample::default();

@@ -52,6 +52,12 @@ impl Tape {
         numbers
     }
 
+    /// A number that follows from the bytes of the files and from what a replay changes but time.
+    pub(crate) fn digest(&self, replayed: &Replayed) -> Result<u128, RecordError> {
+        let names = format!("{:?} {:?}", replayed.cluster, replayed.node);
+        record::digest(&self.files, names.as_bytes())
+    }
+
     /// The batches of the files of one number, each in order of time, changed as asked.
     pub(crate) fn batches(&self, number: u64, replayed: &Replayed) -> Result<Vec<TableBatch>, RecordError> {
         let mut out = Vec::new();
