@@ -253,6 +253,65 @@ fn metric(dir: &Path, name: &str) -> u64 {
 }
 
 #[test]
+fn a_fleet_that_is_simulated_twice_has_no_row_twice() {
+    let sink = Sink::start(Answer::Take);
+    for _ in 0..2 {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_coulomb-collector"));
+        command.args([
+            "simulate",
+            "--gpus",
+            "16",
+            "--backfill",
+            "1d",
+            "--live-interval",
+            "1s",
+            "--server",
+            &sink.url(),
+        ]);
+        let before = sink.rows("gpu_samples");
+        let running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        wait_until("rows", PATIENCE, || sink.rows("gpu_samples") > before);
+        // Long enough that live rows come after the history.
+        std::thread::sleep(Duration::from_secs(4));
+        running.kill();
+    }
+    let kept = sink.kept.lock().unwrap();
+    let samples = kept.rows.iter().filter(|((table, ..), _)| table.ends_with("_samples"));
+    for (row, times) in samples {
+        assert_eq!(*times, 1, "{row:?}");
+    }
+    let times: std::collections::BTreeSet<i64> =
+        kept.rows.keys().filter(|(table, ..)| table == "gpu_samples").map(|(.., time)| *time).collect();
+    let last: Vec<i64> = times.into_iter().rev().take(3).collect();
+    assert!(last[0] - last[1] <= 10_000_000, "live rows came: {last:?}");
+}
+
+#[test]
+fn a_replay_that_is_refused_in_part_fails() {
+    let Some(dir) = node(1) else { return };
+    let program = || Command::new(env!("CARGO_BIN_EXE_coulomb-collector"));
+    let recorded = program()
+        .args(["record", "--node", "n1", "--interval", "200ms", "--duration", "1s", "--nvml-library"])
+        .arg(dir.path().join("libnvidia-ml-stub.so"))
+        .arg(dir.path().join("out"))
+        .env("NVML_STUB", dir.path().join("script"))
+        .status();
+    assert!(recorded.unwrap().success());
+    for (answer, word) in [(Answer::RefuseHosts, "refused"), (Answer::RejectOneGpuRow, "1 rejected")] {
+        let sink = Sink::start(answer);
+        let output = program()
+            .args(["replay", "--from-original-time", "--server", &sink.url(), "--spool"])
+            .arg(dir.path().join(format!("spool-{word}")))
+            .arg(dir.path().join("out"))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(log.contains("not all of") && log.contains(word), "{log}");
+    }
+}
+
+#[test]
 fn a_recording_is_replayed_as_if_it_happened_now() {
     let Some(dir) = node(2) else { return };
     let program = || Command::new(env!("CARGO_BIN_EXE_coulomb-collector"));
@@ -275,6 +334,8 @@ fn a_recording_is_replayed_as_if_it_happened_now() {
         assert!(status.unwrap().success());
     };
     replay(&["--from-original-time"], "a");
+    replay(&["--from-original-time"], "again");
+    no_row_twice(&sink);
     let times: Vec<i64> = sink.kept.lock().unwrap().rows.keys().map(|(_, _, time)| *time).collect();
     assert_eq!(sink.rows("gpu_samples"), original.len() as u64);
     std::thread::sleep(Duration::from_millis(1500));

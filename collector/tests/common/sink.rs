@@ -143,7 +143,7 @@ impl Kept {
         use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
         let text = |name: &str| batch.column_by_name(name).map(|c| arrow::compute::cast(c, &DataType::Utf8).unwrap());
         let times = batch.column_by_name("time").unwrap().as_primitive::<TimestampMicrosecondType>().clone();
-        let (key, messages) = (text("gpu_uuid").or(text("node")).unwrap(), text("message"));
+        let (key, messages) = (text("gpu_uuid").or(text("node")).or(text("job_id")).unwrap(), text("message"));
         let pids = text("pid");
         for row in 0..batch.num_rows() {
             let pid = pids.as_ref().map_or("", |p| p.as_string::<i32>().value(row));
