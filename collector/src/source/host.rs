@@ -15,6 +15,10 @@ use std::path::{Path, PathBuf};
 /// No file read here is larger on a machine of a thousand cores; a larger one is not what it should be.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// Names of interfaces come and go with containers; beyond so many, and four times those that are there, all are
+/// asked for again.
+const PHYSICAL_NAMES_MAX: usize = 256;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HostError {
     #[error("{path:?} could not be read: {source}")]
@@ -97,6 +101,9 @@ impl Host {
         let mut on_hardware = (0_i64, 0_i64);
         let mut by_name = (0_i64, 0_i64);
         let mut any = false;
+        if self.physical.len() > PHYSICAL_NAMES_MAX.max(devices.len() * 4) {
+            self.physical.clear();
+        }
         for (name, read, write) in devices {
             let path = class.join(&name).join("device");
             let physical = *self.physical.entry(path).or_insert_with_key(|path| path.exists());
@@ -116,10 +123,16 @@ impl Host {
         let class = self.root.join("sys/class/infiniband");
         let mut sum: Option<(i64, i64)> = None;
         for device in entries(&class) {
+            // A port counts what its virtual functions carry; where the function alone was passed in, it counts.
+            if device.join("device/physfn/infiniband").exists() {
+                continue;
+            }
             for port in entries(&device.join("ports")) {
                 let counters = port.join("counters");
-                let receive = self.number(&counters.join("port_rcv_data"))?;
-                let transmit = self.number(&counters.join("port_xmit_data"))?;
+                let (receive, transmit) = ("port_rcv_data", "port_xmit_data");
+                // A device without these counters takes nothing from those that have them.
+                let counted = self.number(&counters.join(receive)).zip(self.number(&counters.join(transmit)));
+                let Some((receive, transmit)) = counted else { continue };
                 // The InfiniBand specification counts in units of four octets.
                 let bytes = |units: u64| i64::try_from(units.saturating_mul(4)).unwrap_or(i64::MAX);
                 let (r, t) = sum.unwrap_or_default();

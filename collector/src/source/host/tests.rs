@@ -88,6 +88,36 @@ fn rdma_and_power_are_read_where_they_are() {
 }
 
 #[test]
+fn rdma_devices_without_counters_and_virtual_functions_do_not_disturb_the_others() {
+    let root = root();
+    for (device, counts) in [("mlx5_0", 100), ("mlx5_1", 100), ("mlx5_2", 7)] {
+        let port = format!("sys/class/infiniband/{device}/ports/1/counters");
+        put(root.path(), &format!("{port}/port_rcv_data"), &counts.to_string());
+        put(root.path(), &format!("{port}/port_xmit_data"), &counts.to_string());
+    }
+    // The second is a function of the first; the first entry of all counts nothing.
+    fs::create_dir_all(root.path().join("sys/class/infiniband/mlx5_1/device/physfn/infiniband/mlx5_0")).unwrap();
+    fs::create_dir_all(root.path().join("sys/class/infiniband/bnxt_re0/ports/1/counters")).unwrap();
+    let mut host = host(root.path());
+    host.look(interval()).unwrap();
+    put(root.path(), "proc/stat", STAT_LATER);
+    let row = host.look(interval()).unwrap().unwrap();
+    assert_eq!((row.rdma_receive_bytes_total, row.rdma_transmit_bytes_total), (Some(428), Some(428)));
+}
+
+#[test]
+fn names_that_are_gone_are_forgotten() {
+    let root = root();
+    let mut host = host(root.path());
+    for n in 0..5000 {
+        put(root.path(), "proc/net/dev", &format!("h\nh\nveth{n}: 1 0 0 0 0 0 0 0 1 0 0 0 0 0 0 0\n"));
+        put(root.path(), "proc/stat", &format!("cpu  {n} 0 100 800 0 0 0 0 0 0\n"));
+        host.look(interval()).unwrap();
+    }
+    assert!(host.physical.len() <= PHYSICAL_NAMES_MAX + 10, "{}", host.physical.len());
+}
+
+#[test]
 fn a_missing_file_is_an_error_that_names_it() {
     let root = tempfile::tempdir().unwrap();
     let error = host(root.path()).look(interval()).unwrap_err().to_string();

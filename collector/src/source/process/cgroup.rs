@@ -31,14 +31,16 @@ fn slurm_job(path: &str) -> Option<String> {
     })
 }
 
-/// `/kubepods/burstable/pod<uid>/…` (cgroupfs) and `/kubepods.slice/…/kubepods-burstable-pod<uid with _>.slice/…`.
+/// `/kubepods/burstable/pod<uid>/…` (cgroupfs), `/kubepods.slice/…/kubepods-burstable-pod<uid with _>.slice/…`, the
+/// same behind `kubelet-`, and `…/kubepods-pod<uid with _>.slice:cri-containerd:<id>` of a runtime below systemd.
 fn pod_uid(path: &str) -> Option<String> {
-    let mut parts = path.split('/').skip_while(|part| !part.starts_with("kubepods"));
+    let is_kubelets = |part: &str| part.starts_with("kubepods") || part.starts_with("kubelet-kubepods");
+    let mut parts = path.split('/').skip_while(|part| !is_kubelets(part));
     parts.find_map(|part| {
-        let part = part.strip_suffix(".slice").unwrap_or(part);
+        let part = part.split_once(".slice").map_or(part, |(slice, _)| slice);
         let uid = match part.strip_prefix("pod") {
             Some(uid) => uid,
-            None if part.starts_with("kubepods") => part.rsplit_once("-pod")?.1,
+            None if is_kubelets(part) => part.rsplit_once("-pod")?.1,
             None => return None,
         };
         let uid = uid.replace('_', "-");

@@ -31,6 +31,16 @@ fn cgroup_layouts_of_schedulers_and_runtimes() {
         pod(),
     );
     check(&format!("0::/kubepods.slice/kubepods-pod{under}.slice/crio-{HEX}.scope"), pod());
+    check(
+        &format!(
+            "0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod{under}.slice/cri-containerd-{HEX}.scope"
+        ),
+        pod(),
+    );
+    check(
+        &format!("0::/system.slice/containerd.service/kubepods-besteffort-pod{under}.slice:cri-containerd:{HEX}"),
+        pod(),
+    );
     let container = || Some(Owner::Container(HEX[..12].to_owned()));
     check(&format!("0::/system.slice/docker-{HEX}.scope"), container());
     check(&format!("5:cpu:/docker/{HEX}"), container());
