@@ -4,16 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A scrape that takes longer is cut, so that a stuck client cannot hold the port.
 const SCRAPE_SECONDS_MAX: Duration = Duration::from_secs(5);
 /// A request line and headers longer than this are no scrape.
-const REQUEST_BYTES_MAX: u64 = 8 * 1024;
+const REQUEST_BYTES_MAX: usize = 8 * 1024;
 
 /// Own counters. Relaxed ordering: each stands for itself.
 #[derive(Debug, Default)]
@@ -86,7 +86,8 @@ pub(crate) fn serve(listen: SocketAddr, counters: Arc<Counters>) -> io::Result<S
     let address = listener.local_addr()?;
     std::thread::Builder::new().name("metrics".to_owned()).stack_size(128 * 1024).spawn(move || {
         for stream in listener.incoming() {
-            if let Err(error) = stream.and_then(|stream| answer(stream, &counters)) {
+            if let Err(error) = stream.and_then(|stream| answer(stream, &counters, Instant::now() + SCRAPE_SECONDS_MAX))
+            {
                 tracing::debug!(%error, "a scrape of the own metrics failed");
             }
         }
@@ -94,25 +95,50 @@ pub(crate) fn serve(listen: SocketAddr, counters: Arc<Counters>) -> io::Result<S
     Ok(address)
 }
 
-fn answer(mut stream: TcpStream, counters: &Counters) -> io::Result<()> {
-    stream.set_read_timeout(Some(SCRAPE_SECONDS_MAX))?;
-    stream.set_write_timeout(Some(SCRAPE_SECONDS_MAX))?;
-    let mut reader = BufReader::new((&stream).take(REQUEST_BYTES_MAX));
-    let mut request = String::new();
-    reader.read_line(&mut request)?;
-    loop {
-        let mut header = String::new();
-        if reader.read_line(&mut header)? == 0 || header.trim_end().is_empty() {
-            break;
-        }
-    }
+fn answer(mut stream: TcpStream, counters: &Counters, deadline: Instant) -> io::Result<()> {
+    let request = read_request(&mut stream, deadline)?;
     let (status, body) = match request.split(' ').nth(1) {
         Some("/metrics") => ("200 OK", counters.text()),
         _ => ("404 Not Found", "the metrics are at /metrics\n".to_owned()),
     };
-    write!(
-        stream,
+    let answer = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
-    )
+    );
+    stream.set_write_timeout(Some(SCRAPE_SECONDS_MAX))?;
+    stream.write_all(answer.as_bytes())
+}
+
+/// The request line and headers; a client that sends them byte by byte has no longer than any other.
+fn read_request(stream: &mut TcpStream, deadline: Instant) -> io::Result<String> {
+    let mut request = Vec::new();
+    let mut part = [0; 1024];
+    while !request.ends_with(b"\r\n\r\n") && request.len() < REQUEST_BYTES_MAX {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut part)? {
+            0 => break,
+            length => request.extend_from_slice(&part[..length]),
+        }
+    }
+    Ok(String::from_utf8_lossy(&request).into_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_never_ends_its_request_is_cut() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let error = answer(stream, &Counters::default(), Instant::now()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
 }
