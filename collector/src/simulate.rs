@@ -275,7 +275,7 @@ impl Link {
             match self.client.post(body.table, writer.as_str(), body.sequence, &body.payload) {
                 Ok(answer) => {
                     if let Some(first) = answer.rejected.first() {
-                        let (table, rows) = (body.table, answer.rejected.len());
+                        let (table, rows) = (body.table, answer.rejected_rows);
                         tracing::error!(
                             table,
                             rows,

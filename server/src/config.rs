@@ -24,6 +24,8 @@ const QUERY_TIMEOUT_SECONDS: u64 = 60;
 const QUERY_ROWS_MAX: u64 = 10_000_000;
 /// What sorts and joins may put on disk; a fraction of what a month of samples of 1,000 GPUs takes.
 const SPILL_BYTES_MAX: u64 = 16 << 30;
+/// Libraries tell of each file that they open; what the server does itself is worth a line.
+const LOG: &str = "warn,coulomb=info";
 /// Five minutes of rows make files worth writing; until then they are in the log and in memory.
 const FLUSH_AFTER_SECONDS: u64 = 300;
 /// Half of what a burst may hold, so that a flush can run while rows go on arriving.
@@ -77,7 +79,7 @@ pub struct ServeFlags {
     /// Age at which rows in memory are written to Parquet (default 300).
     #[arg(long, env = "COULOMB_FLUSH_AFTER_SECONDS", value_name = "SECONDS")]
     flush_after_seconds: Option<u64>,
-    /// What is logged to standard error, as in `info` or `coulomb=debug,warn` (default info).
+    /// What is logged to standard error, as in `info` or `coulomb=debug,warn` (default warn,coulomb=info).
     #[arg(long, env = "COULOMB_LOG", value_name = "FILTER")]
     log: Option<String>,
 }
@@ -191,7 +193,7 @@ impl ServeSettings {
             spill_dir: data_dir.join("spill"),
             spill_bytes_max: SPILL_BYTES_MAX,
         };
-        let log = flags.log.or(file.log).unwrap_or_else(|| "info".to_owned());
+        let log = flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned());
         Ok(Self { listen, data_dir, store, query, log })
     }
 }

@@ -136,9 +136,9 @@ fn an_interval_lasts_until_the_gpus_next_row() {
     let mut finish = Finish::new(&map, defaults);
     let mut out = Vec::new();
     let times = [(0, 10), (1, 10), (0, 10), (0, 12), (1, 13), (0, 11)];
-    for (gpu, second) in times {
+    for (line, (gpu, second)) in (2..).zip(times) {
         let cells = [("time", Value::Time(second * 1_000_000)), ("gpu_index", Value::Int(gpu))];
-        finish.push(row(&map, &cells), from(0), &mut out).unwrap();
+        finish.push(row(&map, &cells), Origin { line, ..from(0) }, &mut out).unwrap();
     }
     finish.end(&mut out);
     let name = |v: &Row| match (&v.values[place(&map, "gpu_uuid")], &v.values[place(&map, "interval_seconds")]) {
