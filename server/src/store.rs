@@ -7,6 +7,7 @@
 
 mod columns;
 mod commit;
+mod compact;
 mod delta;
 mod durable;
 mod error;
@@ -15,12 +16,14 @@ mod flush;
 mod health;
 mod hot;
 mod logged;
+mod merge;
 mod meta;
 mod open;
 mod read_file;
 mod replay;
 #[cfg(test)]
 mod tests;
+mod tiers;
 mod unnamed;
 mod wal;
 
@@ -92,6 +95,8 @@ pub struct Counters {
     pub flushes: AtomicU64,
     pub flush_failures: AtomicU64,
     pub flushed_rows: AtomicU64,
+    pub merges: AtomicU64,
+    pub merge_failures: AtomicU64,
 }
 
 /// Shared handle; clones are cheap.

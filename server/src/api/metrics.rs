@@ -172,6 +172,8 @@ fn store_families(state: &State) -> Vec<Family<'static>> {
         counter("coulomb_store_log_bytes_total", "Bytes written to the log.", one(&counters.log_bytes)),
         counter("coulomb_store_flushes_total", "Flushes to Parquet.", one(&counters.flushes)),
         counter("coulomb_store_flush_failures_total", "Flushes that failed.", one(&counters.flush_failures)),
+        counter("coulomb_store_merges_total", "Merges of small files.", one(&counters.merges)),
+        counter("coulomb_store_merge_failures_total", "Merges that failed.", one(&counters.merge_failures)),
         gauge("coulomb_store_log_torn_bytes", "Cut from the log's end by the last start.", found(damage.torn_bytes)),
         gauge("coulomb_store_log_damaged_ranges", "Set aside by the last start.", found(damage.corrupt_ranges)),
         gauge("coulomb_store_log_damaged_bytes", "Likewise, in bytes.", found(damage.corrupt_bytes)),

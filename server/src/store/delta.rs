@@ -3,13 +3,14 @@
 //! Commits go through `object_store`, which does not sync on a local disk; the flush does that itself.
 
 use super::DataFile;
+use super::columns::Written;
 use super::durable::{DeltaLog, Sync};
 use super::error::StoreError;
 use chrono::{DateTime, SecondsFormat};
 use contract::Table;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake_core::kernel::{Action, Add, StructField, StructType, Transaction};
+use deltalake_core::kernel::{Action, Add, Remove, StructField, StructType, Transaction};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::checkpoints::create_checkpoint_from_table_url_and_cleanup;
@@ -18,9 +19,9 @@ use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTableBuilder, DeltaTableError};
 use futures::TryStreamExt;
 use object_store::path::Path as ObjectPath;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 use url::Url;
 
 /// Names the log's position in the transactions of a Delta table.
@@ -44,21 +45,21 @@ pub(super) struct NewFile {
     pub path: String,
     /// Days since the epoch.
     pub day: i64,
-    pub size_bytes: u64,
-    pub modified: SystemTime,
-    pub rows: u64,
-    pub time_min_micros: i64,
-    pub time_max_micros: i64,
+    pub written: Written,
 }
 
 impl NewFile {
+    fn modified_millis(&self) -> i64 {
+        self.written.modified.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+    }
+
     pub(super) fn as_data_file(&self, table: &Table) -> DataFile {
         DataFile {
             path: ObjectPath::from(format!("{}/{}", table.name, self.path)),
-            size_bytes: self.size_bytes,
-            rows: self.rows,
-            time_min_micros: self.time_min_micros,
-            time_max_micros: self.time_max_micros,
+            size_bytes: self.written.size_bytes,
+            rows: self.written.rows,
+            time_min_micros: self.written.time_min_micros,
+            time_max_micros: self.written.time_max_micros,
         }
     }
 }
@@ -108,27 +109,45 @@ impl Delta {
         self.state.log_data().iter().map(|view| data_file(table, &view.path(), view.size(), view.stats())).collect()
     }
 
-    /// The names of all files that the current or, as far as the log still says, an earlier version names.
-    pub(super) async fn named(&self) -> Result<HashSet<String>, StoreError> {
+    /// Paths within the table of all files that the current version names.
+    pub(super) fn named(&self) -> Vec<String> {
+        self.state.log_data().iter().map(|view| view.path().to_string()).collect()
+    }
+
+    /// Likewise of those that, as far as the log still says, an earlier version names and the current one does not.
+    pub(super) async fn replaced(&self) -> Result<Vec<String>, StoreError> {
         let removed = self.state.all_tombstones(&*self.log).map_ok(|file| file.path().to_string());
-        let removed: Vec<String> = removed.try_collect().await.map_err(StoreError::internal)?;
-        let current = self.state.log_data().iter().map(|view| view.path().to_string()).collect::<Vec<_>>();
-        let name = |path: String| path.rsplit('/').next().unwrap_or_default().to_owned();
-        Ok(current.into_iter().chain(removed).map(name).collect())
+        removed.try_collect().await.map_err(StoreError::internal)
     }
 
     /// Adds files as one version that also says how far the log is covered.
     ///
     /// After an error the version may be there all the same: [`Self::reload`] and [`Self::names`] tell.
     pub(super) async fn commit(&mut self, table: &Table, files: &[NewFile], position: u64) -> Result<(), StoreError> {
-        let actions = files.iter().map(|f| Action::Add(add(table, f))).collect();
-        let properties = CommitProperties::default()
-            .with_application_transaction(Transaction::new(APPLICATION, position as i64))
-            // A checkpoint that fails must not make a commit look as if it had failed.
-            .with_create_checkpoint(false)
-            .with_cleanup_expired_logs(Some(false));
+        let actions = files.iter().map(|f| Action::Add(add(table, f, true))).collect();
+        let covers = Transaction::new(APPLICATION, position as i64);
         let operation =
             DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DAY.to_owned()]), predicate: None };
+        self.put(table, actions, CommitProperties::default().with_application_transaction(covers), operation).await
+    }
+
+    /// One file takes the place of those whose rows it has, as one version. After an error it is as with a commit.
+    pub(super) async fn replace(&mut self, table: &Table, old: &[DataFile], new: &NewFile) -> Result<(), StoreError> {
+        let removed = old.iter().map(|file| Action::Remove(remove(table, file, new)));
+        let actions = removed.chain([Action::Add(add(table, new, false))]).collect();
+        let operation = DeltaOperation::Optimize { predicate: None, target_size: new.written.size_bytes as i64 };
+        self.put(table, actions, CommitProperties::default(), operation).await
+    }
+
+    async fn put(
+        &mut self,
+        table: &Table,
+        actions: Vec<Action>,
+        properties: CommitProperties,
+        operation: DeltaOperation,
+    ) -> Result<(), StoreError> {
+        // A checkpoint that fails must not make a commit look as if it had failed.
+        let properties = properties.with_create_checkpoint(false).with_cleanup_expired_logs(Some(false));
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(&self.state), self.log.clone(), operation)
@@ -191,27 +210,43 @@ pub(super) fn day_name(day: i64) -> String {
 }
 
 /// Delta statistics hold milliseconds; bounds are rounded outwards so that pruning stays right.
-fn add(table: &Table, file: &NewFile) -> Add {
+fn add(table: &Table, file: &NewFile, data_change: bool) -> Add {
     let text =
         |millis: i64| DateTime::from_timestamp_millis(millis).map(|t| t.to_rfc3339_opts(SecondsFormat::Millis, true));
     let stats = serde_json::json!({
-        "numRecords": file.rows,
-        "minValues": { table.time_column: text(file.time_min_micros.div_euclid(1000)) },
-        "maxValues": { table.time_column: text(file.time_max_micros.div_euclid(1000) + 1) },
+        "numRecords": file.written.rows,
+        "minValues": { table.time_column: text(file.written.time_min_micros.div_euclid(1000)) },
+        "maxValues": { table.time_column: text(file.written.time_max_micros.div_euclid(1000) + 1) },
         "nullCount": { table.time_column: 0 },
     });
     Add {
         path: file.path.clone(),
         partition_values: HashMap::from([(DAY.to_owned(), Some(day_name(file.day)))]),
-        size: file.size_bytes as i64,
-        modification_time: file.modified.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64),
-        data_change: true,
+        size: file.written.size_bytes as i64,
+        modification_time: file.modified_millis(),
+        data_change,
         stats: Some(stats.to_string()),
         tags: None,
         deletion_vector: None,
         base_row_id: None,
         default_row_commit_version: None,
         clustering_provider: None,
+    }
+}
+
+fn remove(table: &Table, file: &DataFile, instead: &NewFile) -> Remove {
+    let within = file.path.as_ref().strip_prefix(table.name).map(|path| path.trim_start_matches('/'));
+    Remove {
+        path: within.unwrap_or_default().to_owned(),
+        data_change: false,
+        deletion_timestamp: Some(instead.modified_millis()),
+        extended_file_metadata: Some(true),
+        partition_values: Some(HashMap::from([(DAY.to_owned(), Some(day_name(instead.day)))])),
+        size: Some(file.size_bytes as i64),
+        tags: None,
+        deletion_vector: None,
+        base_row_id: None,
+        default_row_commit_version: None,
     }
 }
 

@@ -18,6 +18,9 @@ pub enum StoreError {
     Io { what: String, source: std::io::Error },
     #[error("{what} is corrupt: {why}")]
     Corrupt { what: String, why: String },
+    /// Whether a change happened is not known; the next start finds out.
+    #[error("not known whether a change of a table happened: {0}")]
+    Doubt(String),
     #[error("the store is closed")]
     Closed,
     #[error("internal store error: {0}")]
@@ -30,7 +33,7 @@ impl StoreError {
             Self::Full { .. } | Self::Broken { .. } | Self::Io { .. } | Self::Closed => ErrorKind::Unavailable,
             Self::TooLarge { .. } => ErrorKind::Limit,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
-            Self::Internal(_) => ErrorKind::Internal,
+            Self::Internal(_) | Self::Doubt(_) => ErrorKind::Internal,
         }
     }
 

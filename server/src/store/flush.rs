@@ -13,7 +13,7 @@ use super::durable::Sync;
 use super::error::StoreError;
 use super::hot::Tables;
 use super::meta::{Meta, Watermarks};
-use super::{Counters, columns, unnamed, wal};
+use super::{Counters, DataFile, columns, unnamed, wal};
 use arrow::array::RecordBatch;
 use contract::Table;
 use std::collections::HashMap;
@@ -41,6 +41,8 @@ pub(super) struct Flusher {
     /// Of each table, the commit that is not finished yet.
     pub pending: HashMap<&'static str, Pending>,
     pub sync: Sync,
+    /// Files on disk that only earlier versions name.
+    pub replaced: Vec<PathBuf>,
 }
 
 /// A commit whose rows are still in memory.
@@ -60,7 +62,9 @@ impl Flusher {
             let dir = self.tables_dir.join(table.name);
             if let Some(delta) = Delta::open(&dir).await? {
                 positions.insert(table.name, delta.position().await?);
-                unnamed::remove(&dir, &delta.named().await?);
+                let replaced = delta.replaced().await?;
+                unnamed::remove(&dir, delta.named().iter().chain(&replaced));
+                self.replaced.extend(replaced.iter().map(|path| dir.join(path)).filter(|path| path.is_file()));
                 self.tables.committed(table, 0, delta.files(table)?);
                 self.deltas.insert(table.name, delta);
             }
@@ -134,13 +138,33 @@ impl Flusher {
             remove(&self.tables_dir.join(table.name), &files);
             return Err(error);
         }
-        self.counters.flushed_rows.fetch_add(files.iter().map(|f| f.rows).sum(), Ordering::Relaxed);
+        self.counters.flushed_rows.fetch_add(files.iter().map(|f| f.written.rows).sum(), Ordering::Relaxed);
         self.tables.committed(table, batches, files.iter().map(|f| f.as_data_file(table)).collect());
         if let Err(error) = delta.checkpoint_if_due(&mut self.sync).await {
             // The rows are safe without it; readers of the table's log have more to read until the next one.
             tracing::warn!(table = table.name, %error, "no checkpoint was written");
         }
         Ok(())
+    }
+
+    /// Puts a merged file in the place of its inputs.
+    pub(super) async fn replace(
+        &mut self,
+        table: &'static Table,
+        old: &[DataFile],
+        new: &NewFile,
+    ) -> Result<(), StoreError> {
+        self.finish(table).await?;
+        let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
+        if let Err(error) = delta.replace(table, old, new).await {
+            delta.reload().await.map_err(|unknown| StoreError::Doubt(unknown.to_string()))?;
+            if !delta.names(new) {
+                return Err(error);
+            }
+        }
+        // Readers change over before the version is durable: should it be lost, its inputs are still there.
+        self.tables.replaced(table, old, new.as_data_file(table));
+        delta.sync(&mut self.sync).map_err(|error| StoreError::Doubt(error.to_string()))
     }
 
     /// Removes the segments that hold nothing above `position`.
@@ -186,15 +210,7 @@ fn write_files(
             std::fs::create_dir_all(&day_dir).map_err(StoreError::io("create a day's directory"))?;
             let path = format!("{within}/{position:020}-{}.parquet", uuid::Uuid::new_v4());
             let written = columns::write_file(table, &day.rows, &dir.join(&path))?;
-            files.push(NewFile {
-                path,
-                day: day.day,
-                size_bytes: written.len(),
-                modified: written.modified().map_err(StoreError::io("look at a data file"))?,
-                rows: day.rows.num_rows() as u64,
-                time_min_micros: day.time_min_micros,
-                time_max_micros: day.time_max_micros,
-            });
+            files.push(NewFile { path, day: day.day, written });
             wal::sync_dir(&day_dir)?;
         }
     }

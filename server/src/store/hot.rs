@@ -130,6 +130,14 @@ impl Tables {
         drop(written);
     }
 
+    /// The rows of `old` are in `new` now.
+    pub(super) fn replaced(&self, table: &'static Table, old: &[DataFile], new: DataFile) {
+        let mut state = self.state(table).lock();
+        let kept = state.files.iter().filter(|file| !old.contains(file)).cloned();
+        state.files = Arc::new(kept.chain([new]).collect());
+        state.generation += 1;
+    }
+
     pub(super) fn snapshot(&self, table: &'static Table) -> Snapshot {
         let state = self.state(table).lock();
         let hot = state.sealed.iter().chain(&state.fresh).map(|hot| hot.rows.clone()).collect();

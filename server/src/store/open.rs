@@ -1,6 +1,7 @@
-//! Start and stop: lock the directory, open tables, replay the log, run the two threads.
+//! Start and stop: lock the directory, open tables, replay the log, run the three threads.
 
 use super::commit::{Command, Committer, QUEUE_APPENDS_MAX};
+use super::compact::{Compactor, Swap, SwapAnswer};
 use super::error::StoreError;
 use super::flush::{Flusher, LOOK_EVERY};
 use super::health::Health;
@@ -31,10 +32,7 @@ pub(super) struct Running {
     pub hot_bytes_max: u64,
     pub damage: Damage,
     pub health: Arc<Health>,
-    log: Mutex<Option<mpsc::Sender<Command>>>,
-    wake_flush: Arc<Notify>,
-    stop_flush: Mutex<Option<oneshot::Sender<()>>>,
-    threads: Mutex<Vec<JoinHandle<Result<(), StoreError>>>>,
+    threads: Threads,
     _lock: File,
 }
 
@@ -78,6 +76,7 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         unsaved: Watermarks::new(),
         pending: HashMap::new(),
         sync: durable::disk(),
+        replaced: Vec::new(),
     };
     let runtime = runtime()?;
     let covered = runtime.block_on(flusher.open_tables())?;
@@ -99,18 +98,8 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         counters: Arc::clone(&counters),
         health: Arc::clone(&health),
     };
-    let (log, commands) = mpsc::channel(QUEUE_APPENDS_MAX);
-    let (stop_flush, stopped) = oneshot::channel();
-    let wake_flush = Arc::new(Notify::new());
-    let commit = spawn("coulomb-log", &health, move || {
-        committer.run(commands);
-        Ok(())
-    })?;
-    let (flush_log, wake) = (log.clone(), Arc::clone(&wake_flush));
     let limits = (settings.flush_after, settings.flush_bytes);
-    let flush = spawn("coulomb-flush", &health, move || {
-        runtime.block_on(keep_flushing(flusher, flush_log, limits, wake, stopped))
-    })?;
+    let threads = start_threads(committer, flusher, runtime, limits)?;
     Ok(Running {
         tables,
         counters,
@@ -118,11 +107,53 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         hot_bytes_max: settings.hot_bytes_max,
         damage: replayed.damage,
         health,
+        threads,
+        _lock: lock,
+    })
+}
+
+/// The store's three threads, and how they are reached and stopped.
+pub(super) struct Threads {
+    log: Mutex<Option<mpsc::Sender<Command>>>,
+    wake_flush: Arc<Notify>,
+    stop_flush: Mutex<Option<oneshot::Sender<()>>>,
+    stop_merging: Mutex<Option<std::sync::mpsc::SyncSender<()>>>,
+    running: Mutex<Vec<JoinHandle<Result<(), StoreError>>>>,
+}
+
+fn start_threads(
+    committer: Committer,
+    mut flusher: Flusher,
+    runtime: tokio::runtime::Runtime,
+    limits: (Duration, u64),
+) -> Result<Threads, StoreError> {
+    let health = Arc::clone(&committer.health);
+    let (log, commands) = mpsc::channel(QUEUE_APPENDS_MAX);
+    let (swaps, swapping) = mpsc::channel(1);
+    let (stop_flush, stopped) = oneshot::channel();
+    let (stop_merging, stop) = std::sync::mpsc::sync_channel(0);
+    let wake_flush = Arc::new(Notify::new());
+    let compactor = Compactor {
+        tables_dir: flusher.tables_dir.clone(),
+        tables: Arc::clone(&flusher.tables),
+        counters: Arc::clone(&flusher.counters),
+        swaps,
+        replaced: std::mem::take(&mut flusher.replaced),
+        stop,
+    };
+    let asked = Asked { log: log.clone(), wake: Arc::clone(&wake_flush), swaps: swapping, stopped };
+    let commit = spawn("coulomb-log", &health, move || {
+        committer.run(commands);
+        Ok(())
+    })?;
+    let merge = spawn("coulomb-merge", &health, move || compactor.run())?;
+    let flush = spawn("coulomb-flush", &health, move || runtime.block_on(keep_flushing(flusher, limits, asked)))?;
+    Ok(Threads {
         log: Mutex::new(Some(log)),
         wake_flush,
         stop_flush: Mutex::new(Some(stop_flush)),
-        threads: Mutex::new(vec![flush, commit]),
-        _lock: lock,
+        stop_merging: Mutex::new(Some(stop_merging)),
+        running: Mutex::new(vec![merge, flush, commit]),
     })
 }
 
@@ -198,23 +229,35 @@ fn replay_log(
     Ok(Replayed { damage, position, watermarks })
 }
 
+/// Who asks the flush for something.
+struct Asked {
+    log: mpsc::Sender<Command>,
+    wake: Arc<Notify>,
+    swaps: mpsc::Receiver<(Swap, SwapAnswer)>,
+    stopped: oneshot::Receiver<()>,
+}
+
 async fn keep_flushing(
     mut flusher: Flusher,
-    log: mpsc::Sender<Command>,
     (flush_after, flush_bytes): (Duration, u64),
-    wake: Arc<Notify>,
-    mut stopped: oneshot::Receiver<()>,
+    mut asked: Asked,
 ) -> Result<(), StoreError> {
     let mut retry = false;
     loop {
         let stopping = tokio::select! {
-            _ = &mut stopped => true,
-            () = wake.notified() => false,
+            _ = &mut asked.stopped => true,
+            Some((swap, answer)) = asked.swaps.recv() => {
+                let Swap { table, old, new } = swap;
+                // The merge that asked may have ended with the store; the next start finds its file.
+                drop(answer.send(flusher.replace(table, &old, &new).await));
+                false
+            }
+            () = asked.wake.notified() => false,
             () = tokio::time::sleep(LOOK_EVERY) => false,
         };
         let old = flusher.tables.oldest_age().is_some_and(|age| age >= flush_after);
         if stopping || retry || old || flusher.tables.bytes() >= flush_bytes {
-            let flushed = flusher.flush(&log).await;
+            let flushed = flusher.flush(&asked.log).await;
             if let Err(error) = &flushed {
                 flusher.counters.flush_failures.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%error, "hot rows could not be written to files, they stay in the log");
@@ -232,20 +275,21 @@ async fn keep_flushing(
 
 impl Running {
     pub(super) async fn send(&self, command: Command) -> Result<(), StoreError> {
-        let log = self.log.lock().clone();
+        let log = self.threads.log.lock().clone();
         log.ok_or(StoreError::Closed)?.send(command).await.map_err(|_| StoreError::Closed)
     }
 
     pub(super) fn ask_for_flush(&self) {
-        self.wake_flush.notify_one();
+        self.threads.wake_flush.notify_one();
     }
 
     pub(super) fn close(&self) -> Result<(), StoreError> {
         // Without senders the log's thread ends, after the flush's last seal.
-        drop(self.log.lock().take());
-        drop(self.stop_flush.lock().take());
+        drop(self.threads.stop_merging.lock().take());
+        drop(self.threads.log.lock().take());
+        drop(self.threads.stop_flush.lock().take());
         let mut outcome = Ok(());
-        for thread in std::mem::take(&mut *self.threads.lock()) {
+        for thread in std::mem::take(&mut *self.threads.running.lock()) {
             let ended = thread.join().unwrap_or_else(|_| Err(StoreError::Internal("a store thread panicked".into())));
             outcome = outcome.and(ended);
         }

@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray, TimestampMicrosec
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -308,4 +309,64 @@ fn a_thread_that_panics_is_not_silent() {
     assert!(thread.join().unwrap().is_err());
     let why = health.check().unwrap_err();
     assert!(matches!(&why, StoreError::Broken { .. }) && why.to_string().contains("coulomb-test panicked"), "{why}");
+}
+
+/// Waits until the merging of files has nothing more to do.
+async fn merged(store: &Store, files: usize) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while store.snapshot(table()).files.len() > files {
+        assert!(Instant::now() < end, "{} files are left", store.snapshot(table()).files.len());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn small_files_become_one_a_day_beside_readers_and_writers() {
+    let dir = tempfile::tempdir().unwrap();
+    for part in 0..9 {
+        let store = Store::open(settings(dir.path())).unwrap();
+        store.append(table(), &writer(), part + 1, rows(part as i64 * 100..part as i64 * 100 + 100, 3)).await.unwrap();
+        store.close().unwrap();
+    }
+    let store = Store::open(settings(dir.path())).unwrap();
+    let before = store.snapshot(table());
+    store.append(table(), &writer(), 10, rows(900..1000, 3)).await.unwrap();
+    merged(&store, 3).await;
+    assert_eq!(codes(&store, dir.path()), once(0..1000));
+    // A reader that began earlier still finds its files.
+    for file in before.files.iter() {
+        assert!(dir.path().join("tables").join(file.path.as_ref()).is_file());
+    }
+    let copy = crash_copy(dir.path());
+    store.close().unwrap();
+    drop(store);
+    for dir in [dir.path(), copy.path()] {
+        let reopened = Store::open(settings(dir)).unwrap();
+        assert_eq!(codes(&reopened, dir), once(0..1000));
+        assert_eq!(reopened.append(table(), &writer(), 10, rows(900..1000, 3)).await.unwrap(), Appended::Duplicate);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_file_keeps_no_other_from_being_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    for part in 0..3 {
+        let store = Store::open(settings(dir.path())).unwrap();
+        store.append(table(), &writer(), part + 1, rows(part as i64 * 90..part as i64 * 90 + 90, 3)).await.unwrap();
+        store.close().unwrap();
+    }
+    // The stop wrote the last rows of each day to a file that is not merged yet.
+    let day = dir.path().join("tables/device_events/day=1970-01-01");
+    for file in std::fs::read_dir(day).unwrap() {
+        std::fs::write(file.unwrap().path(), b"PAR1 nothing PAR1").unwrap();
+    }
+    let store = Store::open(settings(dir.path())).unwrap();
+    let end = Instant::now() + Duration::from_secs(60);
+    while value(&store.counters().merge_failures) == 0 {
+        assert!(Instant::now() < end, "nothing was found damaged");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(store.ready().is_ok());
+    assert_eq!(store.append(table(), &writer(), 9, rows(900..910, 1)).await.unwrap(), Appended::Kept);
+    store.close().unwrap();
 }

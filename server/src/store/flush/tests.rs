@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use super::super::tests::{rows, table};
-use super::super::{durable, hot};
+use super::super::{durable, hot, merge};
 use super::*;
 use std::io;
 
@@ -25,6 +25,7 @@ fn fixture() -> Fixture {
         unsaved: Watermarks::new(),
         pending: HashMap::new(),
         sync: durable::disk(),
+        replaced: Vec::new(),
     };
     Fixture { dir, flusher }
 }
@@ -187,4 +188,50 @@ fn groups_are_bounded_by_their_bytes() {
     let sizes = |groups: Vec<Vec<RecordBatch>>| groups.iter().map(Vec::len).collect::<Vec<_>>();
     assert_eq!(sizes(of(&[half, half, 1, half, half])), [2, 2, 1]);
     assert_eq!(sizes(of(&[2 * SORT_BYTES_MAX, 1])), [1, 1]);
+}
+
+/// Three files of one day, and the file that has their rows.
+async fn merged(f: &mut Fixture) -> (Vec<DataFile>, NewFile) {
+    for part in 0..3 {
+        f.publish(table(), &rows(part * 10..part * 10 + 10, 1));
+        f.flusher.commit_sealed(part as u64 + 1).await.unwrap();
+    }
+    let old = f.flusher.tables.snapshot(table()).files.to_vec();
+    let inputs: Vec<PathBuf> = old.iter().map(|file| f.flusher.tables_dir.join(file.path.as_ref())).collect();
+    let path = format!("day=1970-01-01/{:020}-{}.parquet", 3, uuid::Uuid::new_v4());
+    let output = f.flusher.tables_dir.join(table().name).join(&path);
+    let written = merge::merge(table(), &inputs, &output, &mut || Ok(())).unwrap();
+    (old, NewFile { path, day: 0, written })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merged_file_takes_the_place_of_its_inputs() {
+    let mut f = fixture();
+    let (old, new) = merged(&mut f).await;
+    f.flusher.replace(table(), &old, &new).await.unwrap();
+    assert_eq!(f.rows_in_files().await, (30, 30));
+    assert_eq!(f.flusher.tables.snapshot(table()).files.len(), 1);
+    f.publish(table(), &rows(30..40, 1));
+    f.flusher.commit_sealed(4).await.unwrap();
+    assert_eq!(f.rows_in_files().await, (40, 40));
+    // A start finds the inputs, which a reader of an earlier version may still want.
+    let mut restarted = fixture();
+    restarted.flusher.tables_dir = f.flusher.tables_dir.clone();
+    let positions = restarted.flusher.open_tables().await.unwrap();
+    assert_eq!(positions[table().name], 4, "a merge does not say how far the log is covered");
+    assert_eq!(restarted.flusher.replaced.len(), 3);
+    assert_eq!(f.parquet_files(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_that_could_not_be_synced_neither_doubles_nor_hides_rows() {
+    let mut f = fixture();
+    let (old, new) = merged(&mut f).await;
+    f.flusher.sync = failing(["00000000000000000004.json", "_sync"], 1);
+    let refused = f.flusher.replace(table(), &old, &new).await;
+    assert!(matches!(refused, Err(StoreError::Doubt(_))), "{refused:?}");
+    assert_eq!(f.rows_in_files().await, (30, 30));
+    f.publish(table(), &rows(30..40, 1));
+    f.flusher.commit_sealed(4).await.unwrap();
+    assert_eq!(f.rows_in_files().await, (40, 40));
 }

@@ -1,0 +1,165 @@
+//! Merges the small files that flushes leave, beside flushes and queries.
+//!
+//! Its own thread reads and writes files; the flush, which alone writes Delta logs, swaps them. **Invariants:** a
+//! merged file is on disk before any version names it; a file that a version no longer names is removed only when
+//! no query can still read it; the thread never takes more than its share of one core.
+
+use super::columns::DAY_MICROS;
+use super::delta::{NewFile, day_name};
+use super::error::StoreError;
+use super::hot::Tables;
+use super::{Counters, DataFile, merge, tiers, wal};
+use contract::Table;
+use object_store::path::Path as ObjectPath;
+use std::collections::{HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// How often it looks for work when there was none.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After a failed merge (a full disk, say) the next try waits this long.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+/// Of one core: ingest and queries go first, and a fleet of 512 GPUs needs a hundredth of it.
+const CORE_SHARE: f64 = 0.25;
+/// Far longer than any query may take; other readers of the tables get as long.
+const REMOVE_AFTER: Duration = Duration::from_secs(3600);
+
+/// A merged file that is to take the place of its inputs.
+pub(super) struct Swap {
+    pub table: &'static Table,
+    pub old: Vec<DataFile>,
+    pub new: NewFile,
+}
+
+pub(super) type SwapAnswer = oneshot::Sender<Result<(), StoreError>>;
+
+pub(super) struct Compactor {
+    pub tables_dir: PathBuf,
+    pub tables: Arc<Tables>,
+    pub counters: Arc<Counters>,
+    pub swaps: mpsc::Sender<(Swap, SwapAnswer)>,
+    /// Files that only earlier versions name, from before the start.
+    pub replaced: Vec<PathBuf>,
+    /// Closed when the store closes.
+    pub stop: Receiver<()>,
+}
+
+impl Compactor {
+    /// Runs until the store closes. What it fails at it tries again; nothing depends on it but speed.
+    pub(super) fn run(self) -> Result<(), StoreError> {
+        let started = Instant::now();
+        let mut replaced: VecDeque<_> = self.replaced.iter().map(|path| (started, path.clone())).collect();
+        let mut skipped = HashSet::new();
+        loop {
+            remove_replaced(&mut replaced);
+            let Some((table, inputs)) = self.due(&skipped) else {
+                if self.stops_within(LOOK_EVERY) {
+                    return Ok(());
+                }
+                continue;
+            };
+            let merged = catch_unwind(AssertUnwindSafe(|| self.merge(table, &inputs)));
+            match merged.unwrap_or_else(|_| Err(StoreError::Internal("a merge panicked".into()))) {
+                Ok(()) => {
+                    self.counters.merges.fetch_add(1, Ordering::Relaxed);
+                    replaced.extend(inputs.iter().map(|file| (Instant::now(), self.path(file))));
+                }
+                Err(StoreError::Closed) => return Ok(()),
+                Err(error) => {
+                    self.counters.merge_failures.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(%error, table = table.name, "files could not be merged, they stay as they are");
+                    match error {
+                        // Merging what may be merged already would double its rows.
+                        StoreError::Doubt(_) => return Ok(()),
+                        // The disk may be full; everything is tried again.
+                        StoreError::Io { .. } => {}
+                        // One of them is damaged; the others of the table go on.
+                        _ => skipped.extend(inputs.into_iter().map(|file| file.path)),
+                    }
+                    if self.stops_within(RETRY_AFTER) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    fn stops_within(&self, time: Duration) -> bool {
+        self.stop.recv_timeout(time) != Err(RecvTimeoutError::Timeout)
+    }
+
+    /// A merge that is due, of all tables.
+    fn due(&self, skipped: &HashSet<ObjectPath>) -> Option<(&'static Table, Vec<DataFile>)> {
+        contract::TABLES.iter().find_map(|table| {
+            let mut files = self.tables.snapshot(table).files.to_vec();
+            files.retain(|file| !skipped.contains(&file.path));
+            Some((table, tiers::due(&files).into_iter().next()?))
+        })
+    }
+
+    fn path(&self, file: &DataFile) -> PathBuf {
+        self.tables_dir.join(file.path.as_ref())
+    }
+
+    fn merge(&self, table: &'static Table, inputs: &[DataFile]) -> Result<(), StoreError> {
+        let paths: Vec<PathBuf> = inputs.iter().map(|file| self.path(file)).collect();
+        let dir = self.tables_dir.join(table.name);
+        let day = inputs[0].time_min_micros.div_euclid(DAY_MICROS);
+        let path = format!("day={}/{}-{}.parquet", day_name(day), position(inputs), uuid::Uuid::new_v4());
+        let output = dir.join(&path);
+        let mut since = Instant::now();
+        let mut pause = || {
+            let stops = self.stops_within(since.elapsed().mul_f64((1.0 - CORE_SHARE) / CORE_SHARE));
+            since = Instant::now();
+            if stops { Err(StoreError::Closed) } else { Ok(()) }
+        };
+        let written = merge::merge(table, &paths, &output, &mut pause)?;
+        let swapped = same_rows(inputs, written.rows)
+            .and_then(|()| wal::sync_dir(output.parent().unwrap_or(&dir)))
+            .and_then(|()| self.swap(Swap { table, old: inputs.to_vec(), new: NewFile { path, day, written } }));
+        swapped.inspect_err(|error| {
+            let named = matches!(error, StoreError::Doubt(_) | StoreError::Closed);
+            if !named {
+                // What stays is removed by the next start.
+                drop(std::fs::remove_file(&output));
+            }
+        })
+    }
+
+    fn swap(&self, swap: Swap) -> Result<(), StoreError> {
+        let (answer, swapped) = oneshot::channel();
+        self.swaps.blocking_send((swap, answer)).map_err(|_| StoreError::Closed)?;
+        swapped.blocking_recv().map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// The newest position of the log that an input covers, as it stands in its name.
+fn position(inputs: &[DataFile]) -> String {
+    let positions = inputs.iter().filter_map(|file| file.path.filename()?.split('-').next());
+    positions.max().unwrap_or_default().to_owned()
+}
+
+/// A merge that lost or doubled a row must not take the place of anything.
+fn same_rows(inputs: &[DataFile], written: u64) -> Result<(), StoreError> {
+    let read: u64 = inputs.iter().map(|file| file.rows).sum();
+    if read == written {
+        return Ok(());
+    }
+    let paths: Vec<&str> = inputs.iter().map(|file| file.path.as_ref()).collect();
+    let why = format!("their versions name {read} rows, they hold {written}");
+    Err(StoreError::Corrupt { what: format!("one of the files {paths:?}"), why })
+}
+
+/// Removes files whose time has come; the oldest stand first.
+fn remove_replaced(replaced: &mut VecDeque<(Instant, PathBuf)>) {
+    while let Some((_, path)) = replaced.pop_front_if(|(since, _)| since.elapsed() >= REMOVE_AFTER) {
+        if let Err(error) = std::fs::remove_file(&path) {
+            tracing::warn!(?path, %error, "a file that no version names any more could not be removed");
+        }
+    }
+}
