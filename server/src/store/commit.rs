@@ -147,6 +147,9 @@ impl Committer {
             if outcome == Appended::Kept {
                 self.changed.insert((table.name.to_owned(), writer), sequence);
                 self.tables.publish(table, hot);
+            } else {
+                // Its room is free before anybody hears of it.
+                drop(hot);
             }
             // The client may have left; its rows are kept all the same and a retry is a duplicate.
             drop(answer.send(Ok(outcome)));
@@ -173,6 +176,7 @@ impl Committer {
                     None => self.watermarks.remove(&key),
                 };
             }
+            drop(append.hot);
             let source = std::io::Error::other(text.clone());
             drop(append.answer.send(Err(StoreError::Io { what: "keep the rows".into(), source })));
         }
