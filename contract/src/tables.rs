@@ -1,4 +1,4 @@
-//! Every table: its columns, their units and meaning. One row is one line of DESIGN's table list.
+//! Every table: its columns, their units and meaning. One row of the list below is one column.
 //!
 //! **Invariant:** a column's unit follows from its name's suffix; the tests below hold them together.
 

@@ -1,4 +1,4 @@
-//! A foreign client, pyarrow, posts what DESIGN 6 speaks of and gets exactly the answers that stand there.
+//! A foreign client, pyarrow, posts good and bad bodies and gets exactly the answers that ingest promises.
 
 use coulomb_tests::{Server, run, target_dir, workspace_root};
 use std::process::Command;
