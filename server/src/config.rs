@@ -8,6 +8,7 @@ use crate::client::{CheckCommand, ImportCommand, QueryCommand, TokenCommand};
 use crate::query::QuerySettings;
 use crate::store::StoreSettings;
 use clap::{Args, Parser, Subcommand};
+use contract::Table;
 use serde::Deserialize;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -79,6 +80,10 @@ pub struct ServeFlags {
     /// Age at which rows in memory are written to Parquet (default 300).
     #[arg(long, env = "COULOMB_FLUSH_AFTER_SECONDS", value_name = "SECONDS")]
     flush_after_seconds: Option<u64>,
+    /// Whole days that rows of a table are kept by their own time, as in `gpu_samples=400`; repeated or divided by
+    /// commas (default: for ever).
+    #[arg(long, env = "COULOMB_RETAIN_DAYS", value_name = "TABLE=DAYS", value_delimiter = ',')]
+    retain_days: Vec<String>,
     /// What is logged to standard error, as in `info` or `coulomb=debug,warn` (default warn,coulomb=info).
     #[arg(long, env = "COULOMB_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -93,6 +98,8 @@ struct SettingsFile {
     query_memory_bytes: Option<u64>,
     query_timeout_seconds: Option<u64>,
     flush_after_seconds: Option<u64>,
+    #[serde(default)]
+    retain_days: Vec<String>,
     log: Option<String>,
 }
 
@@ -142,6 +149,8 @@ pub enum ConfigError {
     Parse { path: PathBuf, why: String },
     #[error("listen {text:?} is not an address and port, give one like 127.0.0.1:6240")]
     Listen { text: String },
+    #[error("retain_days {text:?} is not like gpu_samples=400 with one of the tables {}", table_names())]
+    Retain { text: String },
     #[error("{name} is {value}, it must be between {min} and {max}")]
     OutOfRange { name: &'static str, value: u64, min: u64, max: u64 },
 }
@@ -153,6 +162,8 @@ pub struct ServeSettings {
     pub data_dir: PathBuf,
     pub store: StoreSettings,
     pub query: QuerySettings,
+    /// Tables whose rows are not kept for ever, and for how many days they are.
+    pub retain_days: Vec<(&'static Table, u32)>,
     pub log: String,
 }
 
@@ -194,8 +205,22 @@ impl ServeSettings {
             spill_bytes_max: SPILL_BYTES_MAX,
         };
         let log = flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned());
-        Ok(Self { listen, data_dir, store, query, log })
+        let retain = if flags.retain_days.is_empty() { file.retain_days } else { flags.retain_days };
+        let retain_days = retain.iter().map(|text| parse_retain(text)).collect::<Result<_, _>>()?;
+        Ok(Self { listen, data_dir, store, query, retain_days, log })
     }
+}
+
+fn table_names() -> String {
+    contract::TABLES.iter().map(|table| table.name).collect::<Vec<_>>().join(", ")
+}
+
+fn parse_retain(text: &str) -> Result<(&'static Table, u32), ConfigError> {
+    let parsed = text.split_once('=').and_then(|(table, days)| {
+        let days = days.trim().parse().ok().filter(|days| *days > 0)?;
+        Some((contract::table(table.trim())?, days))
+    });
+    parsed.ok_or_else(|| ConfigError::Retain { text: text.to_owned() })
 }
 
 /// One line, without secrets: there are none among the settings.
@@ -203,12 +228,13 @@ impl fmt::Display for ServeSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "data={:?} listen={} query_memory_bytes={} query_timeout_seconds={} flush_after_seconds={} log={:?}",
+            "data={:?} listen={} query_memory_bytes={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} log={:?}",
             self.data_dir,
             self.listen,
             self.query.memory_bytes_max,
             self.query.timeout.as_secs(),
             self.store.flush_after.as_secs(),
+            self.retain_days.iter().map(|(table, days)| format!("{}={days}", table.name)).collect::<Vec<_>>(),
             self.log
         )
     }
@@ -250,6 +276,17 @@ mod tests {
         assert_eq!(settings.listen.to_string(), "127.0.0.1:6240");
         assert_eq!(settings.data_dir, Path::new("./coulomb-data"));
         assert_eq!(settings.query.timeout.as_secs(), 60);
+    }
+
+    #[test]
+    fn days_are_kept_by_table() {
+        let settings = serve(&["--retain-days", "gpu_samples=400,logs=14"]).unwrap();
+        let kept: Vec<_> = settings.retain_days.iter().map(|(table, days)| (table.name, *days)).collect();
+        assert_eq!(kept, [("gpu_samples", 400), ("logs", 14)]);
+        for bad in ["gpu_samples", "nope=3", "logs=0", "logs=-1", "logs=1d", "="] {
+            let refused = serve(&["--retain-days", bad]).unwrap_err().to_string();
+            assert!(refused.contains(bad) && refused.contains("gpu_samples"), "{refused}");
+        }
     }
 
     #[test]

@@ -11,9 +11,12 @@ use coulomb::query::Engine;
 use coulomb::store::Store;
 use std::io::{BufWriter, Write, stderr, stdout};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+/// Rows expire by the day; an hour more of them is not felt.
+const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 
 fn main() -> ExitCode {
     let mut out = BufWriter::new(stdout());
@@ -58,6 +61,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
     let access = Access::open(&settings.data_dir, now_micros())?;
     let engine = Engine::new(store.clone(), settings.query)?;
     let ingest = Ingest::new(store.clone());
+    let keeping = tokio::spawn(expire(store.clone(), settings.retain_days));
     let services = Services { store: store.clone(), ingest, engine, access, clock: now_micros };
     let server = api::start(services, settings.listen)?;
     writeln!(stdout(), "coulomb: listening on http://{}", server.address)?;
@@ -67,9 +71,24 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         _ = interrupt.recv() => tracing::info!("interrupted, shutting down"),
     }
     let stopped = server.stop().await;
+    keeping.abort();
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");
     Ok(stopped?)
+}
+
+/// Drops what is older than it is to be kept, every so often.
+async fn expire(store: Store, retain_days: Vec<(&'static contract::Table, u32)>) {
+    let mut turns = tokio::time::interval(EXPIRE_EVERY);
+    loop {
+        turns.tick().await;
+        for (table, days) in &retain_days {
+            let before = now_micros() - i64::from(*days) * 86_400_000_000;
+            if let Err(error) = store.expire(table, before).await {
+                tracing::error!(table = table.name, %error, "old rows could not be dropped");
+            }
+        }
+    }
 }
 
 /// Unix microseconds, UTC; the one clock of the server.

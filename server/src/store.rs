@@ -5,6 +5,7 @@
 //! its rows survive kill -9 and power loss; a writer's sequence is kept once, across restarts; a snapshot shows
 //! every kept row exactly once and never changes.
 
+mod change;
 mod columns;
 mod commit;
 mod compact;
@@ -20,6 +21,7 @@ mod merge;
 mod meta;
 mod open;
 mod read_file;
+mod replaced;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -151,6 +153,12 @@ impl Store {
     /// Where the files of the snapshots are.
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.inner.object_store) as Arc<dyn ObjectStore>
+    }
+
+    /// Drops files whose rows are all from before `before_micros` (Unix microseconds), by the rows' own time. Rows
+    /// of one day share files, so some stay until the whole day is over that age.
+    pub async fn expire(&self, table: &'static Table, before_micros: i64) -> Result<(), StoreError> {
+        self.inner.change(table, change::Change::Expire { before_micros }).await
     }
 
     /// Bytes of rows that are not in files yet, as they are counted against the limit.

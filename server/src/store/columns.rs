@@ -12,7 +12,7 @@ use parquet::schema::types::ColumnPath;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Rows of one row group: small enough to prune within a day, large enough for dictionaries to pay.
 const ROW_GROUP_ROWS_MAX: usize = 256 * 1024;
@@ -108,6 +108,12 @@ pub(super) struct Written {
     pub rows: u64,
     pub time_min_micros: i64,
     pub time_max_micros: i64,
+}
+
+impl Written {
+    pub(super) fn modified_millis(&self) -> i64 {
+        self.modified.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+    }
 }
 
 /// A file of a table that is being written, batch by batch, in the order of the table's key.

@@ -4,21 +4,23 @@
 //! merged file is on disk before any version names it; a file that a version no longer names is removed only when
 //! no query can still read it; the thread never takes more than its share of one core.
 
+use super::change::{Asked, Change};
 use super::columns::DAY_MICROS;
 use super::delta::{NewFile, day_name};
 use super::error::StoreError;
 use super::hot::Tables;
+use super::replaced::Replaced;
 use super::{Counters, DataFile, merge, tiers, wal};
 use contract::Table;
 use object_store::path::Path as ObjectPath;
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// How often it looks for work when there was none.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -26,25 +28,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Of one core: ingest and queries go first, and a fleet of 512 GPUs needs a hundredth of it.
 const CORE_SHARE: f64 = 0.25;
-/// Far longer than any query may take; other readers of the tables get as long.
-const REMOVE_AFTER: Duration = Duration::from_secs(3600);
-
-/// A merged file that is to take the place of its inputs.
-pub(super) struct Swap {
-    pub table: &'static Table,
-    pub old: Vec<DataFile>,
-    pub new: NewFile,
-}
-
-pub(super) type SwapAnswer = oneshot::Sender<Result<(), StoreError>>;
 
 pub(super) struct Compactor {
     pub tables_dir: PathBuf,
     pub tables: Arc<Tables>,
     pub counters: Arc<Counters>,
-    pub swaps: mpsc::Sender<(Swap, SwapAnswer)>,
-    /// Files that only earlier versions name, from before the start.
-    pub replaced: Vec<PathBuf>,
+    pub changes: mpsc::Sender<Asked>,
+    pub replaced: Arc<Replaced>,
     /// Closed when the store closes.
     pub stop: Receiver<()>,
 }
@@ -52,11 +42,9 @@ pub(super) struct Compactor {
 impl Compactor {
     /// Runs until the store closes. What it fails at it tries again; nothing depends on it but speed.
     pub(super) fn run(self) -> Result<(), StoreError> {
-        let started = Instant::now();
-        let mut replaced: VecDeque<_> = self.replaced.iter().map(|path| (started, path.clone())).collect();
         let mut skipped = HashSet::new();
         loop {
-            remove_replaced(&mut replaced);
+            self.replaced.delete_due(Instant::now());
             let Some((table, inputs)) = self.due(&skipped) else {
                 if self.stops_within(LOOK_EVERY) {
                     return Ok(());
@@ -65,10 +53,7 @@ impl Compactor {
             };
             let merged = catch_unwind(AssertUnwindSafe(|| self.merge(table, &inputs)));
             match merged.unwrap_or_else(|_| Err(StoreError::Internal("a merge panicked".into()))) {
-                Ok(()) => {
-                    self.counters.merges.fetch_add(1, Ordering::Relaxed);
-                    replaced.extend(inputs.iter().map(|file| (Instant::now(), self.path(file))));
-                }
+                Ok(()) => drop(self.counters.merges.fetch_add(1, Ordering::Relaxed)),
                 Err(StoreError::Closed) => return Ok(()),
                 Err(error) => {
                     self.counters.merge_failures.fetch_add(1, Ordering::Relaxed);
@@ -119,9 +104,10 @@ impl Compactor {
             if stops { Err(StoreError::Closed) } else { Ok(()) }
         };
         let written = merge::merge(table, &paths, &output, &mut pause)?;
-        let swapped = same_rows(inputs, written.rows)
-            .and_then(|()| wal::sync_dir(output.parent().unwrap_or(&dir)))
-            .and_then(|()| self.swap(Swap { table, old: inputs.to_vec(), new: NewFile { path, day, written } }));
+        let swapped =
+            same_rows(inputs, written.rows).and_then(|()| wal::sync_dir(output.parent().unwrap_or(&dir))).and_then(
+                |()| self.ask(table, Change::Merge { old: inputs.to_vec(), new: NewFile { path, day, written } }),
+            );
         swapped.inspect_err(|error| {
             let named = matches!(error, StoreError::Doubt(_) | StoreError::Closed);
             if !named {
@@ -131,10 +117,10 @@ impl Compactor {
         })
     }
 
-    fn swap(&self, swap: Swap) -> Result<(), StoreError> {
-        let (answer, swapped) = oneshot::channel();
-        self.swaps.blocking_send((swap, answer)).map_err(|_| StoreError::Closed)?;
-        swapped.blocking_recv().map_err(|_| StoreError::Closed)?
+    fn ask(&self, table: &'static Table, change: Change) -> Result<(), StoreError> {
+        let (asked, outcome) = Asked::new(table, change);
+        self.changes.blocking_send(asked).map_err(|_| StoreError::Closed)?;
+        outcome.blocking_recv().map_err(|_| StoreError::Closed)?
     }
 }
 
@@ -153,13 +139,4 @@ fn same_rows(inputs: &[DataFile], written: u64) -> Result<(), StoreError> {
     let paths: Vec<&str> = inputs.iter().map(|file| file.path.as_ref()).collect();
     let why = format!("their versions name {read} rows, they hold {written}");
     Err(StoreError::Corrupt { what: format!("one of the files {paths:?}"), why })
-}
-
-/// Removes files whose time has come; the oldest stand first.
-fn remove_replaced(replaced: &mut VecDeque<(Instant, PathBuf)>) {
-    while let Some((_, path)) = replaced.pop_front_if(|(since, _)| since.elapsed() >= REMOVE_AFTER) {
-        if let Err(error) = std::fs::remove_file(&path) {
-            tracing::warn!(?path, %error, "a file that no version names any more could not be removed");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //! Commits go through `object_store`, which does not sync on a local disk; the flush does that itself.
 
 use super::DataFile;
-use super::columns::Written;
+use super::columns::{DAY_MICROS, Written};
 use super::durable::{DeltaLog, Sync};
 use super::error::StoreError;
 use chrono::{DateTime, SecondsFormat};
@@ -21,7 +21,6 @@ use futures::TryStreamExt;
 use object_store::path::Path as ObjectPath;
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 use url::Url;
 
 /// Names the log's position in the transactions of a Delta table.
@@ -49,10 +48,6 @@ pub(super) struct NewFile {
 }
 
 impl NewFile {
-    fn modified_millis(&self) -> i64 {
-        self.written.modified.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
-    }
-
     pub(super) fn as_data_file(&self, table: &Table) -> DataFile {
         DataFile {
             path: ObjectPath::from(format!("{}/{}", table.name, self.path)),
@@ -131,12 +126,21 @@ impl Delta {
         self.put(table, actions, CommitProperties::default().with_application_transaction(covers), operation).await
     }
 
-    /// One file takes the place of those whose rows it has, as one version. After an error it is as with a commit.
-    pub(super) async fn replace(&mut self, table: &Table, old: &[DataFile], new: &NewFile) -> Result<(), StoreError> {
-        let removed = old.iter().map(|file| Action::Remove(remove(table, file, new)));
-        let actions = removed.chain([Action::Add(add(table, new, false))]).collect();
-        let operation = DeltaOperation::Optimize { predicate: None, target_size: new.written.size_bytes as i64 };
-        self.put(table, actions, CommitProperties::default(), operation).await
+    /// Takes files away as one version; `new` has their rows, or nobody has. After an error it is as with a commit.
+    pub(super) async fn replace(
+        &mut self,
+        table: &Table,
+        old: &[DataFile],
+        new: Option<&NewFile>,
+        now_millis: i64,
+    ) -> Result<(), StoreError> {
+        let removed = old.iter().map(|file| Action::Remove(remove(table, file, new.is_none(), now_millis)));
+        let added = new.map(|file| Action::Add(add(table, file, false)));
+        let operation = match new {
+            Some(file) => DeltaOperation::Optimize { predicate: None, target_size: file.written.size_bytes as i64 },
+            None => DeltaOperation::Delete { predicate: None },
+        };
+        self.put(table, removed.chain(added).collect(), CommitProperties::default(), operation).await
     }
 
     async fn put(
@@ -163,9 +167,9 @@ impl Delta {
         Ok(())
     }
 
-    /// Whether the table holds a file.
-    pub(super) fn names(&self, file: &NewFile) -> bool {
-        self.state.log_data().iter().any(|view| *view.path() == file.path)
+    /// Whether the table holds a file, by its path within the table.
+    pub(super) fn names(&self, path: &str) -> bool {
+        self.state.log_data().iter().any(|view| *view.path() == *path)
     }
 
     /// Returns when all versions are on disk.
@@ -223,7 +227,7 @@ fn add(table: &Table, file: &NewFile, data_change: bool) -> Add {
         path: file.path.clone(),
         partition_values: HashMap::from([(DAY.to_owned(), Some(day_name(file.day)))]),
         size: file.written.size_bytes as i64,
-        modification_time: file.modified_millis(),
+        modification_time: file.written.modified_millis(),
         data_change,
         stats: Some(stats.to_string()),
         tags: None,
@@ -234,14 +238,15 @@ fn add(table: &Table, file: &NewFile, data_change: bool) -> Add {
     }
 }
 
-fn remove(table: &Table, file: &DataFile, instead: &NewFile) -> Remove {
+fn remove(table: &Table, file: &DataFile, data_change: bool, now_millis: i64) -> Remove {
+    let day = file.time_min_micros.div_euclid(DAY_MICROS);
     let within = file.path.as_ref().strip_prefix(table.name).map(|path| path.trim_start_matches('/'));
     Remove {
         path: within.unwrap_or_default().to_owned(),
-        data_change: false,
-        deletion_timestamp: Some(instead.modified_millis()),
+        data_change,
+        deletion_timestamp: Some(now_millis),
         extended_file_metadata: Some(true),
-        partition_values: Some(HashMap::from([(DAY.to_owned(), Some(day_name(instead.day)))])),
+        partition_values: Some(HashMap::from([(DAY.to_owned(), Some(day_name(day)))])),
         size: Some(file.size_bytes as i64),
         tags: None,
         deletion_vector: None,

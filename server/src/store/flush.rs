@@ -7,12 +7,14 @@
 #[cfg(test)]
 mod tests;
 
+use super::change::Change;
 use super::commit::{Command, Sealed};
 use super::delta::{Delta, NewFile, day_name};
 use super::durable::Sync;
 use super::error::StoreError;
 use super::hot::Tables;
 use super::meta::{Meta, Watermarks};
+use super::replaced::Replaced;
 use super::{Counters, DataFile, columns, unnamed, wal};
 use arrow::array::RecordBatch;
 use contract::Table;
@@ -20,7 +22,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// How often the flush looks whether hot rows are old or many enough.
@@ -41,8 +43,7 @@ pub(super) struct Flusher {
     /// Of each table, the commit that is not finished yet.
     pub pending: HashMap<&'static str, Pending>,
     pub sync: Sync,
-    /// Files on disk that only earlier versions name.
-    pub replaced: Vec<PathBuf>,
+    pub replaced: Arc<Replaced>,
 }
 
 /// A commit whose rows are still in memory.
@@ -64,7 +65,8 @@ impl Flusher {
                 positions.insert(table.name, delta.position().await?);
                 let replaced = delta.replaced().await?;
                 unnamed::remove(&dir, delta.named().iter().chain(&replaced));
-                self.replaced.extend(replaced.iter().map(|path| dir.join(path)).filter(|path| path.is_file()));
+                let left = replaced.iter().map(|path| dir.join(path)).filter(|path| path.is_file());
+                self.replaced.add(left, Instant::now());
                 self.tables.committed(table, 0, delta.files(table)?);
                 self.deltas.insert(table.name, delta);
             }
@@ -127,7 +129,7 @@ impl Flusher {
         let mut refused = None;
         if pending.doubt.is_some() {
             delta.reload().await?;
-            let happened = pending.files.iter().all(|file| delta.names(file));
+            let happened = pending.files.iter().all(|file| delta.names(&file.path));
             refused = pending.doubt.take().filter(|_| !happened);
         }
         if refused.is_none() {
@@ -147,24 +149,52 @@ impl Flusher {
         Ok(())
     }
 
-    /// Puts a merged file in the place of its inputs.
-    pub(super) async fn replace(
+    pub(super) async fn change(&mut self, table: &'static Table, change: Change) -> Result<(), StoreError> {
+        match change {
+            Change::Merge { old, new } => {
+                let millis = new.written.modified_millis();
+                self.replace(table, old, Some(new), millis).await
+            }
+            Change::Expire { before_micros } => {
+                let files = self.tables.snapshot(table).files;
+                let old: Vec<_> = files.iter().filter(|file| file.time_max_micros < before_micros).cloned().collect();
+                if old.is_empty() {
+                    return Ok(());
+                }
+                let (count, rows) = (old.len(), old.iter().map(|file| file.rows).sum::<u64>());
+                self.replace(table, old, None, before_micros / 1000).await?;
+                tracing::info!(table = table.name, files = count, rows, "rows are no longer kept");
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes files out of a table, for one that has their rows or for good.
+    async fn replace(
         &mut self,
         table: &'static Table,
-        old: &[DataFile],
-        new: &NewFile,
+        old: Vec<DataFile>,
+        new: Option<NewFile>,
+        now_millis: i64,
     ) -> Result<(), StoreError> {
         self.finish(table).await?;
+        let files = self.tables.snapshot(table).files;
+        if !old.iter().all(|file| files.contains(file)) {
+            return Err(StoreError::Internal(format!("files of {} are gone meanwhile", table.name)));
+        }
         let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
-        if let Err(error) = delta.replace(table, old, new).await {
+        if let Err(error) = delta.replace(table, &old, new.as_ref(), now_millis).await {
             delta.reload().await.map_err(|unknown| StoreError::Doubt(unknown.to_string()))?;
-            if !delta.names(new) {
+            let within = |file: &DataFile| file.path.as_ref().split_once('/').map_or("", |(_, path)| path).to_owned();
+            if old.iter().any(|file| delta.names(&within(file))) {
                 return Err(error);
             }
         }
-        // Readers change over before the version is durable: should it be lost, its inputs are still there.
-        self.tables.replaced(table, old, new.as_data_file(table));
-        delta.sync(&mut self.sync).map_err(|error| StoreError::Doubt(error.to_string()))
+        // Readers change over before the version is durable: should it be lost, the files are still there.
+        self.tables.replaced(table, &old, new.map(|file| file.as_data_file(table)));
+        delta.sync(&mut self.sync).map_err(|error| StoreError::Doubt(error.to_string()))?;
+        self.replaced.add(old.iter().map(|file| self.tables_dir.join(file.path.as_ref())), Instant::now());
+        Ok(())
     }
 
     /// Removes the segments that hold nothing above `position`.

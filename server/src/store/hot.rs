@@ -130,11 +130,11 @@ impl Tables {
         drop(written);
     }
 
-    /// The rows of `old` are in `new` now.
-    pub(super) fn replaced(&self, table: &'static Table, old: &[DataFile], new: DataFile) {
+    /// The rows of `old` are in `new` now, or gone.
+    pub(super) fn replaced(&self, table: &'static Table, old: &[DataFile], new: Option<DataFile>) {
         let mut state = self.state(table).lock();
         let kept = state.files.iter().filter(|file| !old.contains(file)).cloned();
-        state.files = Arc::new(kept.chain([new]).collect());
+        state.files = Arc::new(kept.chain(new).collect());
         state.generation += 1;
     }
 

@@ -1,7 +1,8 @@
 //! Start and stop: lock the directory, open tables, replay the log, run the three threads.
 
+use super::change::{Asked, Change};
 use super::commit::{Command, Committer, QUEUE_APPENDS_MAX};
-use super::compact::{Compactor, Swap, SwapAnswer};
+use super::compact::Compactor;
 use super::error::StoreError;
 use super::flush::{Flusher, LOOK_EVERY};
 use super::health::Health;
@@ -9,6 +10,7 @@ use super::hot::{Hot, Tables, batch_bytes};
 use super::meta::{Meta, Watermarks};
 use super::wal::{self, Segment};
 use super::{Counters, Damage, StoreSettings, columns, durable, logged, replay};
+use contract::Table;
 use object_store::local::LocalFileSystem;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -76,7 +78,7 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         unsaved: Watermarks::new(),
         pending: HashMap::new(),
         sync: durable::disk(),
-        replaced: Vec::new(),
+        replaced: Arc::default(),
     };
     let runtime = runtime()?;
     let covered = runtime.block_on(flusher.open_tables())?;
@@ -118,18 +120,19 @@ pub(super) struct Threads {
     wake_flush: Arc<Notify>,
     stop_flush: Mutex<Option<oneshot::Sender<()>>>,
     stop_merging: Mutex<Option<std::sync::mpsc::SyncSender<()>>>,
+    changes: mpsc::Sender<Asked>,
     running: Mutex<Vec<JoinHandle<Result<(), StoreError>>>>,
 }
 
 fn start_threads(
     committer: Committer,
-    mut flusher: Flusher,
+    flusher: Flusher,
     runtime: tokio::runtime::Runtime,
     limits: (Duration, u64),
 ) -> Result<Threads, StoreError> {
     let health = Arc::clone(&committer.health);
     let (log, commands) = mpsc::channel(QUEUE_APPENDS_MAX);
-    let (swaps, swapping) = mpsc::channel(1);
+    let (changes, changing) = mpsc::channel(1);
     let (stop_flush, stopped) = oneshot::channel();
     let (stop_merging, stop) = std::sync::mpsc::sync_channel(0);
     let wake_flush = Arc::new(Notify::new());
@@ -137,22 +140,23 @@ fn start_threads(
         tables_dir: flusher.tables_dir.clone(),
         tables: Arc::clone(&flusher.tables),
         counters: Arc::clone(&flusher.counters),
-        swaps,
-        replaced: std::mem::take(&mut flusher.replaced),
+        changes: changes.clone(),
+        replaced: Arc::clone(&flusher.replaced),
         stop,
     };
-    let asked = Asked { log: log.clone(), wake: Arc::clone(&wake_flush), swaps: swapping, stopped };
+    let heard = Heard { log: log.clone(), wake: Arc::clone(&wake_flush), changes: changing, stopped };
     let commit = spawn("coulomb-log", &health, move || {
         committer.run(commands);
         Ok(())
     })?;
     let merge = spawn("coulomb-merge", &health, move || compactor.run())?;
-    let flush = spawn("coulomb-flush", &health, move || runtime.block_on(keep_flushing(flusher, limits, asked)))?;
+    let flush = spawn("coulomb-flush", &health, move || runtime.block_on(keep_flushing(flusher, limits, heard)))?;
     Ok(Threads {
         log: Mutex::new(Some(log)),
         wake_flush,
         stop_flush: Mutex::new(Some(stop_flush)),
         stop_merging: Mutex::new(Some(stop_merging)),
+        changes,
         running: Mutex::new(vec![merge, flush, commit]),
     })
 }
@@ -229,35 +233,34 @@ fn replay_log(
     Ok(Replayed { damage, position, watermarks })
 }
 
-/// Who asks the flush for something.
-struct Asked {
+/// What the flush hears and whom it asks.
+struct Heard {
     log: mpsc::Sender<Command>,
     wake: Arc<Notify>,
-    swaps: mpsc::Receiver<(Swap, SwapAnswer)>,
+    changes: mpsc::Receiver<Asked>,
     stopped: oneshot::Receiver<()>,
 }
 
 async fn keep_flushing(
     mut flusher: Flusher,
     (flush_after, flush_bytes): (Duration, u64),
-    mut asked: Asked,
+    mut heard: Heard,
 ) -> Result<(), StoreError> {
     let mut retry = false;
     loop {
         let stopping = tokio::select! {
-            _ = &mut asked.stopped => true,
-            Some((swap, answer)) = asked.swaps.recv() => {
-                let Swap { table, old, new } = swap;
-                // The merge that asked may have ended with the store; the next start finds its file.
-                drop(answer.send(flusher.replace(table, &old, &new).await));
+            _ = &mut heard.stopped => true,
+            Some(Asked { table, change, answer }) = heard.changes.recv() => {
+                // Who asked may have ended with the store; the next start finds what was done.
+                drop(answer.send(flusher.change(table, change).await));
                 false
             }
-            () = asked.wake.notified() => false,
+            () = heard.wake.notified() => false,
             () = tokio::time::sleep(LOOK_EVERY) => false,
         };
         let old = flusher.tables.oldest_age().is_some_and(|age| age >= flush_after);
         if stopping || retry || old || flusher.tables.bytes() >= flush_bytes {
-            let flushed = flusher.flush(&asked.log).await;
+            let flushed = flusher.flush(&heard.log).await;
             if let Err(error) = &flushed {
                 flusher.counters.flush_failures.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%error, "hot rows could not be written to files, they stay in the log");
@@ -277,6 +280,12 @@ impl Running {
     pub(super) async fn send(&self, command: Command) -> Result<(), StoreError> {
         let log = self.threads.log.lock().clone();
         log.ok_or(StoreError::Closed)?.send(command).await.map_err(|_| StoreError::Closed)
+    }
+
+    pub(super) async fn change(&self, table: &'static Table, change: Change) -> Result<(), StoreError> {
+        let (asked, outcome) = Asked::new(table, change);
+        self.threads.changes.send(asked).await.map_err(|_| StoreError::Closed)?;
+        outcome.await.map_err(|_| StoreError::Closed)?
     }
 
     pub(super) fn ask_for_flush(&self) {

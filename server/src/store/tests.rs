@@ -370,3 +370,33 @@ async fn a_damaged_file_keeps_no_other_from_being_merged() {
     assert_eq!(store.append(table(), &writer(), 9, rows(900..910, 1)).await.unwrap(), Appended::Kept);
     store.close().unwrap();
 }
+
+#[tokio::test]
+async fn days_that_are_over_are_dropped_and_the_rest_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(settings(dir.path())).unwrap();
+    store.append(table(), &writer(), 1, rows(0..90, 3)).await.unwrap();
+    store.close().unwrap();
+    drop(store);
+    let store = Store::open(settings(dir.path())).unwrap();
+    // Nothing of this table, and nothing of the first day, is old enough yet.
+    store.expire(contract::table("logs").unwrap(), i64::MAX).await.unwrap();
+    store.expire(table(), 80).await.unwrap();
+    assert_eq!(codes(&store, dir.path()), once(0..90));
+    let before = store.snapshot(table());
+    store.expire(table(), columns::DAY_MICROS).await.unwrap();
+    let kept: BTreeMap<i64, usize> = (0..90).filter(|code| code % 3 != 0).map(|code| (code, 1)).collect();
+    assert_eq!(codes(&store, dir.path()), kept);
+    for file in before.files.iter() {
+        assert!(dir.path().join("tables").join(file.path.as_ref()).is_file(), "an earlier reader has lost a file");
+    }
+    // Late rows of a day that was dropped are welcome, until it is dropped again.
+    assert_eq!(store.append(table(), &writer(), 1, rows(0..90, 3)).await.unwrap(), Appended::Duplicate);
+    assert_eq!(store.append(table(), &writer(), 2, rows(900..901, 3)).await.unwrap(), Appended::Kept);
+    store.close().unwrap();
+    drop(store);
+    let store = Store::open(settings(dir.path())).unwrap();
+    let found = codes(&store, dir.path());
+    assert_eq!(found.len(), kept.len() + 1);
+    assert_eq!(found.get(&900), Some(&1));
+}

@@ -25,7 +25,7 @@ fn fixture() -> Fixture {
         unsaved: Watermarks::new(),
         pending: HashMap::new(),
         sync: durable::disk(),
-        replaced: Vec::new(),
+        replaced: Arc::default(),
     };
     Fixture { dir, flusher }
 }
@@ -208,7 +208,7 @@ async fn merged(f: &mut Fixture) -> (Vec<DataFile>, NewFile) {
 async fn a_merged_file_takes_the_place_of_its_inputs() {
     let mut f = fixture();
     let (old, new) = merged(&mut f).await;
-    f.flusher.replace(table(), &old, &new).await.unwrap();
+    f.flusher.change(table(), Change::Merge { old, new }).await.unwrap();
     assert_eq!(f.rows_in_files().await, (30, 30));
     assert_eq!(f.flusher.tables.snapshot(table()).files.len(), 1);
     f.publish(table(), &rows(30..40, 1));
@@ -219,7 +219,7 @@ async fn a_merged_file_takes_the_place_of_its_inputs() {
     restarted.flusher.tables_dir = f.flusher.tables_dir.clone();
     let positions = restarted.flusher.open_tables().await.unwrap();
     assert_eq!(positions[table().name], 4, "a merge does not say how far the log is covered");
-    assert_eq!(restarted.flusher.replaced.len(), 3);
+    assert_eq!(restarted.flusher.replaced.waiting(), 3);
     assert_eq!(f.parquet_files(), 5);
 }
 
@@ -228,7 +228,7 @@ async fn a_merge_that_could_not_be_synced_neither_doubles_nor_hides_rows() {
     let mut f = fixture();
     let (old, new) = merged(&mut f).await;
     f.flusher.sync = failing(["00000000000000000004.json", "_sync"], 1);
-    let refused = f.flusher.replace(table(), &old, &new).await;
+    let refused = f.flusher.change(table(), Change::Merge { old, new }).await;
     assert!(matches!(refused, Err(StoreError::Doubt(_))), "{refused:?}");
     assert_eq!(f.rows_in_files().await, (30, 30));
     f.publish(table(), &rows(30..40, 1));

@@ -1,0 +1,27 @@
+//! What the flush, which alone writes Delta logs, is asked to change in a table beside adding rows.
+
+use super::DataFile;
+use super::delta::NewFile;
+use super::error::StoreError;
+use contract::Table;
+use tokio::sync::oneshot;
+
+pub(super) enum Change {
+    /// A merged file takes the place of its inputs.
+    Merge { old: Vec<DataFile>, new: NewFile },
+    /// Files whose rows are all from before this time, in Unix microseconds, are no longer kept.
+    Expire { before_micros: i64 },
+}
+
+pub(super) struct Asked {
+    pub table: &'static Table,
+    pub change: Change,
+    pub answer: oneshot::Sender<Result<(), StoreError>>,
+}
+
+impl Asked {
+    pub(super) fn new(table: &'static Table, change: Change) -> (Self, oneshot::Receiver<Result<(), StoreError>>) {
+        let (answer, outcome) = oneshot::channel();
+        (Self { table, change, answer }, outcome)
+    }
+}
