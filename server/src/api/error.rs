@@ -18,9 +18,9 @@ pub(super) struct Refusal {
     pub(super) known: Vec<String>,
     pub(super) retry_after_seconds: Option<u64>,
     /// The methods that would have been right.
-    pub(super) allow: Vec<&'static str>,
+    pub(super) allow: Box<[&'static str]>,
     /// What only the log is told.
-    pub(super) detail: Option<String>,
+    pub(super) detail: Option<Box<str>>,
 }
 
 /// How long an asker should wait when the room that is not available does not say.
@@ -29,7 +29,7 @@ const RETRY_AFTER_SECONDS: u64 = 2;
 impl Refusal {
     fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { status, kind, message, known: vec![], retry_after_seconds: None, allow: vec![], detail: None }
+        Self { status, kind, message, known: vec![], retry_after_seconds: None, allow: Box::default(), detail: None }
     }
 
     /// `kind` → status code.
@@ -45,7 +45,7 @@ impl Refusal {
             },
             ErrorKind::Corrupt => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "corrupt", message),
             ErrorKind::Internal => Self {
-                detail: Some(message),
+                detail: Some(message.into()),
                 ..Self::new(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     "internal",
@@ -86,7 +86,7 @@ impl Refusal {
 
     pub(super) fn wrong_method(method: &Method, allow: Vec<&'static str>) -> Self {
         let message = format!("{method} is not possible here, use {}", allow.join(" or "));
-        Self { allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", message) }
+        Self { allow: allow.into(), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid", message) }
     }
 
     /// A refusal by the HTTP machinery itself, such as a malformed path.

@@ -86,8 +86,8 @@ fn has_content_hash(name: &str) -> bool {
     let mut parts: Vec<&str> = file.split(['.', '-', '_']).collect();
     // Neither the first word nor the extension is a hash.
     parts.pop();
-    let digits = |part: &&str| part.len() >= 8 && part.bytes().all(|b| b.is_ascii_hexdigit());
-    parts.iter().skip(1).any(|part| digits(&part) && part.bytes().any(|b| b.is_ascii_digit()))
+    let is_hexadecimal = |part: &str| part.len() >= 8 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    parts.iter().skip(1).any(|part| is_hexadecimal(part) && part.bytes().any(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]

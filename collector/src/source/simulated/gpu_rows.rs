@@ -3,7 +3,7 @@
 //! Owns what a load looks like in each metric. **Invariants:** a row stands for `[time, time + step)`, its counters
 //! are read at its end; ratios lie between 0 and 1; what a device does not report is null in every row.
 
-use super::cycle::{COUNTERS, Counters, Cycle, Segment, Timeline};
+use super::cycle::{Counters, Cycle, Segment, Timeline};
 use super::demand::Kind;
 use super::load::Mode;
 use super::names::{Names, PROFILES};
@@ -256,8 +256,8 @@ impl Moment<'_> {
             self.board(&mut reading, watts, temperature, load);
             let since: Counters = std::array::from_fn(|i| counters[i] - base[i]);
             reading.floats[8] = Some((since[0] * 1000.0).round() / 1000.0);
-            for i in 1..COUNTERS {
-                reading.ints[6 + i - 1] = Some(since[i] as i64);
+            for (place, counted) in reading.ints[6..].iter_mut().zip(&since[1..]) {
+                *place = Some(*counted as i64);
             }
             let worn = wear.at(booted, self.end);
             reading.ints[10] = Some(worn.corrected);

@@ -11,7 +11,7 @@ fn each_route_lets_in_the_roles_of_the_table_and_no_other() {
     for role in [Role::Writer, Role::Viewer] {
         let (secret, _) = server.token(role.as_str());
         for route in ROUTES {
-            let answer = server.ask(route.method, &example_path(route.pattern)).as_token(&secret).send();
+            let answer = server.ask(route.method, &example_path(route.pattern)).with_token(&secret).send();
             let forbidden = matches!(route.needs, Needs::May(action) if !role.may(action));
             assert_eq!(answer.status == 403, forbidden, "{role:?} {} {}", route.method, route.pattern);
             if forbidden {
@@ -25,9 +25,9 @@ fn each_route_lets_in_the_roles_of_the_table_and_no_other() {
 fn a_revoked_token_is_refused_at_once() {
     let server = Fixture::start();
     let (secret, id) = server.token("viewer");
-    assert_eq!(server.ask("GET", "/api/v1/session").as_token(&secret).send().status, 200);
+    assert_eq!(server.ask("GET", "/api/v1/session").with_token(&secret).send().status, 200);
     assert_eq!(server.ask("DELETE", &format!("/api/v1/tokens/{id}")).send().status, 204);
-    assert_eq!(server.ask("GET", "/api/v1/session").as_token(&secret).send().status, 401);
+    assert_eq!(server.ask("GET", "/api/v1/session").with_token(&secret).send().status, 401);
     let listed = server.ask("GET", "/api/v1/tokens").send();
     assert!(!listed.text().contains(&id) && !listed.text().contains("secret"), "{}", listed.text());
 }

@@ -121,7 +121,7 @@ impl Asked {
         self
     }
 
-    pub(super) fn as_token(self, secret: &str) -> Self {
+    pub(super) fn with_token(self, secret: &str) -> Self {
         self.without_token().with("Authorization", &format!("Bearer {secret}"))
     }
 

@@ -53,9 +53,12 @@ struct Run {
     kind: usize,
 }
 
+/// Rows of one GPU, and when it was lost (true) or reset.
+type Gpu = (Vec<Run>, Vec<(i64, bool)>);
+
 #[derive(Debug, Clone)]
 struct Case {
-    gpus: Vec<(Vec<Run>, Vec<(i64, bool)>)>,
+    gpus: Vec<Gpu>,
     from: i64,
     length: i64,
 }
