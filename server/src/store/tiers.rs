@@ -27,7 +27,8 @@ pub(super) fn due(files: &[DataFile]) -> Vec<Vec<DataFile>> {
     let newest = files.iter().map(|file| file.time_max_micros).max().unwrap_or(i64::MIN);
     let mut days: BTreeMap<i64, Vec<&DataFile>> = BTreeMap::new();
     for file in files {
-        days.entry(file.time_max_micros.div_euclid(DAY_MICROS)).or_default().push(file);
+        // Not by its latest time, which is rounded up and may be midnight.
+        days.entry(file.time_min_micros.div_euclid(DAY_MICROS)).or_default().push(file);
     }
     let mut days: Vec<_> = days.into_iter().collect();
     days.sort_by_key(|(_, files)| std::cmp::Reverse(files.len()));
@@ -83,6 +84,16 @@ mod tests {
         assert_eq!(sizes(&[100; 2], TODAY - 1), [vec![100; 2]]);
         assert_eq!(sizes(&[100], TODAY - 1), Vec::<Vec<u64>>::new());
         assert_eq!(sizes(&[100; 40], TODAY - 1), [vec![100; FILES_MAX]]);
+    }
+
+    #[test]
+    fn a_row_just_before_midnight_stays_in_its_day() {
+        let until = |time_max_micros, file: DataFile| DataFile { time_max_micros, ..file };
+        let yesterday = until(TODAY * DAY_MICROS, file(TODAY - 1, 0, 100));
+        // One less than a merge of a growing day needs.
+        let today = (1..OPEN_DAY_FILES_MIN).map(|name| file(TODAY, name, 100));
+        let files: Vec<_> = std::iter::once(yesterday).chain(today).collect();
+        assert_eq!(due(&files), Vec::<Vec<DataFile>>::new());
     }
 
     #[test]
