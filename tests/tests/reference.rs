@@ -128,15 +128,17 @@ fn our_own_parquet_answers_can_be_imported_from_a_pipe() {
     assert_eq!(of("a"), of("b"));
 }
 
+fn written(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).expect("a file can be written");
+    path
+}
+
 #[test]
 fn options_that_mean_the_same_make_the_same_import() {
     let server = Server::start();
     let work = tempfile::tempdir().expect("a temporary folder can be made");
-    let write = |name: &str, text: &str| {
-        let path = work.path().join(name);
-        std::fs::write(&path, text).expect("a file can be written");
-        path
-    };
+    let write = |name, text: &str| written(&work, name, text);
     let jobs = [write("jobs.csv", "id,who,ended_at\n1,ada,2026-01-05 08:00:00\n")];
     let map = "[columns]\njob_id = { source = \"id\" }\nuser = { source = \"who\" }\n";
     let other = "# Ours.\ntimezone = 'UTC'\n\n[columns]\nuser = { source = 'who' }\njob_id = { source = 'id' }\n";
@@ -155,11 +157,7 @@ fn options_that_mean_the_same_make_the_same_import() {
 fn a_file_that_fails_stops_no_other_and_fails_the_command() {
     let server = Server::start();
     let work = tempfile::tempdir().expect("a temporary folder can be made");
-    let write = |name: &str, text: &str| {
-        let path = work.path().join(name);
-        std::fs::write(&path, text).expect("a file can be written");
-        path
-    };
+    let write = |name, text: &str| written(&work, name, text);
     let header = "job_id,ended_at";
     let files =
         [write("a.csv", header), work.path().join("none.csv"), write("b.csv", &format!("{header}\n1,2026-01-05\n"))];

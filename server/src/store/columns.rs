@@ -1,9 +1,10 @@
 //! How rows become a Parquet file: sort order, encodings, statistics.
 
 use super::error::StoreError;
-use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::{SortColumn, cast, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use arrow::error::ArrowError;
 use contract::{Kind, Table};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -172,6 +173,16 @@ pub(super) fn write_file(table: &'static Table, rows: &RecordBatch, path: &Path)
         // It may not even be there; what stays is removed by the next start.
         drop(std::fs::remove_file(path));
     })
+}
+
+/// Rows that were written earlier in the schema of today; columns that the table has gained since are null.
+pub(super) fn in_stored_schema(table: &Table, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let schema = contract::schema(table);
+    let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
+        Some(array) => Arc::clone(array),
+        None => new_null_array(field.data_type(), rows.num_rows()),
+    });
+    RecordBatch::try_new(Arc::clone(&schema), columns.collect())
 }
 
 /// Casts rows of the stored schema to the read schema: texts become views.

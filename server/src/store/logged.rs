@@ -1,5 +1,6 @@
 //! Rows as the log keeps them: an Arrow IPC stream without the schema's notes.
 
+use super::columns;
 use super::error::StoreError;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -32,10 +33,5 @@ pub(super) fn from_ipc(table: &'static Table, ipc: &[u8]) -> Result<RecordBatch,
     let logged = reader.schema();
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(corrupt)?;
     let rows = concat_batches(&logged, &batches).map_err(corrupt)?;
-    let schema = contract::schema(table);
-    let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
-        Some(array) => Arc::clone(array),
-        None => arrow::array::new_null_array(field.data_type(), rows.num_rows()),
-    });
-    RecordBatch::try_new(Arc::clone(&schema), columns.collect()).map_err(corrupt)
+    columns::in_stored_schema(table, &rows).map_err(corrupt)
 }

@@ -3,7 +3,7 @@
 //! **Invariant:** the output has exactly the rows of the inputs, in the order of the table's key; among equal
 //! keys the order of the inputs.
 
-use super::columns::{FileWriter, Written};
+use super::columns::{self, FileWriter, Written};
 use super::error::StoreError;
 use super::read_file::{ParquetFile, read_parquet};
 use arrow::array::{ArrayRef, RecordBatch};
@@ -30,7 +30,8 @@ impl Cursor {
     fn refill(&mut self, keys: &RowConverter) -> Result<bool, StoreError> {
         while self.at == self.batch.num_rows() {
             let Some(batch) = self.file.next() else { return Ok(false) };
-            self.batch = in_stored_schema(self.table, &batch.map_err(StoreError::internal)?)?;
+            self.batch = columns::in_stored_schema(self.table, &batch.map_err(StoreError::internal)?)
+                .map_err(StoreError::internal)?;
             self.keys = keys.convert_columns(&key_columns(self.table, &self.batch)?).map_err(StoreError::internal)?;
             self.at = 0;
         }
@@ -64,16 +65,6 @@ fn key_columns(table: &Table, batch: &RecordBatch) -> Result<Vec<ArrayRef>, Stor
         batch.column_by_name(name).cloned().ok_or_else(|| StoreError::Internal(format!("{} has no {name}", table.name)))
     };
     table.sort_key.iter().map(column).collect()
-}
-
-/// Columns that the table has gained since the file was written are null.
-fn in_stored_schema(table: &'static Table, batch: &RecordBatch) -> Result<RecordBatch, StoreError> {
-    let schema = contract::schema(table);
-    let columns = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
-        Some(array) => Arc::clone(array),
-        None => arrow::array::new_null_array(field.data_type(), batch.num_rows()),
-    });
-    RecordBatch::try_new(Arc::clone(&schema), columns.collect()).map_err(StoreError::internal)
 }
 
 /// Merges `inputs` into `output`, which is on disk afterwards (its name is not until the directory is synced).
@@ -152,7 +143,6 @@ fn two_least(cursors: &[Cursor]) -> (usize, Option<usize>) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 mod tests {
-    use super::super::columns;
     use super::super::tests::{rows, table};
     use super::*;
     use arrow::array::AsArray;
