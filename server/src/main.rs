@@ -83,8 +83,8 @@ async fn expire(store: Store, retain_days: Vec<(&'static contract::Table, u32)>)
     loop {
         turns.tick().await;
         for (table, days) in &retain_days {
-            let before = now_micros() - i64::from(*days) * 86_400_000_000;
-            if let Err(error) = store.expire(table, before).await {
+            let keep = Duration::from_secs(u64::from(*days) * 86_400);
+            if let Err(error) = store.expire(table, keep, now_micros()).await {
                 tracing::error!(table = table.name, %error, "old rows could not be dropped");
             }
         }

@@ -155,10 +155,10 @@ impl Store {
         Arc::clone(&self.inner.object_store) as Arc<dyn ObjectStore>
     }
 
-    /// Drops files whose rows are all from before `before_micros` (Unix microseconds), by the rows' own time. Rows
-    /// of one day share files, so some stay until the whole day is over that age.
-    pub async fn expire(&self, table: &'static Table, before_micros: i64) -> Result<(), StoreError> {
-        self.inner.change(table, change::Change::Expire { before_micros }).await
+    /// Drops files whose rows are all older than `keep` at `now_micros` (Unix microseconds), by the rows' own time.
+    /// Rows of one day share files, so some stay until the whole day is over that age.
+    pub async fn expire(&self, table: &'static Table, keep: Duration, now_micros: i64) -> Result<(), StoreError> {
+        self.inner.change(table, change::Change::Expire { keep, now_micros }).await
     }
 
     /// Bytes of rows that are not in files yet, as they are counted against the limit.

@@ -4,13 +4,14 @@ use super::DataFile;
 use super::delta::NewFile;
 use super::error::StoreError;
 use contract::Table;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub(super) enum Change {
     /// A merged file takes the place of its inputs.
     Merge { old: Vec<DataFile>, new: NewFile },
-    /// Files whose rows are all from before this time, in Unix microseconds, are no longer kept.
-    Expire { before_micros: i64 },
+    /// Files whose rows are all older than `keep` are no longer kept.
+    Expire { keep: Duration, now_micros: i64 },
 }
 
 pub(super) struct Asked {

@@ -155,14 +155,15 @@ impl Flusher {
                 let millis = new.written.modified_millis();
                 self.replace(table, old, Some(new), millis).await
             }
-            Change::Expire { before_micros } => {
+            Change::Expire { keep, now_micros } => {
+                let before_micros = now_micros.saturating_sub(i64::try_from(keep.as_micros()).unwrap_or(i64::MAX));
                 let files = self.tables.snapshot(table).files;
                 let old: Vec<_> = files.iter().filter(|file| file.time_max_micros < before_micros).cloned().collect();
                 if old.is_empty() {
                     return Ok(());
                 }
                 let (count, rows) = (old.len(), old.iter().map(|file| file.rows).sum::<u64>());
-                self.replace(table, old, None, before_micros / 1000).await?;
+                self.replace(table, old, None, now_micros / 1000).await?;
                 tracing::info!(table = table.name, files = count, rows, "rows are no longer kept");
                 Ok(())
             }

@@ -380,11 +380,11 @@ async fn days_that_are_over_are_dropped_and_the_rest_is_kept() {
     drop(store);
     let store = Store::open(settings(dir.path())).unwrap();
     // Nothing of this table, and nothing of the first day, is old enough yet.
-    store.expire(contract::table("logs").unwrap(), i64::MAX).await.unwrap();
-    store.expire(table(), 80).await.unwrap();
+    store.expire(contract::table("logs").unwrap(), Duration::ZERO, i64::MAX).await.unwrap();
+    store.expire(table(), Duration::from_secs(1), 1_000_080).await.unwrap();
     assert_eq!(codes(&store, dir.path()), once(0..90));
     let before = store.snapshot(table());
-    store.expire(table(), columns::DAY_MICROS).await.unwrap();
+    store.expire(table(), Duration::from_secs(86_400), 2 * columns::DAY_MICROS).await.unwrap();
     let kept: BTreeMap<i64, usize> = (0..90).filter(|code| code % 3 != 0).map(|code| (code, 1)).collect();
     assert_eq!(codes(&store, dir.path()), kept);
     for file in before.files.iter() {
