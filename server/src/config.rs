@@ -6,9 +6,8 @@
 
 use crate::client::{CheckCommand, ImportCommand, QueryCommand, TokenCommand};
 use crate::query::QuerySettings;
-use crate::store::StoreSettings;
+use crate::store::{self, StoreSettings};
 use clap::{Args, Parser, Subcommand};
-use contract::Table;
 use serde::Deserialize;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -163,7 +162,7 @@ pub struct ServeSettings {
     pub store: StoreSettings,
     pub query: QuerySettings,
     /// Tables whose rows are not kept for ever, and for how many days they are.
-    pub retain_days: Vec<(&'static Table, u32)>,
+    pub retain_days: Vec<(String, u32)>,
     pub log: String,
 }
 
@@ -212,13 +211,16 @@ impl ServeSettings {
 }
 
 fn table_names() -> String {
-    contract::TABLES.iter().map(|table| table.name).collect::<Vec<_>>().join(", ")
+    let sent = contract::TABLES.iter().map(|table| table.name);
+    sent.chain(store::DERIVED).collect::<Vec<_>>().join(", ")
 }
 
-fn parse_retain(text: &str) -> Result<(&'static Table, u32), ConfigError> {
+fn parse_retain(text: &str) -> Result<(String, u32), ConfigError> {
     let parsed = text.split_once('=').and_then(|(table, days)| {
         let days = days.trim().parse().ok().filter(|days| *days > 0)?;
-        Some((contract::table(table.trim())?, days))
+        let table = table.trim();
+        let is_known = contract::table(table).is_some() || store::DERIVED.contains(&table);
+        is_known.then(|| (table.to_owned(), days))
     });
     parsed.ok_or_else(|| ConfigError::Retain { text: text.to_owned() })
 }
@@ -234,7 +236,7 @@ impl fmt::Display for ServeSettings {
             self.query.memory_bytes_max,
             self.query.timeout.as_secs(),
             self.store.flush_after.as_secs(),
-            self.retain_days.iter().map(|(table, days)| format!("{}={days}", table.name)).collect::<Vec<_>>(),
+            self.retain_days.iter().map(|(table, days)| format!("{table}={days}")).collect::<Vec<_>>(),
             self.log
         )
     }
@@ -281,7 +283,7 @@ mod tests {
     #[test]
     fn days_are_kept_by_table() {
         let settings = serve(&["--retain-days", "gpu_samples=400,logs=14"]).unwrap();
-        let kept: Vec<_> = settings.retain_days.iter().map(|(table, days)| (table.name, *days)).collect();
+        let kept: Vec<_> = settings.retain_days.iter().map(|(table, days)| (table.as_str(), *days)).collect();
         assert_eq!(kept, [("gpu_samples", 400), ("logs", 14)]);
         for bad in ["gpu_samples", "nope=3", "logs=0", "logs=-1", "logs=1d", "="] {
             let refused = serve(&["--retain-days", bad]).unwrap_err().to_string();

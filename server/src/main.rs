@@ -62,6 +62,10 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
     let engine = Engine::new(store.clone(), settings.query)?;
     let ingest = Ingest::new(store.clone());
     let keeping = tokio::spawn(expire(store.clone(), settings.retain_days));
+    let deriving = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.keep_derived(now_micros).await }
+    });
     let services = Services { store: store.clone(), ingest, engine, access, clock: now_micros };
     let server = api::start(services, settings.listen)?;
     writeln!(stdout(), "coulomb: listening on http://{}", server.address)?;
@@ -72,17 +76,19 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
     }
     let stopped = server.stop().await;
     keeping.abort();
+    deriving.abort();
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");
     Ok(stopped?)
 }
 
 /// Drops what is older than it is to be kept, every so often.
-async fn expire(store: Store, retain_days: Vec<(&'static contract::Table, u32)>) {
+async fn expire(store: Store, retain_days: Vec<(String, u32)>) {
     let mut turns = tokio::time::interval(EXPIRE_EVERY);
     loop {
         turns.tick().await;
-        for (table, days) in &retain_days {
+        let kept = retain_days.iter().filter_map(|(name, days)| Some((store.tables().find(|t| t.name == name)?, days)));
+        for (table, days) in kept {
             let keep = Duration::from_secs(u64::from(*days) * 86_400);
             if let Err(error) = store.expire(table, keep, now_micros()).await {
                 tracing::error!(table = table.name, %error, "old rows could not be dropped");

@@ -24,6 +24,7 @@ mod overview;
 mod past;
 mod percentile;
 mod rack;
+mod rollup;
 mod samples;
 mod series;
 mod state;
@@ -101,6 +102,7 @@ struct Inner {
     names: job_names::NamesCache,
     past: past::PastFiles,
     words: status::WordsOfFiles,
+    progress: rollup::Progress,
     threads: Threads,
 }
 
@@ -147,6 +149,7 @@ impl Engine {
             names: Default::default(),
             past: Default::default(),
             words: Default::default(),
+            progress: Default::default(),
             threads: Threads(Some(threads)),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -164,7 +167,7 @@ impl Engine {
     /// A session whose tables are snapshots of this instant.
     fn session(&self) -> Result<SessionContext, QueryError> {
         let schema = MemorySchemaProvider::new();
-        for table in contract::TABLES {
+        for table in self.inner.store.tables() {
             let provider = tables::SnapshotTable::new(self.inner.store.snapshot(table));
             if table.name == jobs::EVENTS {
                 let derived = jobs::JobsTable::new(provider.clone(), Arc::clone(&self.inner.jobs));

@@ -10,6 +10,8 @@ mod columns;
 mod commit;
 mod compact;
 mod delta;
+mod derive;
+mod derived;
 mod durable;
 mod error;
 mod export;
@@ -29,6 +31,8 @@ mod tiers;
 mod unnamed;
 mod wal;
 
+pub use derive::Derived;
+pub use derived::{DERIVED, DerivedTables, Rollup, USAGE_RATIOS, USAGE_RISES, seconds_column};
 pub use error::StoreError;
 pub use export::ParquetParts;
 pub use read_file::{ParquetFile, read_parquet};
@@ -77,6 +81,13 @@ pub struct DataFile {
     pub time_max_micros: i64,
 }
 
+impl DataFile {
+    /// The newest position of the log whose rows it holds, as its name says.
+    pub fn position(&self) -> u64 {
+        self.path.filename().and_then(|name| name.split('-').next()?.parse().ok()).unwrap_or(0)
+    }
+}
+
 /// A table at one instant; later writes do not change it.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -87,6 +98,8 @@ pub struct Snapshot {
     pub hot: Vec<RecordBatch>,
     /// Files in [`contract::schema`], each sorted by the table's sort key.
     pub files: Arc<Vec<DataFile>>,
+    /// Of a derived table: the position of the log up to which it holds its source; 0 for others.
+    pub covers: u64,
 }
 
 /// What the store counts about itself since it started.
@@ -146,6 +159,15 @@ impl Store {
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Every table that is stored: those of the contract, which rows are sent to, and the derived ones.
+    pub fn tables(&self) -> impl Iterator<Item = &'static Table> {
+        self.inner.derived.with_sources()
+    }
+
+    pub fn derived(&self) -> &'static DerivedTables {
+        self.inner.derived
+    }
+
     pub fn snapshot(&self, table: &'static Table) -> Snapshot {
         self.inner.tables.snapshot(table)
     }
@@ -159,6 +181,13 @@ impl Store {
     /// Rows of one day share files, so some stay until the whole day is over that age.
     pub async fn expire(&self, table: &'static Table, keep: Duration, now_micros: i64) -> Result<(), StoreError> {
         self.inner.change(table, change::Change::Expire { keep, now_micros }).await
+    }
+
+    /// Puts rows of a derived table in the place of its files that begin within `[from_micros, to_micros)`, a part
+    /// of one day. The rows are in [`contract::schema`] and begin there, too; none take the files away. From then on
+    /// the table covers its source up to the position `covers` of the log.
+    pub async fn derive(&self, table: &'static Table, derived: Derived) -> Result<(), StoreError> {
+        derive::derive(&self.inner, table, derived).await
     }
 
     /// Bytes of rows that are not in files yet, as they are counted against the limit.

@@ -152,7 +152,7 @@ fn one(value: &AtomicU64) -> Vec<(String, f64)> {
 
 fn store_families(state: &State) -> Vec<Family<'static>> {
     let (mut bytes, mut rows, mut files, mut hot) = (vec![], vec![], vec![], vec![]);
-    for table in contract::TABLES {
+    for table in state.store.tables() {
         let snapshot = state.store.snapshot(table);
         let label = format!("table=\"{}\"", table.name);
         let hot_rows: usize = snapshot.hot.iter().map(|batch| batch.num_rows()).sum();

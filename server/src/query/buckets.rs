@@ -40,6 +40,13 @@ impl Buckets {
         Ok(Self { range, first: from.div_euclid(step) * step, step, count: count_of(step) as usize })
     }
 
+    /// One step that no time is outside of.
+    pub(super) fn of_all_time() -> Self {
+        let (from_unix_micros, to_unix_micros) = (i64::MIN / 4, i64::MAX / 4);
+        let range = Range { from_unix_micros, to_unix_micros };
+        Self { range, first: from_unix_micros, step: to_unix_micros - from_unix_micros, count: 1 }
+    }
+
     pub(super) fn seconds(&self) -> i64 {
         self.step / SECOND
     }

@@ -102,6 +102,15 @@ pub(super) struct GpuFold {
     /// Means of the metrics that were asked for.
     pub(super) cells: Vec<Means>,
     pending: Option<Pending>,
+    first: Option<(i64, f64)>,
+    edges: Vec<Edge>,
+}
+
+/// Where a stream begins and ends: the energy of its last row may be known from another stream's first.
+#[derive(Debug, Clone)]
+struct Edge {
+    first: Option<(i64, f64)>,
+    pending: Option<Pending>,
 }
 
 /// A row whose energy is known when the next row's counter is.
@@ -129,6 +138,8 @@ impl GpuFold {
             throttled: None,
             cells,
             pending: None,
+            first: None,
+            edges: Vec::new(),
         }
     }
 
@@ -204,15 +215,17 @@ impl GpuFold {
     /// next row is missing.
     fn add_energy(&mut self, sample: &Sample<'_>, to: i64, inside: i64) {
         let next = sample.energy.map(|counter| (sample.time, counter));
-        self.settle_energy(next);
+        if let Some(row) = self.pending.take() {
+            self.settle_energy(&row, next);
+        }
+        self.first = self.first.or(next);
         if inside > 0 {
             let share = inside as f64 / sample.interval as f64;
             self.pending = Some(Pending { from: sample.time, to, share, counter: sample.energy, power: sample.power });
         }
     }
 
-    fn settle_energy(&mut self, next: Option<(i64, f64)>) {
-        let Some(row) = self.pending.take() else { return };
+    fn settle_energy(&mut self, row: &Pending, next: Option<(i64, f64)>) {
         let follows = |time: i64| time > row.from && time <= row.to + (row.to - row.from) / 4;
         let counted = match (row.counter, next) {
             // A counter that went back has started again from 0.
@@ -228,7 +241,14 @@ impl GpuFold {
 
     /// No further row comes in this stream.
     pub(super) fn finish_stream(&mut self) {
-        self.settle_energy(None);
+        self.edges = vec![Edge { first: self.first.take(), pending: self.pending.take() }];
+    }
+
+    /// Only what is needed of rows before a range: what they did and which was the last, but no sums.
+    pub(super) fn before_the_range(&self) -> Self {
+        let (uuid, identity) = (self.uuid.clone(), self.identity.clone());
+        let (latest, spans) = (self.latest.clone(), self.spans.clone());
+        Self { uuid, identity, latest, spans, ..Self::new("", Vec::new()) }
     }
 
     /// Joins what two streams have seen of the same GPU.
@@ -245,6 +265,7 @@ impl GpuFold {
         };
         self.hot = Trouble::join(self.hot, other.hot);
         self.throttled = Trouble::join(self.throttled, other.throttled);
+        self.edges.extend(other.edges);
         for (mine, theirs) in self.cells.iter_mut().zip(&other.cells) {
             mine.merge(theirs);
         }
@@ -252,6 +273,13 @@ impl GpuFold {
 
     pub(super) fn settle(&mut self) {
         self.spans = timeline::settle(std::mem::take(&mut self.spans));
+        let edges = std::mem::take(&mut self.edges);
+        let mut firsts: Vec<(i64, f64)> = edges.iter().filter_map(|edge| edge.first).collect();
+        firsts.sort_by_key(|(time, _)| *time);
+        for row in edges.into_iter().filter_map(|edge| edge.pending) {
+            let next = firsts.partition_point(|(time, _)| *time <= row.from);
+            self.settle_energy(&row, firsts.get(next).copied());
+        }
     }
 
     /// Where it stands: cluster, rack, node, index.

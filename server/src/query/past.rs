@@ -1,7 +1,7 @@
-//! Files that lie before a range: each is folded once and remembered.
+//! Files that lie before a range, or whole within it: each is folded once and remembered.
 //!
 //! A question asks for a week of history to know the fleet and since when something is so. For that it needs
-//! spans and last rows, not samples. **Invariant:** what is remembered is a pure function of one immutable file,
+//! spans and last rows, and of its range also sums, but no samples. **Invariant:** what is remembered is a pure function of one immutable file,
 //! so it cannot be stale; it is bounded in bytes, and what was not used for longest is forgotten first.
 
 use super::ask::Asking;
@@ -42,23 +42,27 @@ impl Past {
 
     /// What a scan of the file's rows from `since` on would have folded.
     fn since(&self, scope: &Scope, since: i64) -> Vec<GpuFold> {
-        let wanted = |fold: &&GpuFold| {
-            let (identity, is) = (&fold.identity, |wanted: &Option<String>, value: &str| {
-                wanted.as_deref().is_none_or(|wanted| wanted == value)
-            });
-            fold.latest.time >= since
-                && is(&scope.cluster, &identity.cluster)
-                && is(&scope.node, &identity.node)
-                && is(&scope.gpu_uuid, &fold.uuid)
-        };
+        let wanted = |fold: &&GpuFold| fold.latest.time >= since && is_wanted(scope, fold);
         let cut = |fold: &GpuFold| {
-            let mut fold = fold.clone();
+            let mut fold = fold.before_the_range();
             fold.spans.retain(|span| span.last >= since);
             fold.spans.iter_mut().for_each(|span| span.from = span.from.max(since));
             fold
         };
         self.folds.iter().filter(wanted).map(cut).collect()
     }
+
+    /// What a scan of the whole file would have folded for a range that it lies in.
+    fn whole(&self, scope: &Scope) -> Vec<GpuFold> {
+        self.folds.iter().filter(|fold| is_wanted(scope, fold)).cloned().collect()
+    }
+}
+
+fn is_wanted(scope: &Scope, fold: &GpuFold) -> bool {
+    let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
+    is(&scope.cluster, &fold.identity.cluster)
+        && is(&scope.node, &fold.identity.node)
+        && is(&scope.gpu_uuid, &fold.uuid)
 }
 
 /// By the path of a file, with when it was last used.
@@ -100,19 +104,23 @@ impl Kept {
     }
 }
 
-/// The folds of the files that lie between `since` and `from`, and a snapshot of all other rows.
+/// The folds of the files that lie between `since` and the range, those of files within the range if `sums` will do
+/// there, and a snapshot of all other rows.
 pub(super) async fn split(
     asking: &Asking,
     scope: &Scope,
     since: i64,
-    from: i64,
+    range: Range,
+    sums: bool,
 ) -> Result<(Vec<GpuFold>, Snapshot), QueryError> {
     let mut snapshot = asking.snapshot("gpu_samples").await?;
-    let before = |file: &&DataFile| file.time_max_micros < from;
-    let (old, mut rest): (Vec<&DataFile>, Vec<&DataFile>) =
-        snapshot.files.iter().filter(|file| file.time_max_micros >= since).partition(before);
+    let (from, to) = (range.from_unix_micros, range.to_unix_micros);
+    let before = |file: &DataFile| file.time_max_micros < from;
+    let within = |file: &DataFile| sums && file.time_min_micros >= from && file.time_max_micros < to;
+    let (folded, mut rest): (Vec<&DataFile>, Vec<&DataFile>) =
+        snapshot.files.iter().filter(|file| file.time_max_micros >= since).partition(|f| before(f) || within(f));
     let table = &snapshot;
-    let pasts = old.into_iter().map(|file| async move {
+    let pasts = folded.into_iter().map(|file| async move {
         let past = past(asking, table, file).await?;
         Ok::<_, QueryError>((file, past))
     });
@@ -121,10 +129,11 @@ pub(super) async fn split(
     let pasts: Vec<(&DataFile, Arc<Past>)> = stream::iter(pasts).buffered(FILES_AT_ONCE).try_collect().await?;
     let mut folds = Vec::new();
     for (file, past) in pasts {
-        // A row that reaches into the range is needed itself.
-        match past.until <= from {
-            true => folds.extend(past.since(scope, since)),
-            false => rest.push(file),
+        // A row that reaches over the start or the end of the range is needed itself.
+        match (before(file), past.until) {
+            (true, until) if until <= from => folds.extend(past.since(scope, since)),
+            (false, until) if until <= to => folds.extend(past.whole(scope)),
+            _ => rest.push(file),
         }
     }
     snapshot.files = Arc::new(rest.into_iter().cloned().collect());
@@ -137,9 +146,7 @@ async fn past(asking: &Asking, snapshot: &Snapshot, file: &DataFile) -> Result<A
         return Ok(past);
     }
     let alone = Snapshot { hot: Vec::new(), files: Arc::new(vec![file.clone()]), ..snapshot.clone() };
-    // No row is within the first microsecond of 1970: spans and last rows are all that is folded.
-    let nowhere = Buckets::over(Range { from_unix_micros: 0, to_unix_micros: 1 })?;
-    let folds = samples::fold_rows(asking, alone, &Scope::default(), None, &nowhere, &[]).await?;
+    let folds = samples::fold_rows(asking, alone, &Scope::default(), None, &Buckets::of_all_time(), &[]).await?;
     let past = Arc::new(Past::of(folds));
     kept.lock().keep(file.path.as_ref(), Arc::clone(&past));
     Ok(past)

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 /// weekend's outage, and a GPU that is gone for longer has left.
 pub(super) const FLEET_MEMORY_MICROS: i64 = 7 * 86_400 * 1_000_000;
 /// Rows that claim more are counted up to here: no collector samples less often than daily.
-const INTERVAL_SECONDS_MAX: f64 = 86_400.0;
+pub(super) const INTERVAL_SECONDS_MAX: f64 = 86_400.0;
 
 /// Which rows are folded.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +61,7 @@ pub(super) async fn fold(
     metrics: &[&str],
 ) -> Result<Vec<GpuFold>, QueryError> {
     let range = buckets.range;
-    let (past, rest) = past::split(asking, scope, since, range.from_unix_micros).await?;
+    let (past, rest) = past::split(asking, scope, since, range, metrics.is_empty()).await?;
     let times = Some((since, range.to_unix_micros));
     let mut folds: HashMap<String, GpuFold> = HashMap::new();
     // What was read now comes first, because it has cells.

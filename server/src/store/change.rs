@@ -10,6 +10,8 @@ use tokio::sync::oneshot;
 pub(super) enum Change {
     /// A merged file takes the place of its inputs.
     Merge { old: Vec<DataFile>, new: NewFile },
+    /// Rows of a derived table take the place of those of the same time; it holds its source up to `covers` then.
+    Derive { old: Vec<DataFile>, new: Option<NewFile>, covers: u64, now_micros: i64 },
     /// Files whose rows are all older than `keep` are no longer kept.
     Expire { keep: Duration, now_micros: i64 },
 }

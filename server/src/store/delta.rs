@@ -133,14 +133,26 @@ impl Delta {
         old: &[DataFile],
         new: Option<&NewFile>,
         now_millis: i64,
+        covers: Option<u64>,
     ) -> Result<(), StoreError> {
-        let removed = old.iter().map(|file| Action::Remove(remove(table, file, new.is_none(), now_millis)));
-        let added = new.map(|file| Action::Add(add(table, file, false)));
+        let other_rows = new.is_none() || covers.is_some();
+        let removed = old.iter().map(|file| Action::Remove(remove(table, file, other_rows, now_millis)));
+        let added = new.map(|file| Action::Add(add(table, file, other_rows)));
         let operation = match new {
+            Some(_) if other_rows => DeltaOperation::Write {
+                mode: SaveMode::Append,
+                partition_by: Some(vec![DAY.to_owned()]),
+                predicate: None,
+            },
             Some(file) => DeltaOperation::Optimize { predicate: None, target_size: file.written.size_bytes as i64 },
             None => DeltaOperation::Delete { predicate: None },
         };
-        self.put(table, removed.chain(added).collect(), CommitProperties::default(), operation).await
+        let properties = CommitProperties::default();
+        let properties = match covers {
+            Some(position) => properties.with_application_transaction(Transaction::new(APPLICATION, position as i64)),
+            None => properties,
+        };
+        self.put(table, removed.chain(added).collect(), properties, operation).await
     }
 
     async fn put(

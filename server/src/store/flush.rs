@@ -57,12 +57,19 @@ pub(super) struct Pending {
 
 impl Flusher {
     /// Opens every table's Delta log and hands its files to the readers; says how far each covers the log.
-    pub(super) async fn open_tables(&mut self) -> Result<HashMap<&'static str, u64>, StoreError> {
+    pub(super) async fn open_tables(
+        &mut self,
+        tables: impl Iterator<Item = &'static Table>,
+    ) -> Result<HashMap<&'static str, u64>, StoreError> {
         let mut positions = HashMap::new();
-        for table in contract::TABLES {
+        for table in tables {
             let dir = self.tables_dir.join(table.name);
             if let Some(delta) = Delta::open(&dir).await? {
-                positions.insert(table.name, delta.position().await?);
+                let position = delta.position().await?;
+                match contract::table(table.name) {
+                    Some(_) => drop(positions.insert(table.name, position)),
+                    None => self.tables.covers(table, position),
+                }
                 let replaced = delta.replaced().await?;
                 unnamed::remove(&dir, delta.named().iter().chain(&replaced));
                 let left = replaced.iter().map(|path| dir.join(path)).filter(|path| path.is_file());
@@ -153,7 +160,17 @@ impl Flusher {
         match change {
             Change::Merge { old, new } => {
                 let millis = new.written.modified_millis();
-                self.replace(table, old, Some(new), millis).await
+                self.replace(table, old, Some(new), millis, None).await
+            }
+            Change::Derive { old, new, covers, now_micros } => {
+                if !self.deltas.contains_key(table.name) {
+                    self.deltas
+                        .insert(table.name, Delta::open_or_create(&self.tables_dir.join(table.name), table).await?);
+                    wal::sync_dir(&self.tables_dir)?;
+                }
+                self.replace(table, old, new, now_micros / 1000, Some(covers)).await?;
+                self.tables.covers(table, covers);
+                Ok(())
             }
             Change::Expire { keep, now_micros } => {
                 let before_micros = now_micros.saturating_sub(i64::try_from(keep.as_micros()).unwrap_or(i64::MAX));
@@ -163,7 +180,7 @@ impl Flusher {
                     return Ok(());
                 }
                 let (count, rows) = (old.len(), old.iter().map(|file| file.rows).sum::<u64>());
-                self.replace(table, old, None, now_micros / 1000).await?;
+                self.replace(table, old, None, now_micros / 1000, None).await?;
                 tracing::info!(table = table.name, files = count, rows, "rows are no longer kept");
                 Ok(())
             }
@@ -177,6 +194,7 @@ impl Flusher {
         old: Vec<DataFile>,
         new: Option<NewFile>,
         now_millis: i64,
+        covers: Option<u64>,
     ) -> Result<(), StoreError> {
         self.finish(table).await?;
         let files = self.tables.snapshot(table).files;
@@ -184,10 +202,11 @@ impl Flusher {
             return Err(StoreError::Internal(format!("files of {} are gone meanwhile", table.name)));
         }
         let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
-        if let Err(error) = delta.replace(table, &old, new.as_ref(), now_millis).await {
+        if let Err(error) = delta.replace(table, &old, new.as_ref(), now_millis, covers).await {
             delta.reload().await.map_err(|unknown| StoreError::Doubt(unknown.to_string()))?;
             let within = |file: &DataFile| file.path.as_ref().split_once('/').map_or("", |(_, path)| path).to_owned();
-            if old.iter().any(|file| delta.names(&within(file))) {
+            let happened = new.as_ref().is_none_or(|file| delta.names(&file.path));
+            if !happened || old.iter().any(|file| delta.names(&within(file))) {
                 return Err(error);
             }
         }

@@ -58,9 +58,10 @@ struct TableState {
     /// Being written to files; still visible.
     sealed: Vec<Hot>,
     files: Arc<Vec<DataFile>>,
+    covers: u64,
 }
 
-/// All tables of the contract.
+/// All tables of a store.
 pub(super) struct Tables {
     states: HashMap<&'static str, Mutex<TableState>>,
     /// Bytes of hot rows and of appends under way.
@@ -70,13 +71,13 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub(super) fn new() -> Self {
-        let states = contract::TABLES.iter().map(|t| (t.name, Mutex::default())).collect();
+    pub(super) fn new(tables: impl Iterator<Item = &'static Table>) -> Self {
+        let states = tables.map(|t| (t.name, Mutex::default())).collect();
         Self { states, held: Arc::default(), oldest: Mutex::new(None) }
     }
 
     fn state(&self, table: &'static Table) -> &Mutex<TableState> {
-        self.states.get(table.name).expect("every table of the contract has a state from the start")
+        self.states.get(table.name).expect("every table of a store has a state from the start")
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -138,10 +139,15 @@ impl Tables {
         state.generation += 1;
     }
 
+    /// A derived table holds its source up to this position of the log.
+    pub(super) fn covers(&self, table: &'static Table, position: u64) {
+        self.state(table).lock().covers = position;
+    }
+
     pub(super) fn snapshot(&self, table: &'static Table) -> Snapshot {
         let state = self.state(table).lock();
         let hot = state.sealed.iter().chain(&state.fresh).map(|hot| hot.rows.clone()).collect();
-        Snapshot { table, generation: state.generation, hot, files: Arc::clone(&state.files) }
+        Snapshot { table, generation: state.generation, hot, files: Arc::clone(&state.files), covers: state.covers }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::change::{Asked, Change};
 use super::commit::{Command, Committer, QUEUE_APPENDS_MAX};
 use super::compact::Compactor;
+use super::derived::DerivedTables;
 use super::error::StoreError;
 use super::flush::{Flusher, LOOK_EVERY};
 use super::health::Health;
@@ -16,7 +17,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fs::File;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -29,8 +30,10 @@ const RETRY_FLUSH_AFTER: Duration = Duration::from_secs(5);
 /// A store that is open: its threads and what readers share with them.
 pub(super) struct Running {
     pub tables: Arc<Tables>,
+    pub derived: &'static DerivedTables,
     pub counters: Arc<Counters>,
     pub object_store: Arc<LocalFileSystem>,
+    pub tables_dir: PathBuf,
     pub hot_bytes_max: u64,
     pub damage: Damage,
     pub health: Arc<Health>,
@@ -64,7 +67,8 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
     }
     wal::sync_dir(&settings.data_dir)?;
     let lock = lock(&settings.data_dir)?;
-    let tables = Arc::new(Tables::new());
+    let derived = DerivedTables::new();
+    let tables = Arc::new(Tables::new(derived.with_sources()));
     let counters = Arc::new(Counters::default());
     let meta = Meta::open(&settings.data_dir.join("meta.sqlite"))?;
     let mut watermarks = meta.load()?;
@@ -81,7 +85,7 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         replaced: Arc::default(),
     };
     let runtime = runtime()?;
-    let covered = runtime.block_on(flusher.open_tables())?;
+    let covered = runtime.block_on(flusher.open_tables(derived.with_sources()))?;
     let replayed = replay_log(&wal_dir, &covered, &settings, &mut flusher, &runtime)?;
     for (key, sequence) in &replayed.watermarks {
         // A log that was not cut holds sequences below those that were saved since.
@@ -104,8 +108,10 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
     let threads = start_threads(committer, flusher, runtime, limits)?;
     Ok(Running {
         tables,
+        derived,
         counters,
         object_store: Arc::new(super::local_files(&tables_dir)?),
+        tables_dir,
         hot_bytes_max: settings.hot_bytes_max,
         damage: replayed.damage,
         health,

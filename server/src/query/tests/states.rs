@@ -202,3 +202,26 @@ proptest! {
         runtime.block_on(check(case, files))?;
     }
 }
+
+/// The counter of the next file says what the last row of a file took, as it would within one file.
+#[tokio::test]
+async fn energy_does_not_depend_on_which_files_hold_the_rows() {
+    let row = |i: i64| {
+        json!({"time": T0 + i * 10 * SECOND, "interval_seconds": 10.0, "cluster": "c", "node": "n", "gpu_uuid": "g",
+               "gpu_index": 0, "gpu_model": "m", "power_watts": 1.0, "energy_joules_total": 1000.0 * i as f64})
+    };
+    let mut found = Vec::new();
+    for files in [1, 3] {
+        let mut scene = Scene::new();
+        for file in 0..files {
+            let of_file = (0..30).filter(|i| i * files / 30 == file).map(row);
+            scene.add("gpu_samples", of_file.collect()).await;
+            scene = scene.reopen();
+        }
+        let range = |to: i64| Range { from_unix_micros: T0, to_unix_micros: T0 + to * SECOND };
+        let joules = async |to| scene.engine.overview(range(to), None).await.unwrap().energy_joules;
+        found.push((joules(3600).await, joules(145).await));
+    }
+    assert_eq!(found[0], (Some(29_010.0), Some(14_005.0)));
+    assert_eq!(found[1], found[0]);
+}

@@ -20,7 +20,7 @@ fn fixture() -> Fixture {
         tables_dir,
         meta: Meta::open(&dir.path().join("meta.sqlite")).unwrap(),
         deltas: HashMap::new(),
-        tables: Arc::new(Tables::new()),
+        tables: Arc::new(Tables::new(contract::TABLES.iter())),
         counters: Arc::default(),
         unsaved: Watermarks::new(),
         pending: HashMap::new(),
@@ -174,7 +174,7 @@ async fn a_start_removes_files_that_no_version_names() {
     assert_eq!(f.parquet_files(), 3);
     let mut again = Fixture { flusher: fixture().flusher, dir: f.dir };
     again.flusher.tables_dir = f.flusher.tables_dir;
-    again.flusher.open_tables().await.unwrap();
+    again.flusher.open_tables(contract::TABLES.iter()).await.unwrap();
     assert_eq!(again.rows_in_files().await, (10, 10));
     assert_eq!(again.parquet_files(), 2);
     assert!(foreign.exists());
@@ -217,7 +217,7 @@ async fn a_merged_file_takes_the_place_of_its_inputs() {
     // A start finds the inputs, which a reader of an earlier version may still want.
     let mut restarted = fixture();
     restarted.flusher.tables_dir = f.flusher.tables_dir.clone();
-    let positions = restarted.flusher.open_tables().await.unwrap();
+    let positions = restarted.flusher.open_tables(contract::TABLES.iter()).await.unwrap();
     assert_eq!(positions[table().name], 4, "a merge does not say how far the log is covered");
     assert_eq!(restarted.flusher.replaced.waiting(), 3);
     assert_eq!(f.parquet_files(), 5);

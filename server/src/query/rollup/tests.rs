@@ -1,0 +1,201 @@
+//! Derived tables against a plain sum over all samples, however these came.
+
+#![allow(clippy::unwrap_used)]
+
+use super::super::tests::{SECOND, Scene, T0};
+use super::*;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+fn two_days_later() -> i64 {
+    T0 + 2 * DAY
+}
+
+fn ninety_minutes_later() -> i64 {
+    T0 + 90 * 60 * SECOND
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    gpu: usize,
+    at: i64,
+    job: Option<u8>,
+    busy: Option<f64>,
+    energy: Option<f64>,
+}
+
+impl Row {
+    fn json(&self) -> Value {
+        json!({"time": T0 + self.at * SECOND, "interval_seconds": 10.0, "cluster": "c", "node": "n", "gpu_uuid": format!("GPU-{}", self.gpu),
+               "gpu_index": self.gpu, "gpu_model": "H100", "job_id": self.job.map(|job| job.to_string()), "process_count": 1,
+               "gpu_busy_ratio": self.busy, "energy_joules_total": self.energy})
+    }
+}
+
+/// Rows of some GPUs over a few hours with gaps, restarts of the counter and values that are not reported.
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let row =
+        (0..3_usize, 0..1500_i64, proptest::option::of(0..2_u8), proptest::option::of(0.0..1.0_f64), any::<bool>());
+    let rows = proptest::collection::vec((row, 0.0..500.0_f64), 1..120);
+    rows.prop_map(|rows| {
+        let one = |((gpu, tens, job, busy, counts), energy): ((usize, i64, _, _, bool), f64)| {
+            ((gpu, tens), Row { gpu, at: tens * 10, job, busy, energy: counts.then_some(energy.round()) })
+        };
+        // One row of a GPU at each time.
+        rows.into_iter().map(one).collect::<BTreeMap<_, _>>().into_values().collect()
+    })
+}
+
+/// Count, sum of busy, greatest busy and rise of energy, by hour, GPU and job.
+type Sums = BTreeMap<(i64, usize, Option<u8>), (i64, i64, i64, Option<i64>)>;
+
+/// Sums of ratios are compared to the millionth.
+fn millionths(value: f64) -> i64 {
+    (value * 1e6).round() as i64
+}
+
+fn expected(rows: &[Row]) -> Sums {
+    let mut sums: BTreeMap<_, (i64, f64, f64, Option<i64>)> = BTreeMap::new();
+    let mut before: BTreeMap<usize, f64> = BTreeMap::new();
+    for row in rows {
+        let sum = sums.entry((row.at / 3600, row.gpu, row.job)).or_insert((0, 0.0, 0.0, None));
+        if let Some(busy) = row.busy {
+            *sum = (sum.0 + 1, sum.1 + busy, sum.2.max(busy), sum.3);
+        }
+        let Some(energy) = row.energy else { continue };
+        if let Some(base) = before.insert(row.gpu, energy) {
+            let rise = if energy >= base { energy - base } else { energy };
+            sum.3 = Some(sum.3.unwrap_or(0) + rise as i64);
+        }
+    }
+    sums.into_iter().map(|(key, (n, sum, max, rise))| (key, (n, millionths(sum), millionths(max), rise))).collect()
+}
+
+async fn found(scene: &Scene) -> Sums {
+    let sql = "select time, gpu_uuid, job_id, gpu_busy_ratio_count, gpu_busy_ratio_sum, gpu_busy_ratio_max, \
+               energy_joules_increase from gpu_samples_1h";
+    let asking = Asking::new(&scene.engine).unwrap();
+    let batches = asking.rows(sql, Vec::new()).await.unwrap();
+    let rows = super::super::ask::each_row(&batches).map(|row| {
+        let gpu = row.text(1).unwrap().trim_start_matches("GPU-").parse().unwrap();
+        let key = ((row.time(0).unwrap() - T0) / HOUR, gpu, row.text(2).map(|job| job.parse().unwrap()));
+        let of = |at| millionths(row.float(at).unwrap_or(0.0));
+        (key, (row.int(3).unwrap(), of(4), of(5), row.float(6).map(|rise| rise as i64)))
+    });
+    rows.collect()
+}
+
+#[test]
+fn hours_are_the_sums_of_their_samples_however_these_came() {
+    let mut runner = TestRunner::new(Config { cases: 6, failure_persistence: None, ..Config::default() });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let parts = (rows(), proptest::collection::vec(0..3_usize, 120));
+    let outcome = runner.run(&parts, |(rows, parts)| {
+        runtime.block_on(async {
+            let mut scene = Scene::new();
+            for part in 0..3 {
+                let of_part = rows.iter().zip(&parts).filter(|(_, of)| **of == part).map(|(row, _)| row.json());
+                let of_part: Vec<Value> = of_part.collect();
+                if !of_part.is_empty() {
+                    scene.add("gpu_samples", of_part).await;
+                    scene = scene.reopen();
+                }
+                scene.engine.derive(two_days_later, 0).await.unwrap();
+            }
+            prop_assert_eq!(found(&scene).await, expected(&rows));
+            Ok(())
+        })
+    });
+    outcome.unwrap();
+}
+
+fn sample(gpu: &str, at_seconds: i64, busy: f64) -> Value {
+    json!({"time": T0 + at_seconds * SECOND, "interval_seconds": 60.0, "cluster": "c", "node": "n", "gpu_uuid": gpu,
+           "gpu_index": 0, "gpu_model": "H100", "job_id": "7", "process_count": 1, "gpu_busy_ratio": busy})
+}
+
+#[tokio::test]
+async fn an_hour_waits_until_it_is_over_and_is_used_in_full() {
+    let mut scene = Scene::new();
+    scene.add("gpu_samples", (0..80).map(|minute| sample("GPU-a", minute * 60, 0.5)).collect()).await;
+    scene = scene.reopen();
+    scene.engine.derive(ninety_minutes_later, 0).await.unwrap();
+    let hours = "select to_char(time, '%H'), sample_count, gpu_busy_ratio_sum from gpu_samples_1h order by 1";
+    assert_eq!(scene.ask(hours).await.unwrap(), [["00", "60", "30.0"]]);
+    let usage = "select to_char(time, '%H'), job_id, active_seconds, unknown_seconds, gpu_busy_ratio_mean \
+                 from usage_hourly order by time, job_id nulls last";
+    assert_eq!(scene.ask(usage).await.unwrap(), [["00", "7", "3600.0", "0.0", "0.5"]]);
+    // A later start goes on where it was, and what came meanwhile is not lost.
+    scene = scene.reopen();
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    assert_eq!(scene.ask(hours).await.unwrap(), [["00", "60", "30.0"], ["01", "20", "10.0"]]);
+    let usage = scene.ask(usage).await.unwrap();
+    assert_eq!(usage[1], ["01", "7", "1200.0", "0.0", "0.5"]);
+    assert_eq!(usage[2], ["01", "null", "0.0", "2400.0", "null"]);
+    assert_eq!(usage[3], ["02", "null", "0.0", "3600.0", "null"], "silence is written down, too");
+}
+
+#[tokio::test]
+async fn late_rows_and_events_change_the_hours_that_they_touch() {
+    let mut scene = Scene::new();
+    let minutes = |from: i64, to: i64| (from..to).map(|minute| sample("GPU-a", minute * 60, 0.5)).collect();
+    scene.add("gpu_samples", minutes(0, 30)).await;
+    scene.add("gpu_samples", minutes(120, 240)).await;
+    scene = scene.reopen();
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    let usage = "select to_char(time, '%H'), sum(active_seconds), sum(down_seconds), sum(unknown_seconds) \
+                 from usage_hourly where time < '2026-01-01T04:00:00Z' group by 1 order by 1";
+    let before = scene.ask(usage).await.unwrap();
+    assert_eq!(before[0], ["00", "1800.0", "0.0", "1800.0"]);
+    assert_eq!(before[1], ["01", "0.0", "0.0", "3600.0"]);
+    scene.add("gpu_samples", minutes(30, 50)).await;
+    let lost = json!({"time": T0 + 3600 * SECOND, "cluster": "c", "node": "n", "gpu_uuid": "GPU-a", "kind": "lost",
+                      "severity": "critical", "message": "gone"});
+    scene.add("device_events", vec![lost]).await;
+    scene = scene.reopen();
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    let after = scene.ask(usage).await.unwrap();
+    assert_eq!(after[0], ["00", "3000.0", "0.0", "600.0"]);
+    assert_eq!(after[1], ["01", "0.0", "3600.0", "0.0"]);
+    assert_eq!(after[2..], before[2..]);
+    let again = scene.store.snapshot(&scene.store.derived().usage_hourly).generation;
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    assert_eq!(scene.store.snapshot(&scene.store.derived().usage_hourly).generation, again, "nothing was left to do");
+}
+
+#[tokio::test]
+async fn minutes_are_kept_where_they_stand_for_many_samples() {
+    let mut scene = Scene::new();
+    let each = |step: i64, gpu: &str, from: i64| -> Vec<Value> {
+        (0..3600 / step).map(|i| sample(gpu, from + i * step, 0.25)).collect()
+    };
+    scene.add("gpu_samples", each(5, "GPU-a", 0)).await;
+    scene.add("gpu_samples", each(30, "GPU-a", 3600)).await;
+    scene = scene.reopen();
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    let minutes = "select count(*), sum(sample_count), sum(gpu_busy_ratio_sum), max(time) from gpu_samples_1m";
+    assert_eq!(scene.ask(minutes).await.unwrap(), [["60", "720", "180.0", "2026-01-01T00:59:00Z"]]);
+}
+
+#[tokio::test]
+async fn seconds_of_an_hour_sum_to_gpus_as_the_overview_has_them() {
+    let mut scene = Scene::new();
+    let busy = |gpu: usize, minute: i64| if (minute / 7 + gpu as i64) % 3 == 0 { 0.0 } else { 0.9 };
+    let of = |gpu: usize| (0..300).map(move |minute| sample(&format!("GPU-{gpu}"), minute * 60, busy(gpu, minute)));
+    scene.add("gpu_samples", (0..5).flat_map(of).collect()).await;
+    scene = scene.reopen();
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    let range = contract::answers::Range { from_unix_micros: T0, to_unix_micros: T0 + 5 * HOUR };
+    let overview = scene.engine.overview(range, None).await.unwrap();
+    let sql = "select sum(active_seconds) / 3600, sum(held_idle_seconds) / 3600 from usage_hourly \
+               where time < '2026-01-01T05:00:00Z'";
+    let sums: Vec<f64> = scene.ask(sql).await.unwrap()[0].iter().map(|cell| cell.parse().unwrap()).collect();
+    assert!((sums[0] - overview.gpu_hours.active).abs() < 1e-9 && sums[0] > 1.0, "{sums:?}");
+    assert!((sums[1] - overview.gpu_hours.held_idle).abs() < 1e-9 && sums[1] > 1.0, "{sums:?}");
+    let sql = "select count(*) from (select sum(active_seconds + held_idle_seconds + held_empty_seconds + \
+               unallocated_seconds + down_seconds + unknown_seconds) s from usage_hourly group by time, gpu_uuid) \
+               where abs(s - 3600) > 1e-6";
+    assert_eq!(scene.ask(sql).await.unwrap(), [["0"]]);
+}
