@@ -16,6 +16,7 @@ mod functions;
 mod gpu;
 mod gpu_fold;
 mod guard;
+mod hours;
 mod job_names;
 mod jobs;
 mod mig;
@@ -167,6 +168,7 @@ impl Engine {
     /// A session whose tables are snapshots of this instant.
     fn session(&self) -> Result<SessionContext, QueryError> {
         let schema = MemorySchemaProvider::new();
+        // Derived tables come first, so that no source is older than what it is compared with.
         for table in self.inner.store.tables() {
             let provider = tables::SnapshotTable::new(self.inner.store.snapshot(table));
             if table.name == jobs::EVENTS {

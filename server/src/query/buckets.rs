@@ -92,6 +92,16 @@ impl Means {
         }
     }
 
+    /// Adds a value's integral over some microseconds, all in the bucket of `time`.
+    pub(super) fn add_integral(&mut self, buckets: &Buckets, time: i64, integral: f64, micros: f64) {
+        if let Some(mean) =
+            usize::try_from((time - buckets.first) / buckets.step).ok().and_then(|at| self.0.get_mut(at))
+        {
+            mean.0 += integral;
+            mean.1 += micros;
+        }
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             mine.0 += theirs.0;

@@ -10,7 +10,7 @@ mod rows;
 mod tests;
 mod usage;
 
-pub(super) use due::{DAY, HOUR};
+pub(super) use due::{DAY, HOUR, first_missing, hour_of, late, runs};
 
 use super::answer::AbortOnDrop;
 use super::ask::{Asking, instant};
@@ -35,6 +35,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(60);
 const REST: u32 = 3;
 /// A minute is worth a row of its own where it stands for so many samples at least.
 const MINUTE_SAMPLES_MIN: i64 = 10;
+/// Samples of a longer interval are not followed into the next hour; where there are such, hours do not stand for
+/// samples in any answer.
+pub(super) const INTERVAL_MICROS_MAX: i64 = 600 * 1_000_000;
 /// A device counts for a week after its last row.
 const WEEK_HOURS: i64 = 7 * 24;
 /// A counter's rise is told up to a day after the sample before.
@@ -167,10 +170,11 @@ impl Work {
     async fn fold_hour(&self, fold: &mut Fold, source: &Snapshot, hour: i64) -> Result<(), QueryError> {
         let rollup = fold.rollup();
         let asking = Asking::new(&self.engine)?;
-        let with = vec![instant(hour * HOUR), instant((hour + 1) * HOUR)];
+        let (from, to) = (hour * HOUR, (hour + 1) * HOUR);
+        let with = vec![instant(from - INTERVAL_MICROS_MAX), instant(to)];
         let mut stream = asking.stream_of(source.clone(), |table| Fold::sql(rollup, table), with).await?;
         while let Some(batch) = stream.next().await {
-            fold.add(&batch?)?;
+            fold.add(&batch?, from..to)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 use super::ask::{Asking, instant, text};
 use super::buckets::{Buckets, Means};
 use super::gpu_fold::{GpuFold, Sample};
-use super::{QueryError, mig, past, state};
+use super::{QueryError, hours, mig, past, state};
 use crate::store::Snapshot;
 use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
@@ -61,6 +61,9 @@ pub(super) async fn fold(
     metrics: &[&str],
 ) -> Result<Vec<GpuFold>, QueryError> {
     let range = buckets.range;
+    let mut of_hours = hours::means(asking, scope, buckets, metrics).await?;
+    let all = metrics.len();
+    let metrics = if of_hours.is_some() { &[] } else { metrics };
     let (past, rest) = past::split(asking, scope, since, range, metrics.is_empty()).await?;
     let times = Some((since, range.to_unix_micros));
     let mut folds: HashMap<String, GpuFold> = HashMap::new();
@@ -75,6 +78,10 @@ pub(super) async fn fold(
         }
     }
     let mut folds: Vec<GpuFold> = folds.into_values().collect();
+    if let Some(means) = &mut of_hours {
+        let mut of = |uuid: &str| means.remove(uuid).unwrap_or_else(|| vec![Means::new(buckets); all]);
+        folds.iter_mut().for_each(|fold| fold.cells = of(&fold.uuid));
+    }
     folds.iter_mut().for_each(GpuFold::settle);
     mig::settle(&mut folds);
     folds.sort_by(|a, b| a.place().cmp(&b.place()));

@@ -11,7 +11,7 @@ pub(in crate::query) const DAY: i64 = 24 * HOUR;
 /// After its end an hour waits for a flush of its last rows, and for collectors that were cut off for a moment.
 const OPEN_AFTER_END: i64 = 10 * 60 * 1_000_000;
 
-pub(super) fn hour_of(time: i64) -> i64 {
+pub(in crate::query) fn hour_of(time: i64) -> i64 {
     time.div_euclid(HOUR)
 }
 
@@ -21,7 +21,7 @@ pub(super) fn open_hour(now_micros: i64) -> i64 {
 }
 
 /// First hour after those that a derived table has rows of.
-pub(super) fn first_missing(derived: &Snapshot) -> i64 {
+pub(in crate::query) fn first_missing(derived: &Snapshot) -> i64 {
     derived.files.iter().map(|file| hour_of(file.time_max_micros) + 1).max().unwrap_or(i64::MIN)
 }
 
@@ -42,7 +42,7 @@ pub(super) fn new(source: &Snapshot, missing: i64, open: i64) -> BTreeSet<i64> {
 
 /// Hours of rows that came after the derived table was last made, and the `reach` hours after each, as far as there
 /// are rows: they may depend on it.
-pub(super) fn late(source: &Snapshot, covers: u64, reach: i64, open: i64) -> BTreeSet<i64> {
+pub(in crate::query) fn late(source: &Snapshot, covers: u64, reach: i64, open: i64) -> BTreeSet<i64> {
     let newest = source.files.iter().map(|file| hour_of(file.time_max_micros)).max().unwrap_or(i64::MIN);
     let end = open.min(newest.saturating_add(1));
     touched(source, covers).into_iter().flat_map(|hour| hour..(hour + reach + 1).min(end)).collect()
@@ -54,7 +54,7 @@ pub(super) fn position(source: &Snapshot) -> u64 {
 }
 
 /// Consecutive hours of one day.
-pub(super) fn runs(hours: &BTreeSet<i64>) -> Vec<(i64, i64)> {
+pub(in crate::query) fn runs(hours: &BTreeSet<i64>) -> Vec<(i64, i64)> {
     let mut runs: Vec<(i64, i64)> = Vec::new();
     for hour in hours {
         match runs.last_mut() {

@@ -1,6 +1,7 @@
 //! Samples in order of device and time → groups by step, device and job.
 //!
-//! **Invariant:** a sample belongs to the step in which it starts. A counter's rise belongs to the later of two
+//! **Invariant:** a sample counts in the step in which it starts, and its value holds for its interval, also in the
+//! next step. A counter's rise belongs to the later of two
 //! samples, because a row holds what its counter showed at the end of its interval; one that went back has started
 //! again from 0.
 
@@ -11,6 +12,7 @@ use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, String
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// What one step has of a gauge.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,13 +27,16 @@ pub(super) struct Gauge {
 }
 
 impl Gauge {
-    fn add(&mut self, value: f64, seconds: f64) {
+    fn add(&mut self, value: f64) {
         let first = self.count == 0;
         self.count += 1;
         self.sum += value;
         self.min = if first { value } else { self.min.min(value) };
         self.max = if first { value } else { self.max.max(value) };
         self.last = value;
+    }
+
+    fn hold(&mut self, value: f64, seconds: f64) {
         self.integral += value * seconds;
         self.seconds += seconds;
     }
@@ -75,8 +80,8 @@ impl Steps {
         Self { micros: seconds * 1_000_000, places: HashMap::new(), groups: Vec::new(), at: usize::MAX }
     }
 
-    fn group(&mut self, time: i64, columns: &Columns<'_>, row: usize) -> &mut Group {
-        let step = time.div_euclid(self.micros) * self.micros;
+    /// The group of a row in the step that begins at `step`.
+    fn group(&mut self, step: i64, columns: &Columns<'_>, row: usize) -> &mut Group {
         let same = |group: &Group| group.step == step && columns.are(row, &group.keys);
         if !self.groups.get(self.at).is_some_and(same) {
             let keys = columns.keys(row);
@@ -166,30 +171,19 @@ impl Fold {
         Ok(())
     }
 
-    pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
+    /// Adds samples that start within the hour, or before it and reach into it.
+    pub(super) fn add(&mut self, batch: &RecordBatch, hour: Range<i64>) -> Result<(), QueryError> {
         let columns = Columns::new(self.rollup, batch, Layout::Samples)?;
         let mut rises = vec![None; columns.counters.len()];
         for row in 0..batch.num_rows() {
             let time = columns.time[row];
             self.rises(&columns, row, &mut rises);
-            let seconds = columns.interval(row);
             for steps in &mut self.steps {
-                let group = steps.group(time, &columns, row);
-                group.last_time = group.last_time.max(time);
-                group.samples += 1;
-                group.covered += seconds;
-                group.longest = group.longest.max(seconds);
-                for (gauge, array) in group.gauges.iter_mut().zip(&columns.gauges) {
-                    if let Some(value) = value(array, row) {
-                        gauge.add(value, seconds);
-                    }
+                if time >= hour.start {
+                    let step = time.div_euclid(steps.micros) * steps.micros;
+                    count(steps.group(step, &columns, row), &columns, row, &rises);
                 }
-                for ((counter, array), rise) in group.counters.iter_mut().zip(&columns.counters).zip(&rises) {
-                    if let Some(rise) = rise {
-                        *counter.0.get_or_insert(0.0) += rise;
-                    }
-                    counter.1 = value(array, row).or(counter.1);
-                }
+                hold(steps, &columns, row, &hour);
             }
         }
         Ok(())
@@ -225,6 +219,44 @@ impl Fold {
                 *rise = Some(if now >= base { now - base } else { now });
             }
         }
+    }
+}
+
+fn count(group: &mut Group, columns: &Columns<'_>, row: usize, rises: &[Option<f64>]) {
+    let seconds = columns.interval(row);
+    group.last_time = group.last_time.max(columns.time[row]);
+    group.samples += 1;
+    group.covered += seconds;
+    group.longest = group.longest.max(seconds);
+    for (gauge, array) in group.gauges.iter_mut().zip(&columns.gauges) {
+        if let Some(value) = value(array, row) {
+            gauge.add(value);
+        }
+    }
+    for ((counter, array), rise) in group.counters.iter_mut().zip(&columns.counters).zip(rises) {
+        if let Some(rise) = rise {
+            *counter.0.get_or_insert(0.0) += rise;
+        }
+        counter.1 = value(array, row).or(counter.1);
+    }
+}
+
+/// The values of a sample hold for its interval, as far as that is within the hour.
+fn hold(steps: &mut Steps, columns: &Columns<'_>, row: usize, hour: &Range<i64>) {
+    let time = columns.time[row];
+    let end = (time + (columns.interval(row) * 1e6).round() as i64).min(hour.end);
+    let mut at = time.max(hour.start);
+    while at < end {
+        let step = at.div_euclid(steps.micros) * steps.micros;
+        let until = end.min(step + steps.micros);
+        let group = steps.group(step, columns, row);
+        group.last_time = group.last_time.max(time);
+        for (gauge, array) in group.gauges.iter_mut().zip(&columns.gauges) {
+            if let Some(value) = value(array, row) {
+                gauge.hold(value, (until - at) as f64 / 1e6);
+            }
+        }
+        at = until;
     }
 }
 

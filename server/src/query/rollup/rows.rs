@@ -44,7 +44,8 @@ pub(super) fn rows(rollup: &'static Rollup, groups: &[Group]) -> Result<RecordBa
         columns.push(of(|gauge| gauge.min));
         columns.push(of(|gauge| gauge.max));
         columns.push(of(|gauge| gauge.last));
-        columns.push(of(|gauge| gauge.integral));
+        let integrals = groups.iter().map(|g| (g.gauges[at].seconds > 0.0).then_some(g.gauges[at].integral));
+        columns.push(floats(integrals));
         columns.push(floats(groups.iter().map(|group| Some(group.gauges[at].seconds))));
     }
     for at in 0..rollup.counters.len() {

@@ -75,7 +75,7 @@ fn expected(rows: &[Row]) -> Sums {
 
 async fn found(scene: &Scene) -> Sums {
     let sql = "select time, gpu_uuid, job_id, gpu_busy_ratio_count, gpu_busy_ratio_sum, gpu_busy_ratio_max, \
-               energy_joules_increase from gpu_samples_1h";
+               energy_joules_increase from gpu_samples_1h where sample_count > 0";
     let asking = Asking::new(&scene.engine).unwrap();
     let batches = asking.rows(sql, Vec::new()).await.unwrap();
     let rows = super::super::ask::each_row(&batches).map(|row| {
@@ -198,4 +198,69 @@ async fn seconds_of_an_hour_sum_to_gpus_as_the_overview_has_them() {
                unallocated_seconds + down_seconds + unknown_seconds) s from usage_hourly group by time, gpu_uuid) \
                where abs(s - 3600) > 1e-6";
     assert_eq!(scene.ask(sql).await.unwrap(), [["0"]]);
+}
+
+#[tokio::test]
+async fn a_value_holds_for_its_interval_also_in_the_next_hour() {
+    let mut scene = Scene::new();
+    // Each begins half a minute before and ends half a minute after a whole minute.
+    scene.add("gpu_samples", (0..90).map(|minute| sample("GPU-a", minute * 60 + 30, minute as f64)).collect()).await;
+    scene = scene.reopen();
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    let sql = "select sample_count, gpu_busy_ratio_sum, gpu_busy_ratio_integral, gpu_busy_ratio_seconds \
+               from gpu_samples_1h order by time";
+    let first: f64 = (0..59).map(|minute| 60.0 * minute as f64).sum::<f64>() + 30.0 * 59.0;
+    let second: f64 = 30.0 * 59.0 + (60..90).map(|minute| 60.0 * minute as f64).sum::<f64>();
+    let row = |count: i64, sum: i64, integral: f64, seconds: f64| {
+        [count.to_string(), format!("{:?}", sum as f64), format!("{integral:?}"), format!("{seconds:?}")]
+    };
+    let expected = [row(60, (0..60).sum(), first, 3570.0), row(30, (60..90).sum(), second, 1830.0)];
+    assert_eq!(scene.ask(sql).await.unwrap(), expected);
+}
+
+fn three_days_later() -> i64 {
+    T0 + 3 * DAY
+}
+
+#[tokio::test]
+async fn the_fleet_has_the_same_means_from_hours_as_from_samples() {
+    let mut scene = Scene::new();
+    let of = |gpu: i64| {
+        let row = move |minute: i64| {
+            let busy = ((minute * (7 + gpu)) % 101) as f64 / 101.0;
+            sample(&format!("GPU-{gpu}"), minute * 60 + 30, busy)
+        };
+        // Each GPU is silent for a while.
+        (0..3000).filter(move |minute| !(gpu * 100..gpu * 100 + 130).contains(minute)).map(row)
+    };
+    scene.add("gpu_samples", (0..3).flat_map(of).collect()).await;
+    scene = scene.reopen();
+    let range =
+        contract::answers::Range { from_unix_micros: T0 + 17 * 60 * SECOND, to_unix_micros: T0 + 49 * HOUR + 5 };
+    let cells = async |scene: &Scene| {
+        let fleet = scene.engine.fleet(range, None, "gpu_busy_ratio").await.unwrap();
+        assert_eq!(fleet.bucket_seconds, 3600);
+        fleet.nodes.into_iter().flat_map(|node| node.gpus).map(|gpu| gpu.cells).collect::<Vec<_>>()
+    };
+    let from_samples = cells(&scene).await;
+    scene.engine.derive(three_days_later, 0).await.unwrap();
+    // A row in memory and one in a file that came late.
+    scene.add("gpu_samples", vec![sample("GPU-1", 110 * 60 + 30, 1.0)]).await;
+    let asking = Asking::new(&scene.engine).unwrap();
+    let buckets = super::super::buckets::Buckets::over(range).unwrap();
+    let scope = super::super::samples::Scope::default();
+    let hours = super::super::hours::means(&asking, &scope, &buckets, &["gpu_busy_ratio"]).await.unwrap();
+    assert!(hours.is_some(), "the hours are not used");
+    drop(asking);
+    let with_late_row = cells(&scene).await;
+    for (gpu, (before, after)) in from_samples.iter().zip(&with_late_row).enumerate() {
+        for (hour, (before, after)) in before.iter().zip(after).enumerate() {
+            let changed = gpu == 1 && hour == 1;
+            let same =
+                before.is_some() == after.is_some() && (before.unwrap_or(0.0) - after.unwrap_or(0.0)).abs() < 1e-12;
+            assert!(same != changed, "GPU {gpu}, hour {hour}: {before:?}, {after:?}");
+        }
+    }
+    let scene = scene.reopen();
+    assert_eq!(cells(&scene).await, with_late_row);
 }
