@@ -194,6 +194,20 @@ impl Ingest {
     }
 }
 
+/// The batches of a small stream that belongs to no table, such as the parameters of a statement. Text views come
+/// as binary views.
+///
+/// # Errors
+/// When the stream is not Arrow, or its columns take more than `bytes_max` bytes.
+pub fn read_small(body: &[u8], bytes_max: i64) -> Result<Vec<RecordBatch>, IngestError> {
+    let stated = framing::check(body)?.decompressed;
+    if stated > bytes_max {
+        return Err(FramingError::TooLarge { what: "decompressed size", stated, limit: bytes_max }.into());
+    }
+    let reader = views::open(body).map_err(|e| IngestError::NotArrow(e.to_string()))?;
+    reader.collect::<Result<_, _>>().map_err(|e| IngestError::NotArrow(e.to_string()))
+}
+
 fn parse_writer(header: Option<&str>) -> Result<WriterId, IngestError> {
     let name = contract::WRITER_HEADER;
     let text =

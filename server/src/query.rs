@@ -9,6 +9,7 @@ mod answer;
 mod ask;
 mod attention;
 mod buckets;
+mod describe;
 mod error;
 mod events;
 mod fleet;
@@ -35,10 +36,13 @@ mod timeline;
 mod yielding;
 
 pub use answer::Answer;
+pub use describe::{Prepared, TableShape};
 pub use error::QueryError;
+pub use guard::SQL_BYTES_MAX;
 pub use status::DataStatus;
 
 use crate::store::Store;
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider,
@@ -54,8 +58,9 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-const CATALOG: &str = "coulomb";
-const SCHEMA: &str = "public";
+/// The one catalog, and its schema with all tables.
+pub const CATALOG: &str = "coulomb";
+pub const SCHEMA: &str = "public";
 /// Footers of the files of a table that are kept parsed: about 20 KiB each, so some 3,000 files.
 const FOOTER_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// Planning and dropping a plan go as deep as the plan; the guard's bounds fit in here several times.
@@ -86,6 +91,10 @@ pub enum Parameter {
     Int(i64),
     Float(f64),
     Text(String),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Unix microseconds, UTC.
+    Time(i64),
 }
 
 /// Shared handle; clones are cheap.
@@ -159,6 +168,21 @@ impl Engine {
     /// Answers one read-only statement. The rows stream; the limits hold until the last one.
     pub async fn sql(&self, sql: &str, parameters: Vec<Parameter>) -> Result<Answer, QueryError> {
         answer::start(self, sql.to_owned(), parameters).await
+    }
+
+    /// The columns that [`Self::sql`] would answer with, without reading a row.
+    pub async fn schema(&self, sql: &str, parameters: Vec<Parameter>) -> Result<SchemaRef, QueryError> {
+        describe::schema(self, sql.to_owned(), parameters).await
+    }
+
+    /// Checks a statement whose parameters have no values yet.
+    pub async fn prepare(&self, sql: &str) -> Result<Prepared, QueryError> {
+        describe::prepare(self, sql.to_owned()).await
+    }
+
+    /// The tables that SQL may name, in order of their names.
+    pub async fn tables(&self) -> Result<Vec<TableShape>, QueryError> {
+        describe::tables(self).await
     }
 
     fn threads(&self) -> &Runtime {

@@ -158,7 +158,8 @@ async fn send(
     Ok(())
 }
 
-fn client_schema(schema: &Schema) -> SchemaRef {
+/// The columns of an answer as clients get them.
+pub(super) fn client_schema(schema: &Schema) -> SchemaRef {
     let field =
         |f: &Arc<arrow::datatypes::Field>| f.as_ref().clone().with_data_type(tables::client_type(f.data_type()));
     let fields: Vec<_> = schema.fields().iter().map(field).collect();

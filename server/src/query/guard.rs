@@ -15,11 +15,11 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 /// Longest query text: parsing and planning are not interruptible, and take seconds from about here.
-const SQL_BYTES_MAX: usize = 256 * 1024;
+pub const SQL_BYTES_MAX: usize = 256 * 1024;
 /// Deepest nesting of expressions: a thread's stack holds this with a wide margin.
 const SQL_DEPTH_MAX: usize = 100;
 /// Most operators and keywords. `1 + 1 + …` and `… union all …` nest as deep as they are long, without brackets,
@@ -53,6 +53,11 @@ pub(super) async fn plan(
     sql: &str,
     parameters: Vec<Parameter>,
 ) -> Result<LogicalPlan, QueryError> {
+    bind(unbound(context, sql).await?, parameters.into_iter().map(scalar).collect())
+}
+
+/// The same before its parameters have values.
+pub(super) async fn unbound(context: &SessionContext, sql: &str) -> Result<LogicalPlan, QueryError> {
     let statement = parse(sql)?;
     if !reads_only(&statement) {
         return Err(QueryError::Invalid(
@@ -64,7 +69,7 @@ pub(super) async fn plan(
     let plan = state.statement_to_plan(statement).await?;
     SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan)?;
     check_windows(&plan)?;
-    bind(plan, parameters)
+    Ok(plan)
 }
 
 /// Parses one statement of any kind.
@@ -81,7 +86,7 @@ pub(super) fn parse(sql: &str) -> Result<Statement, QueryError> {
             "the query has {links} operators and keywords, at most {SQL_LINKS_MAX} are allowed; use IN or VALUES lists"
         )));
     }
-    let sql = quote_cluster(sql, &tokens);
+    let sql = adapted(sql, &tokens)?;
     let parser = DFParserBuilder::new(sql.as_ref()).with_recursion_limit(SQL_DEPTH_MAX).build()?;
     let mut statements = { parser }.parse_statements()?;
     match (statements.pop_front(), statements.is_empty()) {
@@ -104,33 +109,49 @@ fn links(token: &Token) -> bool {
     }
 }
 
+/// What the parser reads in place of some words of a text.
+///
 /// `cluster` is a column of most tables, and a keyword to the parser: after a comma it would end the list of
-/// columns. `CLUSTER BY`, for which the keyword is reserved, the engine does not have.
-fn quote_cluster<'a>(sql: &'a str, tokens: &[TokenWithSpan]) -> Cow<'a, str> {
-    let keywords = tokens.iter().filter(|t| matches!(&t.token, Token::Word(w) if w.keyword == Keyword::CLUSTER));
-    let places: HashSet<(u64, u64)> = keywords.map(|t| (t.span.start.line, t.span.start.column)).collect();
-    if places.is_empty() {
-        return Cow::Borrowed(sql);
-    }
-    let mut quoted = String::with_capacity(sql.len() + 2 * places.len());
-    let (mut line, mut column, mut inside) = (1, 1, 0);
-    for c in sql.chars() {
-        if places.contains(&(line, column)) {
-            inside = "cluster".len();
-            quoted.push('"');
-        }
-        if inside > 0 {
-            quoted.push(c.to_ascii_lowercase());
-            inside -= 1;
-            if inside == 0 {
-                quoted.push('"');
+/// columns. `CLUSTER BY`, for which the keyword is reserved, the engine does not have. Each `?` becomes the next
+/// numbered parameter, because most drivers write them so and the engine takes all for the same one.
+fn adapted<'a>(sql: &'a str, tokens: &[TokenWithSpan]) -> Result<Cow<'a, str>, QueryError> {
+    let mut words: HashMap<(u64, u64), (usize, String)> = HashMap::new();
+    let (mut unnumbered, mut numbered) = (0, false);
+    for token in tokens {
+        let place = (token.span.start.line, token.span.start.column);
+        match &token.token {
+            Token::Word(word) if word.keyword == Keyword::CLUSTER => {
+                words.insert(place, ("cluster".len(), "\"cluster\"".to_owned()));
             }
+            Token::Placeholder(name) if name == "?" => {
+                unnumbered += 1;
+                words.insert(place, (1, format!("${unnumbered}")));
+            }
+            Token::Placeholder(_) => numbered = true,
+            _ => {}
+        }
+    }
+    if numbered && unnumbered > 0 {
+        return Err(QueryError::Invalid("write $1, $2, … or a ? for each parameter, not both".to_owned()));
+    }
+    if words.is_empty() {
+        return Ok(Cow::Borrowed(sql));
+    }
+    let mut text = String::with_capacity(sql.len() + 4 * words.len());
+    let (mut line, mut column, mut skip) = (1, 1, 0);
+    for c in sql.chars() {
+        if let Some((length, word)) = words.get(&(line, column)) {
+            skip = *length;
+            text.push_str(word);
+        }
+        if skip > 0 {
+            skip -= 1;
         } else {
-            quoted.push(c);
+            text.push(c);
         }
         (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
     }
-    Cow::Owned(quoted)
+    Ok(Cow::Owned(text))
 }
 
 fn reads_only(statement: &Statement) -> bool {
@@ -242,7 +263,8 @@ async fn check_tables(state: &SessionState, statement: &Statement) -> Result<(),
     Ok(())
 }
 
-fn bind(plan: LogicalPlan, parameters: Vec<Parameter>) -> Result<LogicalPlan, QueryError> {
+/// Puts the value of each parameter into its place.
+pub(super) fn bind(plan: LogicalPlan, parameters: Vec<ScalarValue>) -> Result<LogicalPlan, QueryError> {
     let named = plan.get_parameter_names()?;
     for name in &named {
         let position = name.strip_prefix('$').and_then(|n| n.parse::<usize>().ok());
@@ -260,8 +282,7 @@ fn bind(plan: LogicalPlan, parameters: Vec<Parameter>) -> Result<LogicalPlan, Qu
     if parameters.is_empty() {
         return Ok(plan);
     }
-    let values: Vec<ScalarValue> = parameters.into_iter().map(scalar).collect();
-    Ok(plan.with_param_values(ParamValues::from(values))?)
+    Ok(plan.with_param_values(ParamValues::from(parameters))?)
 }
 
 fn scalar(parameter: Parameter) -> ScalarValue {
@@ -271,5 +292,7 @@ fn scalar(parameter: Parameter) -> ScalarValue {
         Parameter::Int(value) => ScalarValue::Int64(Some(value)),
         Parameter::Float(value) => ScalarValue::Float64(Some(value)),
         Parameter::Text(value) => ScalarValue::Utf8(Some(value)),
+        Parameter::Date(days) => ScalarValue::Date32(Some(days)),
+        Parameter::Time(micros) => ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())),
     }
 }

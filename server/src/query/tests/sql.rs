@@ -60,6 +60,61 @@ async fn parameters_have_places_and_types() {
 }
 
 #[tokio::test]
+async fn a_question_mark_is_the_next_parameter() {
+    let scene = Scene::new();
+    let with = |values: &[i64]| values.iter().copied().map(Parameter::Int).collect::<Vec<_>>();
+    let asked = scene.ask_with("select ? - ?, 'why?' -- ?", with(&[5, 3])).await;
+    assert_eq!(asked.unwrap(), [["2", "why?"]]);
+    let beside =
+        scene.ask_with("select\n cluster, ? from gpu_samples where cluster = 'é?' or ? > 0", with(&[1, 2])).await;
+    assert!(beside.unwrap().is_empty());
+    let both = scene.ask_with("select ? - $1", with(&[5])).await.unwrap_err();
+    assert_eq!(both.to_string(), "write $1, $2, … or a ? for each parameter, not both");
+    let few = scene.ask_with("select ? - ?", with(&[5])).await.unwrap_err().to_string();
+    assert!(few.contains("parameter $2, but 1 are given"), "{few}");
+}
+
+#[tokio::test]
+async fn dates_and_times_are_parameters() {
+    let mut scene = Scene::new();
+    scene.add("gpu_samples", vec![sample("GPU-a", 0, 0.5), sample("GPU-b", 10, 1.0)]).await;
+    let later = scene.ask_with("select gpu_uuid from gpu_samples where time > $1", vec![Parameter::Time(T0)]).await;
+    assert_eq!(later.unwrap(), [["GPU-b"]]);
+    let day = scene.ask_with("select count(*) from gpu_samples where time >= $1", vec![Parameter::Date(20_454)]).await;
+    assert_eq!(day.unwrap(), [["2"]]);
+}
+
+#[tokio::test]
+async fn columns_are_foretold() {
+    let scene = Scene::new();
+    for (sql, values) in [
+        ("select * from gpu_samples", vec![]),
+        ("select * from jobs", vec![]),
+        ("select node, count(*), max(time) from gpu_samples group by node", vec![]),
+        ("select $1, $1 + 1", vec![Parameter::Float(1.0)]),
+        ("explain select 1", vec![]),
+        ("show tables", vec![]),
+    ] {
+        let foretold = scene.engine.schema(sql, values.clone()).await.unwrap();
+        assert_eq!(foretold, scene.engine.sql(sql, values).await.unwrap().schema(), "{sql}");
+    }
+    let open = "select gpu_uuid, $3 as what from gpu_samples where time > $1 and power_watts > $2";
+    let prepared = scene.engine.prepare(open).await.unwrap();
+    assert_eq!(prepared.schema.unwrap().fields().len(), 2);
+    let types: Vec<String> = prepared.parameters.iter().map(|kind| format!("{kind:?}")).collect();
+    assert!(types[0].contains("Timestamp") && types[1].contains("Float64") && types[2] == "None", "{types:?}");
+    let guessed = scene.engine.prepare("select $1 || 'x', $1").await.unwrap().schema.unwrap();
+    assert_eq!(guessed.field(0).data_type(), &DataType::Utf8);
+    let numbered = scene.engine.prepare("select $2 + 1").await.unwrap_err().to_string();
+    assert!(numbered.contains("parameter $2"), "{numbered}");
+    let refused = scene.engine.prepare("delete from jobs").await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    let known = scene.engine.tables().await.unwrap();
+    let names: Vec<&str> = known.iter().map(|table| table.name.as_str()).collect();
+    assert!(names.is_sorted() && names.contains(&"gpu_samples") && names.contains(&"jobs"), "{names:?}");
+}
+
+#[tokio::test]
 async fn only_reading_is_possible() {
     let scene = Scene::new();
     let outside = scene.folder.path().join("out.csv");
