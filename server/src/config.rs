@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6240);
+const FLIGHT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6241);
+/// In place of an address and port: nothing listens.
+const OFF: &str = "off";
 const DATA_DIR: &str = "./coulomb-data";
 /// What all queries together may hold in memory: a small machine can give it, and beyond it a query spills.
 const QUERY_MEMORY_BYTES: u64 = 1 << 30;
@@ -70,6 +73,9 @@ pub struct ServeFlags {
     /// Address and port of HTTP (default 127.0.0.1:6240; port 0 takes a free one).
     #[arg(long, env = "COULOMB_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
+    /// Address and port of Flight SQL, for ADBC and JDBC (default 127.0.0.1:6241; port 0 takes a free one; `off`).
+    #[arg(long, env = "COULOMB_FLIGHT_LISTEN", value_name = "ADDRESS:PORT")]
+    flight_listen: Option<String>,
     /// Memory of all running queries together (default 1073741824 = 1 GiB); beyond it they spill to disk.
     #[arg(long, env = "COULOMB_QUERY_MEMORY_BYTES", value_name = "BYTES")]
     query_memory_bytes: Option<u64>,
@@ -94,6 +100,7 @@ pub struct ServeFlags {
 struct SettingsFile {
     data: Option<PathBuf>,
     listen: Option<String>,
+    flight_listen: Option<String>,
     query_memory_bytes: Option<u64>,
     query_timeout_seconds: Option<u64>,
     flush_after_seconds: Option<u64>,
@@ -146,8 +153,8 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("cannot understand settings in {path:?}: {why}")]
     Parse { path: PathBuf, why: String },
-    #[error("listen {text:?} is not an address and port, give one like 127.0.0.1:6240")]
-    Listen { text: String },
+    #[error("{name} {text:?} is not an address and port, give one like {like}")]
+    Listen { name: &'static str, text: String, like: SocketAddr },
     #[error("retain_days {text:?} is not like gpu_samples=400 with one of the tables {}", table_names())]
     Retain { text: String },
     #[error("{name} is {value}, it must be between {min} and {max}")]
@@ -158,6 +165,8 @@ pub enum ConfigError {
 #[derive(Debug, Clone)]
 pub struct ServeSettings {
     pub listen: SocketAddr,
+    /// Where Flight SQL is answered, if it is.
+    pub flight_listen: Option<SocketAddr>,
     pub data_dir: PathBuf,
     pub store: StoreSettings,
     pub query: QuerySettings,
@@ -170,7 +179,11 @@ impl ServeSettings {
     /// Reads the settings file, if one is named, and checks everything.
     pub fn load(flags: ServeFlags) -> Result<Self, ConfigError> {
         let file = flags.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        let listen = flags.listen.or(file.listen).as_deref().map(parse_listen).transpose()?.unwrap_or(LISTEN);
+        let listen = listen_address("listen", flags.listen.or(file.listen), LISTEN)?;
+        let flight_listen = match flags.flight_listen.or(file.flight_listen) {
+            Some(text) if text == OFF => None,
+            text => Some(listen_address("flight_listen", text, FLIGHT_LISTEN)?),
+        };
         let data_dir = flags.data.or(file.data).unwrap_or_else(|| DATA_DIR.into());
         let query_memory_bytes = within(
             "query_memory_bytes",
@@ -206,7 +219,7 @@ impl ServeSettings {
         let log = flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned());
         let retain = if flags.retain_days.is_empty() { file.retain_days } else { flags.retain_days };
         let retain_days = retain.iter().map(|text| parse_retain(text)).collect::<Result<_, _>>()?;
-        Ok(Self { listen, data_dir, store, query, retain_days, log })
+        Ok(Self { listen, flight_listen, data_dir, store, query, retain_days, log })
     }
 }
 
@@ -230,9 +243,10 @@ impl fmt::Display for ServeSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "data={:?} listen={} query_memory_bytes={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} log={:?}",
+            "data={:?} listen={} flight_listen={} query_memory_bytes={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} log={:?}",
             self.data_dir,
             self.listen,
+            self.flight_listen.map_or_else(|| OFF.to_owned(), |address| address.to_string()),
             self.query.memory_bytes_max,
             self.query.timeout.as_secs(),
             self.store.flush_after.as_secs(),
@@ -249,9 +263,11 @@ fn read_file(path: &Path) -> Result<SettingsFile, ConfigError> {
         .map_err(|e| ConfigError::Parse { path: path.into(), why: e.to_string().trim_end().to_owned() })
 }
 
-fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
+/// The address that a setting names, or its default.
+fn listen_address(name: &'static str, text: Option<String>, default: SocketAddr) -> Result<SocketAddr, ConfigError> {
+    let Some(text) = text else { return Ok(default) };
     let numeric = text.replacen("localhost:", "127.0.0.1:", usize::from(text.starts_with("localhost:")));
-    numeric.parse().map_err(|_| ConfigError::Listen { text: text.to_owned() })
+    numeric.parse().map_err(|_| ConfigError::Listen { name, text, like: default })
 }
 
 fn within(name: &'static str, value: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
@@ -276,6 +292,7 @@ mod tests {
     fn defaults_need_no_flag() {
         let settings = serve(&[]).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:6240");
+        assert_eq!(settings.flight_listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:6241"));
         assert_eq!(settings.data_dir, Path::new("./coulomb-data"));
         assert_eq!(settings.query.timeout.as_secs(), 60);
     }
@@ -289,6 +306,13 @@ mod tests {
             let refused = serve(&["--retain-days", bad]).unwrap_err().to_string();
             assert!(refused.contains(bad) && refused.contains("gpu_samples"), "{refused}");
         }
+    }
+
+    #[test]
+    fn flight_sql_may_be_off() {
+        assert_eq!(serve(&["--flight-listen", "off"]).unwrap().flight_listen, None);
+        let settings = serve(&["--flight-listen", "localhost:0"]).unwrap();
+        assert_eq!(settings.flight_listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:0"));
     }
 
     #[test]
@@ -312,6 +336,7 @@ mod tests {
             (vec!["--config", path.to_str().unwrap()], "`listen`"),
             (vec!["--config", "/does/not/exist"], "/does/not/exist"),
             (vec!["--listen", "6240"], "127.0.0.1:6240"),
+            (vec!["--flight-listen", "6241"], "flight_listen \"6241\""),
             (vec!["--query-timeout-seconds", "0"], "query_timeout_seconds is 0"),
             (vec!["--query-memory-bytes", "1"], "query_memory_bytes is 1"),
         ] {

@@ -1,4 +1,4 @@
-//! The Coulomb server: ingest → store → query → api, one way.
+//! The Coulomb server: ingest → store → query → api and flight, one way.
 //!
 //! Each module is a room with one door. Who may import whom is a table in `tests/tests/architecture.rs`.
 
@@ -7,6 +7,7 @@ pub mod api;
 pub mod client;
 pub mod config;
 pub mod error;
+pub mod flight;
 pub mod ingest;
 pub mod query;
 pub mod store;

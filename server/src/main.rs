@@ -6,6 +6,7 @@ use coulomb::access::Access;
 use coulomb::api::{self, Services};
 use coulomb::client::{self, ClientError};
 use coulomb::config::{Command, CommandLine, ServeFlags, ServeSettings};
+use coulomb::flight;
 use coulomb::ingest::Ingest;
 use coulomb::query::Engine;
 use coulomb::store::Store;
@@ -66,15 +67,25 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         let engine = engine.clone();
         async move { engine.keep_derived(now_micros).await }
     });
+    let flight =
+        settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
     let services = Services { store: store.clone(), ingest, engine, access, clock: now_micros };
     let server = api::start(services, settings.listen)?;
     writeln!(stdout(), "coulomb: listening on http://{}", server.address)?;
+    if let Some(flight) = &flight {
+        writeln!(stdout(), "coulomb: Flight SQL on grpc://{}", flight.address)?;
+    }
     stdout().flush()?;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("asked to terminate, shutting down"),
         _ = interrupt.recv() => tracing::info!("interrupted, shutting down"),
     }
-    let stopped = server.stop().await;
+    let stop_flight = async {
+        if let Some(flight) = flight {
+            flight.stop().await;
+        }
+    };
+    let (stopped, ()) = tokio::join!(server.stop(), stop_flight);
     keeping.abort();
     deriving.abort();
     tokio::task::spawn_blocking(move || store.close()).await??;

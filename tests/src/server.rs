@@ -14,6 +14,8 @@ const STOP_AT_MOST: Duration = Duration::from_secs(60);
 pub struct Server {
     pub program: Program,
     pub url: String,
+    /// Where Flight SQL is, as `grpc://127.0.0.1:PORT`.
+    pub flight_url: String,
     pub data: PathBuf,
     /// The administrator's, as the first start wrote it.
     pub token: String,
@@ -37,25 +39,26 @@ impl Server {
     /// On a folder that the caller keeps.
     pub fn start_in(data: &Path, flags: &[&str]) -> Self {
         let mut command = Command::new(binary("coulomb"));
-        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]).args(flags);
-        Self::start_by(&mut command, data)
+        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
+        Self::start_by(command.args(["--flight-listen", "127.0.0.1:0"]).args(flags), data)
     }
 
     fn start_by(command: &mut Command, data: &Path) -> Self {
         let mut program = Program::start(command);
         let url = program.wait_for_line("coulomb: listening on ", START_AT_MOST);
+        let flight_url = program.wait_for_line("coulomb: Flight SQL on ", START_AT_MOST);
         let token_file = data.join("admin.token");
         let token = std::fs::read_to_string(&token_file)
             .unwrap_or_else(|e| panic!("cannot read {token_file:?}: {e}; the server said:\n{}", program.log()));
         let url = url.trim_end_matches('/').to_owned();
-        Self { program, url, data: data.to_path_buf(), token: token.trim().to_owned(), owned_data: None }
+        Self { program, url, flight_url, data: data.to_path_buf(), token: token.trim().to_owned(), owned_data: None }
     }
 
     /// Likewise, with all its threads on one core.
     pub fn start_on_one_core(data: &Path) -> Self {
         let mut command = Command::new("taskset");
         command.args(["-c", "0"]).arg(binary("coulomb")).arg("serve").arg("--data").arg(data);
-        Self::start_by(command.args(["--listen", "127.0.0.1:0"]), data)
+        Self::start_by(command.args(["--listen", "127.0.0.1:0", "--flight-listen", "127.0.0.1:0"]), data)
     }
 
     /// SIGKILL and a new start on the same data, on another port.

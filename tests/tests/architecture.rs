@@ -12,7 +12,7 @@ struct Room {
 }
 
 /// `main.rs` and `lib.rs` wire, so they may name every door.
-const SERVER: [Room; 13] = [
+const SERVER: [Room; 14] = [
     Room { name: "error", may: &[] },
     Room { name: "store", may: &["error"] },
     Room { name: "ingest", may: &["store", "access", "error"] },
@@ -27,6 +27,8 @@ const SERVER: [Room; 13] = [
     // Knows the settings that each room takes, and the flags of each command.
     Room { name: "config", may: &["store", "query", "client", "error"] },
     Room { name: "api", may: &["ingest", "store", "query", "cost", "insight", "alert", "report", "access", "error"] },
+    // Ingest lends its reading of outside Arrow bytes to the parameters of a statement.
+    Room { name: "flight", may: &["ingest", "query", "access", "error"] },
     Room { name: "main", may: &[] },
 ];
 
@@ -36,18 +38,20 @@ struct Technology {
     rooms: &'static [&'static str],
 }
 
-const SERVER_TECHNOLOGIES: [Technology; 11] = [
+const SERVER_TECHNOLOGIES: [Technology; 13] = [
     Technology { name: "actix_web", rooms: &["api"] },
+    Technology { name: "arrow_flight", rooms: &["flight"] },
+    Technology { name: "tonic", rooms: &["flight"] },
     Technology { name: "datafusion", rooms: &["query"] },
     Technology { name: "parquet", rooms: &["store"] },
     Technology { name: "deltalake_core", rooms: &["store"] },
     Technology { name: "object_store", rooms: &["store", "query"] },
-    Technology { name: "arrow", rooms: &["store", "ingest", "query", "api", "client", "report"] },
+    Technology { name: "arrow", rooms: &["store", "ingest", "query", "api", "flight", "client", "report"] },
     Technology { name: "polars", rooms: &["report"] },
     Technology { name: "rusqlite", rooms: &["store", "access", "alert"] },
     Technology { name: "clap", rooms: &["config", "client", "main"] },
     Technology { name: "ureq", rooms: &["client", "alert"] },
-    Technology { name: "tokio", rooms: &["store", "ingest", "query", "api", "alert", "main"] },
+    Technology { name: "tokio", rooms: &["store", "ingest", "query", "api", "flight", "alert", "main"] },
 ];
 
 const COLLECTOR_TECHNOLOGIES: [Technology; 3] = [

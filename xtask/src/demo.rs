@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
+/// Of HTTP; Flight SQL has the next.
 const PORT: u16 = 6240;
 /// A month of 256 GPUs takes one minute; a larger fleet on a slow disk may take many.
 const WAIT_AT_MOST: Duration = Duration::from_secs(1800);
@@ -64,12 +65,12 @@ pub(crate) fn demo(config: &Config, steps: Steps, words: &[String]) -> Result<()
 
 /// Starts the server and waits until it says where it listens.
 fn start_server(steps: Steps, folder: &Path, data: &Path, stopped: &AtomicBool) -> Result<(Running, String)> {
-    let port = if std::net::TcpListener::bind(("127.0.0.1", PORT)).is_ok() { PORT } else { 0 };
+    let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).map_or(0, |_| port);
     let log = data.with_file_name("demo-server.log");
     steps.say(&format!("starting the server, its log is {}", log.display()));
     let mut command = Command::new(folder.join("coulomb"));
-    command.arg("serve").arg("--data").arg(data).arg("--listen").arg(format!("127.0.0.1:{port}"));
-    command.stderr(fs::File::create(&log)?);
+    command.arg("serve").arg("--data").arg(data).arg(format!("--listen=127.0.0.1:{}", free(PORT)));
+    command.arg(format!("--flight-listen=127.0.0.1:{}", free(PORT + 1))).stderr(fs::File::create(&log)?);
     let mut server = Running::start("the server", &mut command)?;
     let url = server.wait_for("coulomb: listening on ", steps, stopped);
     let url = url.with_context(|| format!("the server did not start, see {}", log.display()))?;
