@@ -31,8 +31,8 @@ const SPILL_BYTES_MAX: u64 = 16 << 30;
 const LOG: &str = "warn,coulomb=info";
 /// Five minutes of rows make files worth writing; until then they are in the log and in memory.
 const FLUSH_AFTER_SECONDS: u64 = 300;
-/// Half of what a burst may hold, so that a flush can run while rows go on arriving.
-const FLUSH_BYTES: u64 = 128 << 20;
+/// A flush sorts and writes beside them copies of so many bytes; the more there are, the more memory it takes.
+const FLUSH_BYTES: u64 = 64 << 20;
 /// Hot rows take no more memory than this: ten minutes of 10,000 GPUs at a row each five seconds.
 const HOT_BYTES_MAX: u64 = 512 << 20;
 /// The longest sensible values; a longer one is a slip of the unit.

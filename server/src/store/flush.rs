@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Hot bytes that are sorted at once and become one file a day: memory for the sort, and far below the 2 GiB of
 /// text that a column of a file can count.
-const SORT_BYTES_MAX: u64 = 512 << 20;
+const SORT_BYTES_MAX: u64 = 128 << 20;
 
 pub(super) struct Flusher {
     pub wal_dir: PathBuf,
