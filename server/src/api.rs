@@ -3,10 +3,11 @@
 //! Owns routes, status codes, formats, headers and cookies; the only room that knows HTTP. Must not know how
 //! anything is stored or computed. **Invariant:** a route that is not in `routes::ROUTES` does not exist, and one
 //! that is needs what stands there. **Invariant:** every answer that is not 2xx or 3xx is a `contract` error with
-//! the request's id. **Not here:** TLS and other people's origins; there is no CORS.
+//! the request's id, or under `/prometheus` one in its envelope. **Not here:** TLS and other people's origins; there is no CORS.
 
 mod body;
 mod cells;
+mod credentials;
 mod error;
 mod front;
 mod ingest;
@@ -14,6 +15,7 @@ mod metrics;
 mod openapi;
 mod origin;
 mod pages;
+mod prometheus;
 mod query;
 mod questions;
 mod range;

@@ -25,6 +25,7 @@ mod node;
 mod overview;
 mod past;
 mod percentile;
+pub mod promql;
 mod rack;
 mod rollup;
 mod samples;

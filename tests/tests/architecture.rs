@@ -38,11 +38,12 @@ struct Technology {
     rooms: &'static [&'static str],
 }
 
-const SERVER_TECHNOLOGIES: [Technology; 13] = [
+const SERVER_TECHNOLOGIES: [Technology; 14] = [
     Technology { name: "actix_web", rooms: &["api"] },
     Technology { name: "arrow_flight", rooms: &["flight"] },
     Technology { name: "tonic", rooms: &["flight"] },
     Technology { name: "datafusion", rooms: &["query"] },
+    Technology { name: "promql_parser", rooms: &["query"] },
     Technology { name: "parquet", rooms: &["store"] },
     Technology { name: "deltalake_core", rooms: &["store"] },
     Technology { name: "object_store", rooms: &["store", "query"] },

@@ -40,7 +40,7 @@ fn every_command_of_the_tour_works() {
         assert!(output.status.success(), "README.md: {command}\n{said}{why}");
         let writes_file = command.contains(" > ");
         assert!(writes_file || !said.trim().is_empty(), "README.md: {command} prints nothing");
-        if command.contains("query") {
+        if command.contains("coulomb query") {
             // A table has a line of names and one of rules, CSV only the former.
             let before_rows = if command.contains("--format csv") { 1 } else { 2 };
             assert!(said.lines().count() > before_rows, "README.md: {command} answers no row:\n{said}");

@@ -2,10 +2,10 @@
 //! headers, counters and the log.
 
 use super::error::Refusal;
-use super::origin;
 use super::routes::{Found, Needs, find};
 use super::serve::State;
 use super::sessions::SESSION_COOKIE;
+use super::{credentials, origin, prometheus};
 use crate::access::Identity;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -111,8 +111,12 @@ fn admit(request: &ServiceRequest, found: &Found, state: &State) -> Result<Optio
 fn identify(request: &ServiceRequest, host: Option<&str>, state: &State) -> Result<Option<Identity>, Refusal> {
     let headers = request.headers();
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let Some(token) = value.to_str().ok().and_then(bearer_token) else { return Ok(None) };
-        return Ok(state.access.identify_token(token)?);
+        let value = value.to_str().unwrap_or_default();
+        // promtool knows no other scheme. Elsewhere a browser could be led to send a password that it remembers.
+        let password = || credentials::password(value).filter(|_| prometheus::is_here(request.path()));
+        let token = credentials::bearer_token(value).map(str::to_owned).or_else(password);
+        let Some(token) = token else { return Ok(None) };
+        return Ok(state.access.identify_token(&token)?);
     }
     let Some(cookie) = request.cookie(SESSION_COOKIE) else { return Ok(None) };
     let foreign = text_of(headers, &header::ORIGIN).is_some_and(|o| !origin::is_same_origin(o, host.unwrap_or("")));
@@ -120,11 +124,6 @@ fn identify(request: &ServiceRequest, host: Option<&str>, state: &State) -> Resu
         return Err(Refusal::forbidden("a page of another origin may not use this session"));
     }
     Ok(state.access.identify_session(cookie.value(), (state.clock)())?)
-}
-
-fn bearer_token(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -174,7 +173,10 @@ fn with_error_body(answer: ServiceResponse<BoxBody>, id: &str) -> ServiceRespons
     if !refusal.allow.is_empty() {
         response.insert_header((header::ALLOW, refusal.allow.join(", ")));
     }
-    let response = response.json(body);
+    let response = match prometheus::is_here(answer.request().path()) {
+        true => response.json(prometheus::error_body(refusal)),
+        false => response.json(body),
+    };
     answer.into_response(response)
 }
 

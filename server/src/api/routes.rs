@@ -1,6 +1,6 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
-use super::{ingest, metrics, openapi, query, questions, sessions};
+use super::{ingest, metrics, openapi, prometheus, query, questions, sessions};
 use crate::access::Action;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -49,10 +49,24 @@ pub(super) const ROUTES: &[Route] = &[
     route("POST", "/api/v1/tokens", ADMINISTER),
     route("GET", "/api/v1/tokens", ADMINISTER),
     route("DELETE", "/api/v1/tokens/{id}", ADMINISTER),
+    route("GET", "/prometheus/api/v1/query", READ),
+    route("POST", "/prometheus/api/v1/query", READ),
+    route("GET", "/prometheus/api/v1/query_range", READ),
+    route("POST", "/prometheus/api/v1/query_range", READ),
+    route("GET", "/prometheus/api/v1/series", READ),
+    route("POST", "/prometheus/api/v1/series", READ),
+    route("GET", "/prometheus/api/v1/labels", READ),
+    route("POST", "/prometheus/api/v1/labels", READ),
+    route("GET", "/prometheus/api/v1/label/{name}/values", READ),
+    route("GET", "/prometheus/api/v1/metadata", READ),
+    route("GET", "/prometheus/api/v1/status/buildinfo", READ),
+    route("GET", "/prometheus/api/v1/rules", READ),
+    route("GET", "/prometheus/api/v1/query_exemplars", READ),
+    route("POST", "/prometheus/api/v1/query_exemplars", READ),
 ];
 
 /// Paths that are never pages.
-const NOT_PAGES: &[&str] = &["/api", "/v1", "/health", "/metrics"];
+const NOT_PAGES: &[&str] = &["/api", "/v1", "/health", "/metrics", "/prometheus"];
 
 /// What a path is to the table above.
 pub(super) enum Found {
@@ -116,5 +130,23 @@ pub(super) fn configure(app: &mut ServiceConfig) {
             web::resource("/api/v1/tokens")
                 .route(web::post().to(sessions::create_token))
                 .route(web::get().to(sessions::tokens)),
-        );
+        )
+        .configure(configure_prometheus);
+}
+
+fn configure_prometheus(app: &mut ServiceConfig) {
+    macro_rules! asked_or_sent {
+        ($pattern:literal, $handler:expr) => {
+            web::resource($pattern).route(web::get().to($handler)).route(web::post().to($handler))
+        };
+    }
+    app.service(asked_or_sent!("/prometheus/api/v1/query", prometheus::query))
+        .service(asked_or_sent!("/prometheus/api/v1/query_range", prometheus::query_range))
+        .service(asked_or_sent!("/prometheus/api/v1/series", prometheus::series))
+        .service(asked_or_sent!("/prometheus/api/v1/labels", prometheus::labels))
+        .service(asked_or_sent!("/prometheus/api/v1/query_exemplars", prometheus::exemplars))
+        .route("/prometheus/api/v1/label/{name}/values", web::get().to(prometheus::label_values))
+        .route("/prometheus/api/v1/metadata", web::get().to(prometheus::metadata))
+        .route("/prometheus/api/v1/status/buildinfo", web::get().to(prometheus::build_info))
+        .route("/prometheus/api/v1/rules", web::get().to(prometheus::rules));
 }

@@ -9,6 +9,9 @@ use std::time::Duration;
 pub enum QueryError {
     #[error("{0}")]
     Invalid(String),
+    /// A query that is well formed, and fails at the values that it meets.
+    #[error("{0}")]
+    Evaluation(String),
     #[error("no column {column:?} here; known columns are in the error's list")]
     UnknownColumn { column: String, known: Vec<String> },
     #[error("no table {table:?}; known tables are {}", known.join(", "))]
@@ -34,9 +37,11 @@ pub enum QueryError {
 impl QueryError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Invalid(_) | Self::UnknownColumn { .. } | Self::UnknownTable { .. } | Self::UnknownName { .. } => {
-                ErrorKind::Invalid
-            }
+            Self::Invalid(_)
+            | Self::Evaluation(_)
+            | Self::UnknownColumn { .. }
+            | Self::UnknownTable { .. }
+            | Self::UnknownName { .. } => ErrorKind::Invalid,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::TooManyRows { .. } | Self::Timeout { .. } | Self::Resources(_) => ErrorKind::Limit,
             Self::Unavailable(_) => ErrorKind::Unavailable,

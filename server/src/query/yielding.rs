@@ -38,7 +38,7 @@ impl Stop {
         self.dropped.store(true, Ordering::Relaxed);
     }
 
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         // A deadline is a clock's business; this one is only compared with.
         if self.dropped.load(Ordering::Relaxed) || Instant::now() >= self.deadline {
             return Err(DataFusionError::ResourcesExhausted("the query was stopped".to_owned()));

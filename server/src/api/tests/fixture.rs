@@ -200,7 +200,10 @@ impl Got {
     }
 
     pub(super) fn error_kind(&self) -> String {
-        self.json()["error"]["kind"].as_str().unwrap().to_owned()
+        let body = self.json();
+        // Under /prometheus errors are in the envelope of that API.
+        let kind = body["error"]["kind"].as_str().or(body["errorType"].as_str());
+        kind.unwrap().to_owned()
     }
 }
 
