@@ -5,6 +5,7 @@ mod access;
 mod fixture;
 mod formats;
 mod openapi;
+mod prometheus;
 
 use fixture::{Asked, Fixture};
 use serde_json::json;

@@ -228,7 +228,7 @@ pub(super) fn device_events(rows: usize) -> Vec<u8> {
     to_stream(&batch.unwrap())
 }
 
-fn to_stream(batch: &RecordBatch) -> Vec<u8> {
+pub(super) fn to_stream(batch: &RecordBatch) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).unwrap();
     writer.write(batch).unwrap();

@@ -3,7 +3,7 @@
 use super::super::QueryError;
 use super::budget::Budget;
 use super::eval::Value;
-use super::labels::{Labels, NAME};
+use super::labels::Labels;
 use super::node::{Binary, By, Many, Operator};
 use super::series::Line;
 use super::vectors::{merged, unique, without_names};
@@ -52,9 +52,9 @@ impl Binary {
         }
     }
 
-    /// A comparison lets values through as they are; all else makes others of them.
+    /// A comparison lets values through as they are; all else makes others of them. `atan2` is of Prometheus' making.
     fn keeps_names(&self) -> bool {
-        self.operator.is_comparison() && !self.as_bool
+        (self.operator.is_comparison() && !self.as_bool) || self.operator == Operator::Atan2
     }
 }
 
@@ -224,7 +224,7 @@ fn ones<'a>(by: &By, lines: &'a [Line], side: &str, steps: usize) -> Result<Hash
 
 fn result_labels(binary: &Binary, many: &Labels, one: &Labels) -> Labels {
     let matching = &binary.matching;
-    let mut labels = if binary.operator.is_comparison() { many.clone() } else { many.without_name() };
+    let mut labels = if binary.keeps_names() { many.clone() } else { many.without_name() };
     if matching.many == Many::Neither {
         labels = match &matching.by {
             By::Only(names) => labels.only(names),
@@ -233,9 +233,6 @@ fn result_labels(binary: &Binary, many: &Labels, one: &Labels) -> Labels {
     }
     for name in &matching.include {
         labels.set(name, one.get(name));
-    }
-    if binary.as_bool {
-        labels.set(NAME, "");
     }
     labels
 }

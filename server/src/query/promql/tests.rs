@@ -128,8 +128,6 @@ async fn faults_say_what_was_wrong_and_whose_they_are() {
         ("coulomb_gpu_power_watts + fill(0) coulomb_gpu_power_watts", "fill is not supported"),
         ("rate(coulomb_gpu_power_watts[500y])", "too long"),
         ("max_over_time(coulomb_gpu_power_watts[10y:1s])", "a subquery has more than"),
-        ("label_replace(coulomb_gpu_power_watts, \"a\", \"b\", \"c\", \"(\")", "invalid regular expression"),
-        ("label_join(coulomb_gpu_power_watts, \"-\", \"b\")", "invalid destination label name"),
     ] {
         let error = fault(query).await;
         assert!(matches!(&error, QueryError::Invalid(text) if text.contains(part)), "{query}: {error}");
@@ -137,6 +135,8 @@ async fn faults_say_what_was_wrong_and_whose_they_are() {
     for (query, part) in [
         ("coulomb_gpu_power_watts + on(node) coulomb_gpu_power_watts", "duplicate series for the match group"),
         ("label_replace(coulomb_gpu_power_watts, \"gpu_uuid\", \"\", \"\", \"\")", "same labelset"),
+        ("label_replace(coulomb_gpu_power_watts, \"a\", \"b\", \"c\", \"(\")", "invalid regular expression"),
+        ("label_join(coulomb_gpu_power_watts, \"-\", \"b\")", "invalid destination label name"),
         ("topk(NaN, coulomb_gpu_power_watts)", "overflows int64"),
         ("count_values(\"a-b\", coulomb_gpu_power_watts)", "invalid label name"),
     ] {

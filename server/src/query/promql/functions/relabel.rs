@@ -8,7 +8,7 @@ use promql_parser::parser::token::T_EQL_REGEX;
 
 /// From the texts that follow the vector.
 pub(super) fn of(name: &str, texts: Vec<String>) -> Result<Relabel, QueryError> {
-    let invalid = |what: &str, text: &str| QueryError::Invalid(format!("invalid {what} in {name}(): {text}"));
+    let invalid = |what: &str, text: &str| QueryError::Evaluation(format!("invalid {what} in {name}(): {text}"));
     let to = texts.first().cloned().unwrap_or_default();
     if !is_label(&to) {
         return Err(invalid("destination label name", &to));
