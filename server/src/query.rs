@@ -1,4 +1,4 @@
-//! The query door: SQL that can only read, and the named questions that pages ask.
+//! The query door: SQL that can only read, PromQL, and the named questions that pages ask.
 //!
 //! Owns DataFusion, the derived table `jobs` and the definition of a GPU's state. Must not know HTTP,
 //! ingest or how files are written. **Invariants:** an answer comes from immutable snapshots taken when its

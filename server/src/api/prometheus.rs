@@ -81,7 +81,7 @@ async fn evaluate(parameters: &Parameters, steps: Steps, state: &web::Data<State
 /// `series`: the label sets that match any `match[]`.
 pub(super) async fn series(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -> Answer {
     let parameters = Parameters::of(&request, &body);
-    let selectors = parameters.all("match[]");
+    let selectors = parameters.selectors()?;
     if selectors.is_empty() {
         return Err(bad_data("no match[] parameter provided"));
     }
@@ -96,7 +96,7 @@ pub(super) async fn series(request: HttpRequest, body: web::Bytes, state: web::D
 /// `labels`: the names of labels.
 pub(super) async fn labels(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -> Answer {
     let parameters = Parameters::of(&request, &body);
-    let (times, selectors) = (between(&parameters)?, parameters.all("match[]"));
+    let (times, selectors) = (between(&parameters)?, parameters.selectors()?);
     let names: BTreeSet<String> = match selectors.is_empty() {
         true => state.engine.promql_label_names(times).await.map_err(refused)?,
         false => {
@@ -110,7 +110,7 @@ pub(super) async fn labels(request: HttpRequest, body: web::Bytes, state: web::D
 /// `label/{name}/values`.
 pub(super) async fn label_values(path: web::Path<String>, request: HttpRequest, state: web::Data<State>) -> Answer {
     let parameters = Parameters::of(&request, b"");
-    let (times, selectors) = (between(&parameters)?, parameters.all("match[]"));
+    let (times, selectors) = (between(&parameters)?, parameters.selectors()?);
     // `U__` announces a name whose other characters are escaped; ours have none, and an underscore is written twice.
     let asked = path.into_inner();
     let label = asked.strip_prefix("U__").map_or_else(|| asked.clone(), |rest| rest.replace("__", "_"));

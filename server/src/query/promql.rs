@@ -107,13 +107,14 @@ impl Engine {
         let parsed = selectors.iter().map(|text| Selector::of(&text::parse_selector(text)?));
         let selectors = parsed.collect::<Result<Vec<_>, _>>()?;
         let (asking, only) = (Asking::new(self)?, only.map(str::to_owned));
-        bounded(self, async move { listing::series(&asking, &selectors, times, only.as_deref()).await }).await
+        bounded(self, async move { listing::series(&asking, &selectors, times, only.as_deref()).await.map_err(ours) })
+            .await
     }
 
     /// The names of all labels.
     pub async fn promql_label_names(&self, times: Between) -> Result<BTreeSet<String>, QueryError> {
         let asking = Asking::new(self)?;
-        bounded(self, async move { listing::label_names(&asking, times).await }).await
+        bounded(self, async move { listing::label_names(&asking, times).await.map_err(ours) }).await
     }
 
     /// The values of one label; of [`NAME`] the names of the metrics.
@@ -121,8 +122,8 @@ impl Engine {
         let (asking, label) = (Asking::new(self)?, label.to_owned());
         bounded(self, async move {
             match label == NAME {
-                true => listing::metric_names(&asking, times).await,
-                false => listing::label_values(&asking, &label, times).await,
+                true => listing::metric_names(&asking, times).await.map_err(ours),
+                false => listing::label_values(&asking, &label, times).await.map_err(ours),
             }
         })
         .await
@@ -140,6 +141,14 @@ async fn aside<T: Send + 'static>(
 ) -> Result<T, QueryError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|e| QueryError::Internal(format!("an evaluation stopped: {e}")))?
+}
+
+/// SQL that is wrong is ours here, not the asker's.
+fn ours(error: QueryError) -> QueryError {
+    match error {
+        QueryError::Invalid(reason) => QueryError::Internal(reason),
+        error => error,
+    }
 }
 
 async fn evaluate(
@@ -160,7 +169,7 @@ async fn evaluate(
     let asking = Asking::new(engine)?;
     let mut sources = Vec::with_capacity(requests.len());
     for request in &requests {
-        sources.push(load::load(&asking, request, &budget).await?);
+        sources.push(load::load(&asking, request, &budget).await.map_err(ours)?);
     }
     aside(move || {
         let evaluation = Evaluation { sources: &sources, budget: &budget };

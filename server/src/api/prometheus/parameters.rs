@@ -29,9 +29,14 @@ impl Parameters {
         self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn all(&self, name: &str) -> Vec<String> {
-        let of_name = self.pairs.iter().filter(|(known, _)| known == name);
-        of_name.map(|(_, value)| value.clone()).take(MATCHES_MAX).collect()
+    /// Every `match[]`.
+    pub(super) fn selectors(&self) -> Result<Vec<String>, Refusal> {
+        let given = self.pairs.iter().filter(|(name, _)| name == "match[]").map(|(_, value)| value.clone());
+        let given: Vec<String> = given.collect();
+        match given.len() {
+            ..=MATCHES_MAX => Ok(given),
+            count => Err(bad("match[]", format!("there are {count}, at most {MATCHES_MAX} are possible"))),
+        }
     }
 
     /// Unix milliseconds; none when it is not given.

@@ -56,8 +56,8 @@ impl Gathered {
             let known = at.filter(|_| rows.labels.iter().all(|column| column.is_as_before(row)));
             let place =
                 known.unwrap_or_else(|| self.place(rows.labels.iter().map(|column| column.value(row)).collect()));
+            samples += self.sets[place].add(&rows, row, at == Some(place));
             at = Some(place);
-            samples += self.sets[place].add(&rows, row);
         }
         Ok(samples + (self.sets.len() - before) as u64 * SET_SAMPLES)
     }
@@ -134,16 +134,20 @@ impl Gathered {
 }
 
 impl Set {
-    fn add(&mut self, rows: &Rows, row: usize) -> u64 {
+    /// `goes_on` when the row before is of this set, too: otherwise the device may have had other labels since.
+    fn add(&mut self, rows: &Rows, row: usize, goes_on: bool) -> u64 {
         let time = rows.time[row].div_euclid(1000);
+        let mut added = 0;
         match self.runs.last_mut() {
-            Some(run) if run.last <= time => run.last = time,
-            _ => self.runs.push(Run { first: time, last: time }),
+            Some(run) if goes_on && run.last <= time => run.last = time,
+            _ => {
+                self.runs.push(Run { first: time, last: time });
+                added += 1;
+            }
         }
         if !self.wanted {
-            return 0;
+            return added;
         }
-        let mut added = 0;
         // A NaN claims nothing beyond the lookback.
         let stands = ((rows.interval.value(row) * 1e3) as i64).clamp(LOOKBACK_MILLIS, STANDS_MILLIS_MAX) as u32;
         for (samples, column) in self.samples.iter_mut().zip(&rows.metrics) {

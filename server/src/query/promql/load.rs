@@ -46,7 +46,8 @@ async fn load_table(
     let labels = sampled.labels();
     let Some(conditions) = conditions(asking, request, sampled, &labels).await? else { return Ok(Vec::new()) };
     let names: String = labels.iter().map(|c| format!(", {}", c.name)).collect();
-    let values: String = metrics.iter().map(|m| format!(", cast({} as double)", m.column.name)).collect();
+    let value = |(at, metric): (usize, &Metric)| format!(", cast({} as double) as metric_{at}", metric.column.name);
+    let values: String = metrics.iter().enumerate().map(value).collect();
     let select =
         |table: &str| format!("select time, interval_seconds{names}{values} from {table} where {}", conditions.sql());
     let snapshot = asking.snapshot(sampled.table).await?;

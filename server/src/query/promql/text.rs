@@ -11,10 +11,19 @@ const LINKS_MAX: usize = 2_000;
 /// Longest duration that is written as a plain number, in seconds: the parser panics at what no `Duration` holds.
 const SECONDS_MAX: f64 = 1e12;
 
+/// What the parser says of a text that leaves its grammar.
+const VAGUE: &str = "invalid promql query";
+
 /// Parses one expression.
 pub(super) fn parse(query: &str) -> Result<Expr, QueryError> {
     check(query).map_err(QueryError::Invalid)?;
-    parse_promql(query).map_err(|reason| QueryError::Invalid(format!("parse error: {reason}")))
+    parse_promql(query).map_err(|reason| {
+        let reason = match reason.as_str() {
+            VAGUE => "the expression is not complete, or a part of it is out of place",
+            reason => reason,
+        };
+        QueryError::Invalid(format!("parse error: {reason}"))
+    })
 }
 
 /// Parses a series selector such as `coulomb_gpu_power_watts{node="n1"}`, the form of `match[]`.
@@ -49,7 +58,7 @@ fn check(query: &str) -> Result<(), String> {
 }
 
 fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '_' | ':' | '.')
+    c.is_alphanumeric() || matches!(c, '_' | '.')
 }
 
 type Rest<'a> = std::iter::Peekable<std::str::Chars<'a>>;
@@ -69,7 +78,7 @@ fn word(first: char, rest: &mut Rest) -> String {
     let mut word = String::from(first);
     loop {
         let exponent = first.is_ascii_digit() && word.ends_with(['e', 'E']);
-        match rest.next_if(|c| (is_word(*c) && *c != ':') || (exponent && matches!(c, '+' | '-'))) {
+        match rest.next_if(|c| is_word(*c) || (exponent && matches!(c, '+' | '-'))) {
             Some(c) => word.push(c),
             None => return word,
         }
