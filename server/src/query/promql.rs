@@ -92,8 +92,9 @@ impl Engine {
         let limit = timeout.unwrap_or(Duration::MAX).min(self.inner.settings.timeout);
         let stop = Stop::at(Instant::now() + limit);
         let _left = StopWhenDropped(Arc::clone(&stop));
+        let budget = Budget::new(&self.inner.base.runtime_env().memory_pool, stop, limit);
         let (engine, query) = (self.clone(), query.to_owned());
-        let work = bounded(self, async move { evaluate(&engine, query, steps, check, stop).await });
+        let work = bounded(self, async move { evaluate(&engine, query, steps, check, budget).await });
         tokio::time::timeout(limit, work).await.unwrap_or(Err(QueryError::Timeout { limit }))
     }
 
@@ -156,7 +157,7 @@ async fn evaluate(
     query: String,
     steps: Steps,
     check: fn(&Node) -> Result<(), QueryError>,
-    stop: Arc<Stop>,
+    budget: Budget,
 ) -> Result<Evaluated, QueryError> {
     let (node, requests) = aside(move || {
         let mut lowering = Lowering::new(steps);
@@ -165,7 +166,7 @@ async fn evaluate(
         Ok((node, lowering.requests))
     })
     .await?;
-    let budget = Arc::new(Budget::new(&engine.inner.base.runtime_env().memory_pool, stop));
+    let budget = Arc::new(budget);
     let asking = Asking::new(engine)?;
     let mut sources = Vec::with_capacity(requests.len());
     for request in &requests {

@@ -7,6 +7,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 use std::mem::size_of;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Samples that one query may load, as in Prometheus; the engine's memory usually ends first.
 pub(super) const SAMPLES_MAX: u64 = 50_000_000;
@@ -16,17 +17,19 @@ pub(super) struct Budget {
     reservation: MemoryReservation,
     samples: AtomicU64,
     stop: Arc<Stop>,
+    /// The time after which `stop` stops, for who is told so.
+    limit: Duration,
 }
 
 impl Budget {
-    pub(super) fn new(pool: &Arc<dyn MemoryPool>, stop: Arc<Stop>) -> Self {
+    pub(super) fn new(pool: &Arc<dyn MemoryPool>, stop: Arc<Stop>, limit: Duration) -> Self {
         let reservation = MemoryConsumer::new("promql").register(pool);
-        Self { reservation, samples: AtomicU64::new(0), stop }
+        Self { reservation, samples: AtomicU64::new(0), stop, limit }
     }
 
     /// Fails once nobody waits any more, or time is over.
     pub(super) fn check(&self) -> Result<(), QueryError> {
-        Ok(self.stop.check()?)
+        self.stop.check().map_err(|_| QueryError::Timeout { limit: self.limit })
     }
 
     /// Before so many further samples are kept.
