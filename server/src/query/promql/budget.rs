@@ -2,7 +2,7 @@
 
 use super::super::QueryError;
 use super::super::yielding::Stop;
-use super::series::{Line, Sample};
+use super::series::Sample;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use std::mem::size_of;
 use std::sync::Arc;
@@ -58,9 +58,8 @@ impl Budget {
         self.reservation.size()
     }
 
-    /// After a part of the evaluation: of all that it made, these lines are left.
-    pub(super) fn settle(&self, before: usize, lines: &[Line]) -> Result<(), QueryError> {
-        let bytes: usize = lines.iter().map(|line| line.values.capacity() * size_of::<Option<f64>>()).sum();
-        Ok(self.reservation.try_resize(before + bytes)?)
+    /// After a part of the evaluation: of all that it made, so many bytes are left.
+    pub(super) fn settle(&self, before: usize, left: usize) -> Result<(), QueryError> {
+        Ok(self.reservation.try_resize(before + left)?)
     }
 }

@@ -16,6 +16,16 @@ pub(super) enum Value {
     Vector(Vec<Line>),
 }
 
+impl Value {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Scalar(values) => size_of_val(values.as_slice()),
+            Self::Text(text) => text.len(),
+            Self::Vector(lines) => lines.iter().map(|line| size_of_val(line.values.as_slice())).sum(),
+        }
+    }
+}
+
 pub(super) struct Evaluation<'a> {
     /// The series of each request, sorted by labels.
     pub(super) sources: &'a [Vec<Raw>],
@@ -25,10 +35,10 @@ pub(super) struct Evaluation<'a> {
 impl Evaluation<'_> {
     pub(super) fn value(&self, node: &Node, steps: Steps) -> Result<Value, QueryError> {
         let before = self.budget.bytes();
-        self.budget.check()?;
+        // Every node makes one line at least, or a scalar.
+        self.budget.lines(1, steps.count())?;
         let value = self.value_of(node, steps)?;
-        let lines = if let Value::Vector(lines) = &value { &lines[..] } else { &[] };
-        self.budget.settle(before, lines)?;
+        self.budget.settle(before, value.bytes())?;
         Ok(value)
     }
 

@@ -19,6 +19,9 @@ const SUBQUERY_STEPS_MAX: i64 = 1_000_000;
 /// Longest range or offset: what is longer is a mistake in units. 100 years.
 const DURATION_MILLIS_MAX: i64 = 100 * 366 * 86_400_000;
 
+/// Latest time of `@`: the end of the year 9999.
+const AT_MILLIS_MAX: i64 = 253_402_300_799_999;
+
 /// Collects the requests of a query's selectors.
 pub(super) struct Lowering {
     /// The steps of the whole query, which `start()` and `end()` mean.
@@ -119,8 +122,8 @@ impl Lowering {
             Some(AtModifier::Start) => Some(self.steps.start),
             Some(AtModifier::End) => Some(self.steps.end),
             Some(AtModifier::At(time)) => Some(match time.duration_since(SystemTime::UNIX_EPOCH) {
-                Ok(after) => millis(after)?,
-                Err(before) => -millis(before.duration())?,
+                Ok(after) => whole_millis(after, AT_MILLIS_MAX)?,
+                Err(before) => -whole_millis(before.duration(), AT_MILLIS_MAX)?,
             }),
         };
         Ok(When { offset, at })
@@ -164,8 +167,14 @@ fn by(modifier: Option<&LabelModifier>) -> Option<By> {
 }
 
 fn millis(duration: Duration) -> Result<i64, QueryError> {
-    let millis = i64::try_from(duration.as_millis()).ok().filter(|millis| *millis <= DURATION_MILLIS_MAX);
-    millis.ok_or_else(|| QueryError::Invalid(format!("{} s is too long, at most 100y is possible", duration.as_secs())))
+    whole_millis(duration, DURATION_MILLIS_MAX)
+}
+
+fn whole_millis(duration: Duration, most: i64) -> Result<i64, QueryError> {
+    let millis = i64::try_from(duration.as_millis()).ok().filter(|millis| *millis <= most);
+    millis.ok_or_else(|| {
+        QueryError::Invalid(format!("{} s is too long, at most {} s is possible", duration.as_secs(), most / 1000))
+    })
 }
 
 fn operator(op: TokenType) -> Result<Operator, QueryError> {

@@ -152,6 +152,27 @@ async fn faults_say_what_was_wrong_and_whose_they_are() {
 }
 
 #[tokio::test]
+async fn queries_may_be_as_deep_as_they_may_be_long() {
+    let mut scene = Scene::new();
+    scene.add("gpu_samples", vec![gpu(0, "G", None, Some(1.0))]).await;
+    let watts = "coulomb_gpu_power_watts";
+    let nested = |left: &str, times: usize| format!("{}{watts}{}", left.repeat(times), ")".repeat(times));
+    let chain = format!("{watts}{}", " + 1".repeat(990));
+    let powers = format!("{watts}{}", " ^ 1".repeat(990));
+    for (query, value) in [
+        (nested("(", 950), 1.0),
+        (nested("sum(", 650), 1.0),
+        (nested("abs(", 650), 1.0),
+        (format!("{}{watts}", "- ".repeat(1_990)), 1.0),
+        (chain, 991.0),
+        (powers, 1.0),
+    ] {
+        assert_eq!(one(&scene, &query, 0).await, Some(value), "{query:.30}");
+    }
+    assert_eq!(one(&scene, "coulomb_gpu_power_watts @ 4102444800", 0).await, None, "in the year 2100");
+}
+
+#[tokio::test]
 async fn memory_and_time_are_bounded() {
     let mut scene = Scene::with(|settings| settings.memory_bytes_max = 1 << 20);
     scene.add("gpu_samples", (0..60).map(|minute| gpu(minute, "G", None, Some(1.0))).collect()).await;
@@ -161,6 +182,9 @@ async fn memory_and_time_are_bounded() {
     assert!(scene.engine.promql_range(&many, steps, None).await.is_ok(), "what was added up is given back");
     let large = "max_over_time(coulomb_gpu_power_watts[1h:100ms])";
     let refused = scene.engine.promql(large, START + 59 * MINUTE, None).await.err().unwrap();
+    assert!(matches!(refused, QueryError::Resources(_)), "{refused}");
+    let scalars = format!("max_over_time(vector(1{})[100s:1ms])", " ^ 1".repeat(50));
+    let refused = scene.engine.promql(&scalars, START, None).await.err().unwrap();
     assert!(matches!(refused, QueryError::Resources(_)), "{refused}");
     let none = Some(Duration::ZERO);
     let refused = scene.engine.promql("coulomb_gpu_power_watts", START, none).await.err().unwrap();
