@@ -35,8 +35,7 @@ pub(super) struct Evaluation<'a> {
 impl Evaluation<'_> {
     pub(super) fn value(&self, node: &Node, steps: Steps) -> Result<Value, QueryError> {
         let before = self.budget.bytes();
-        // Every node makes one line at least, or a scalar.
-        self.budget.lines(1, steps.count())?;
+        self.budget.check()?;
         let value = self.value_of(node, steps)?;
         self.budget.settle(before, value.bytes())?;
         Ok(value)
@@ -44,9 +43,9 @@ impl Evaluation<'_> {
 
     fn value_of(&self, node: &Node, steps: Steps) -> Result<Value, QueryError> {
         Ok(Value::Vector(match node {
-            Node::Number(number) => return Ok(Value::Scalar(vec![*number; steps.count()])),
+            Node::Number(number) => return self.scalar(steps, |_| *number),
             Node::Text(text) => return Ok(Value::Text(text.clone())),
-            Node::Time => return Ok(Value::Scalar(steps.times().map(seconds).collect())),
+            Node::Time => return self.scalar(steps, seconds),
             Node::Scalar(of) => return Ok(Value::Scalar(vectors::scalar(&self.vector(of, steps)?, steps.count()))),
             Node::Negate(of) => return self.negated(of, steps),
             Node::Binary(binary) => {
@@ -111,6 +110,12 @@ impl Evaluation<'_> {
             Value::Scalar(values) => Ok(values),
             _ => Err(QueryError::Invalid("a scalar is expected where the query has a vector or a text".to_owned())),
         }
+    }
+
+    /// A scalar that nothing was computed from.
+    fn scalar(&self, steps: Steps, at: impl Fn(i64) -> f64) -> Result<Value, QueryError> {
+        self.budget.lines(1, steps.count())?;
+        Ok(Value::Scalar(steps.times().map(at).collect()))
     }
 
     fn negated(&self, of: &Node, steps: Steps) -> Result<Value, QueryError> {
