@@ -2,11 +2,12 @@
 //!
 //! Owns every default and every knob of the server and its command line. A flag beats the environment, which
 //! beats the file, which beats the default. **Invariant:** settings are checked once, here; rooms get small
-//! structs of checked values. **Not here:** secrets, other than the text of `COULOMB_TOKEN` on its way to a client.
+//! structs of checked values. **Not here:** secrets, other than the text of `COULOMB_TOKEN` on its way to a client
+//! and a bucket's credentials on their way to the store.
 
 use crate::client::{CheckCommand, ImportCommand, QueryCommand, TokenCommand};
 use crate::query::QuerySettings;
-use crate::store::{self, StoreSettings};
+use crate::store::{self, BucketSettings, StoreSettings};
 use clap::{Args, Parser, Subcommand};
 use serde::Deserialize;
 use std::fmt;
@@ -27,8 +28,11 @@ const QUERY_TIMEOUT_SECONDS: u64 = 60;
 const QUERY_ROWS_MAX: u64 = 10_000_000;
 /// What sorts and joins may put on disk; a fraction of what a month of samples of 1,000 GPUs takes.
 const SPILL_BYTES_MAX: u64 = 16 << 30;
-/// Libraries tell of each file that they open; what the server does itself is worth a line.
-const LOG: &str = "warn,coulomb=info";
+/// Libraries tell of each file that they open; what the server does itself is worth a line. Of each commit that
+/// another server came before, as is usual in a bucket, one of them would make two.
+const LOG: &str = "warn,coulomb=info,deltalake_core::kernel::transaction=off";
+/// Variables of the environment that say how an object store is reached begin with these.
+const BUCKET_VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 /// Five minutes of rows make files worth writing; until then they are in the log and in memory.
 const FLUSH_AFTER_SECONDS: u64 = 300;
 /// A flush sorts and writes beside them copies of so many bytes; the more there are, the more memory it takes.
@@ -70,6 +74,11 @@ pub struct ServeFlags {
     /// Directory of everything that is kept (default ./coulomb-data).
     #[arg(long, env = "COULOMB_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Bucket that holds the tables, as in `s3://bucket/prefix` (also gs:// and az://); the log stays in the data
+    /// directory. Credentials and endpoint come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION,
+    /// AWS_ENDPOINT_URL and the like (default: `tables` in the data directory).
+    #[arg(long, env = "COULOMB_TABLES", value_name = "URL")]
+    tables: Option<String>,
     /// Address and port of HTTP (default 127.0.0.1:6240; port 0 takes a free one).
     #[arg(long, env = "COULOMB_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<String>,
@@ -89,7 +98,8 @@ pub struct ServeFlags {
     /// commas (default: for ever).
     #[arg(long, env = "COULOMB_RETAIN_DAYS", value_name = "TABLE=DAYS", value_delimiter = ',')]
     retain_days: Vec<String>,
-    /// What is logged to standard error, as in `info` or `coulomb=debug,warn` (default warn,coulomb=info).
+    /// What is logged to standard error, as in `info` or `coulomb=debug,warn` (default: what goes
+    /// wrong, and what the server does itself).
     #[arg(long, env = "COULOMB_LOG", value_name = "FILTER")]
     log: Option<String>,
 }
@@ -99,6 +109,7 @@ pub struct ServeFlags {
 #[serde(deny_unknown_fields)]
 struct SettingsFile {
     data: Option<PathBuf>,
+    tables: Option<String>,
     listen: Option<String>,
     flight_listen: Option<String>,
     query_memory_bytes: Option<u64>,
@@ -157,6 +168,8 @@ pub enum ConfigError {
     Listen { name: &'static str, text: String, like: SocketAddr },
     #[error("retain_days {text:?} is not like gpu_samples=400 with one of the tables {}", table_names())]
     Retain { text: String },
+    #[error("tables {text:?} is not the address of a bucket like s3://bucket/prefix: {why}")]
+    Tables { text: String, why: &'static str },
     #[error("{name} is {value}, it must be between {min} and {max}")]
     OutOfRange { name: &'static str, value: u64, min: u64, max: u64 },
 }
@@ -185,6 +198,7 @@ impl ServeSettings {
             text => Some(listen_address("flight_listen", text, FLIGHT_LISTEN)?),
         };
         let data_dir = flags.data.or(file.data).unwrap_or_else(|| DATA_DIR.into());
+        let tables = flags.tables.or(file.tables).as_deref().map(parse_tables).transpose()?;
         let query_memory_bytes = within(
             "query_memory_bytes",
             flags.query_memory_bytes.or(file.query_memory_bytes).unwrap_or(QUERY_MEMORY_BYTES),
@@ -205,6 +219,7 @@ impl ServeSettings {
         )?;
         let store = StoreSettings {
             data_dir: data_dir.clone(),
+            tables,
             flush_after: Duration::from_secs(flush_after_seconds),
             flush_bytes: FLUSH_BYTES,
             hot_bytes_max: HOT_BYTES_MAX,
@@ -223,6 +238,20 @@ impl ServeSettings {
     }
 }
 
+fn parse_tables(text: &str) -> Result<BucketSettings, ConfigError> {
+    // Credentials do not belong into an address, nor into the complaint about one.
+    let shown = || text.rsplit('@').next().unwrap_or_default().to_owned();
+    BucketSettings::parse(text, bucket_variables()).map_err(|why| ConfigError::Tables { text: shown(), why })
+}
+
+#[allow(clippy::disallowed_methods)] // config.rs is the one place that reads the environment
+fn bucket_variables() -> Vec<(String, String)> {
+    let all =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let of_buckets = all.filter(|(name, _)| BUCKET_VARIABLES.iter().any(|start| name.starts_with(start)));
+    of_buckets.map(|(name, value)| (name.to_lowercase(), value)).collect()
+}
+
 fn table_names() -> String {
     let sent = contract::TABLES.iter().map(|table| table.name);
     sent.chain(store::DERIVED).collect::<Vec<_>>().join(", ")
@@ -238,13 +267,14 @@ fn parse_retain(text: &str) -> Result<(String, u32), ConfigError> {
     parsed.ok_or_else(|| ConfigError::Retain { text: text.to_owned() })
 }
 
-/// One line, without secrets: there are none among the settings.
+/// One line, without secrets: of a bucket only the address.
 impl fmt::Display for ServeSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "data={:?} listen={} flight_listen={} query_memory_bytes={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} log={:?}",
+            "data={:?} tables={} listen={} flight_listen={} query_memory_bytes={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} log={:?}",
             self.data_dir,
+            self.store.tables.as_ref().map_or_else(|| "local".to_owned(), ToString::to_string),
             self.listen,
             self.flight_listen.map_or_else(|| OFF.to_owned(), |address| address.to_string()),
             self.query.memory_bytes_max,
@@ -313,6 +343,17 @@ mod tests {
         assert_eq!(serve(&["--flight-listen", "off"]).unwrap().flight_listen, None);
         let settings = serve(&["--flight-listen", "localhost:0"]).unwrap();
         assert_eq!(settings.flight_listen.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:0"));
+    }
+
+    #[test]
+    fn tables_are_here_or_in_a_bucket() {
+        assert!(serve(&[]).unwrap().store.tables.is_none());
+        let settings = serve(&["--tables", "s3://bucket/prefix/"]).unwrap();
+        assert!(settings.to_string().contains(" tables=s3://bucket/prefix "), "{settings}");
+        for bad in ["/var/tables", "s3://", "ftp://host/a", "s3://key:hush@bucket/a"] {
+            let refused = serve(&["--tables", bad]).unwrap_err().to_string();
+            assert!(refused.contains("s3://bucket/prefix") && !refused.contains("hush"), "{refused}");
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The store's door: rows in, durable; immutable snapshots out.
 //!
-//! Owns the data directory: log segments, Parquet files in Delta tables, writers' watermarks. Must not know
-//! queries, HTTP or money. FORMAT.md draws what is on disk. **Invariants:** an append returns `Kept` only when
+//! Owns the data directory: log segments, Parquet files in Delta tables (which may be in a bucket), writers'
+//! watermarks. Must not know queries, HTTP or money. FORMAT.md draws what is kept. **Invariants:** an append returns `Kept` only when
 //! its rows survive kill -9 and power loss; a writer's sequence is kept once, across restarts; a snapshot shows
 //! every kept row exactly once and never changes.
 
+mod bucket;
 mod change;
 mod columns;
 mod commit;
@@ -22,6 +23,8 @@ mod logged;
 mod merge;
 mod meta;
 mod open;
+mod pace;
+mod place;
 mod read_file;
 mod replaced;
 mod replay;
@@ -31,6 +34,7 @@ mod tiers;
 mod unnamed;
 mod wal;
 
+pub use bucket::BucketSettings;
 pub use derive::Derived;
 pub use derived::{DERIVED, DerivedTables, Rollup, USAGE_RATIOS, USAGE_RISES, seconds_column};
 pub use error::StoreError;
@@ -40,7 +44,7 @@ pub use replay::Damage;
 
 use arrow::array::RecordBatch;
 use contract::{Table, WriterId};
-use object_store::{ObjectStore, local::LocalFileSystem, path::Path};
+use object_store::{ObjectStore, path::Path};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,8 +54,10 @@ use tokio::sync::oneshot;
 /// Settings of the store.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
-    /// Holds `wal/`, `tables/` and `meta.sqlite`.
+    /// Holds `wal/`, `meta.sqlite` and, unless a bucket does, `tables/`.
     pub data_dir: PathBuf,
+    /// A bucket that holds the tables; other servers may write to the same ones.
+    pub tables: Option<BucketSettings>,
     /// Hot rows are written to Parquet when they are this old.
     pub flush_after: Duration,
     /// Hot rows are written to Parquet when they take this many bytes.
@@ -123,7 +129,8 @@ pub struct Store {
 impl Store {
     /// Opens the data directory, replays what was not flushed and starts the log and the flush.
     ///
-    /// Fails when another server has the directory, or when a table's log cannot be read.
+    /// Fails when another server has the directory, when a table's log cannot be read, or when a bucket is named
+    /// that cannot be used.
     pub fn open(settings: StoreSettings) -> Result<Self, StoreError> {
         Ok(Self { inner: Arc::new(open::open(settings)?) })
     }
@@ -164,6 +171,12 @@ impl Store {
         self.inner.derived.with_sources()
     }
 
+    /// Whether derived tables are kept. In a bucket they are not: what another server has added there cannot be told
+    /// from what they hold already.
+    pub fn derives(&self) -> bool {
+        !self.inner.place.is_shared()
+    }
+
     pub fn derived(&self) -> &'static DerivedTables {
         self.inner.derived
     }
@@ -174,7 +187,7 @@ impl Store {
 
     /// Where the files of the snapshots are.
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
-        Arc::clone(&self.inner.object_store) as Arc<dyn ObjectStore>
+        Arc::clone(&self.inner.object_store)
     }
 
     /// Drops files whose rows are all older than `keep` at `now_micros` (Unix microseconds), by the rows' own time.
@@ -219,10 +232,6 @@ impl Store {
     pub fn close(&self) -> Result<(), StoreError> {
         self.inner.close()
     }
-}
-
-fn local_files(dir: &std::path::Path) -> Result<LocalFileSystem, StoreError> {
-    LocalFileSystem::new_with_prefix(dir).map_err(StoreError::internal)
 }
 
 /// A counter's value for the metrics page.

@@ -23,6 +23,7 @@ struct Fixture {
 fn settings(dir: &std::path::Path) -> StoreSettings {
     StoreSettings {
         data_dir: dir.to_owned(),
+        tables: None,
         flush_after: Duration::from_secs(3600),
         flush_bytes: 1 << 40,
         hot_bytes_max: 1 << 40,

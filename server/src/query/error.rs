@@ -3,6 +3,7 @@
 use crate::error::ErrorKind;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use std::error::Error;
 use std::time::Duration;
 
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +78,7 @@ fn of_engine(error: &DataFusionError) -> QueryError {
         DataFusionError::ResourcesExhausted(text) => QueryError::Resources(first_line(text)),
         DataFusionError::ObjectStore(inner) => QueryError::Unavailable(inner.to_string()),
         DataFusionError::IoError(inner) => QueryError::Unavailable(inner.to_string()),
+        DataFusionError::ParquetError(inner) if is_of_the_place(&**inner) => QueryError::Unavailable(inner.to_string()),
         DataFusionError::ParquetError(inner) => QueryError::Corrupt(inner.to_string()),
         DataFusionError::Plan(text)
         | DataFusionError::Execution(text)
@@ -84,6 +86,22 @@ fn of_engine(error: &DataFusionError) -> QueryError {
         | DataFusionError::Configuration(text) => QueryError::Invalid(format!("cannot run the query: {text}")),
         DataFusionError::ArrowError(inner, _) => QueryError::Invalid(format!("cannot run the query: {inner}")),
         other => QueryError::Internal(other.strip_backtrace()),
+    }
+}
+
+/// Whether a file could not be read because where it lies did not answer; a file that is gone is none of these.
+fn is_of_the_place(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    let mut found = None;
+    while let Some(inner) = cause.filter(|_| found.is_none()) {
+        found = inner.downcast_ref::<object_store::Error>();
+        cause = inner.source();
+    }
+    // Of a file's footer the engine keeps the text only.
+    let text = || error.to_string();
+    match found {
+        Some(cause) => !matches!(cause, object_store::Error::NotFound { .. }),
+        None => text().contains("Object Store error: ") && !text().contains(" not found"),
     }
 }
 

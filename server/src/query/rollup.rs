@@ -95,6 +95,9 @@ struct Turn {
 
 impl Work {
     async fn all(mut self) -> Result<(), QueryError> {
+        if !self.engine.inner.store.derives() {
+            return Ok(());
+        }
         for pair in self.engine.inner.store.derived().rollups.chunks(2) {
             let [hours, minutes] = pair else { continue };
             self.roll_up(hours, minutes).await?;

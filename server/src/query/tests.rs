@@ -87,6 +87,7 @@ impl Scene {
 fn open(folder: &TempDir) -> Store {
     Store::open(StoreSettings {
         data_dir: folder.path().join("data"),
+        tables: None,
         flush_after: Duration::from_secs(3600),
         flush_bytes: 1 << 30,
         hot_bytes_max: 2 << 30,

@@ -1,30 +1,31 @@
 //! The Delta tables: opening them, listing their files, committing new ones.
 //!
-//! Commits go through `object_store`, which does not sync on a local disk; the flush does that itself.
+//! Commits go through `object_store`, which does not sync on a local disk; the flush does that itself. In a bucket
+//! other servers commit as well: `settle` finds out what became of a commit that failed.
+
+mod settle;
 
 use super::DataFile;
+use super::bucket::reason;
 use super::columns::{DAY_MICROS, Written};
 use super::durable::{DeltaLog, Sync};
 use super::error::StoreError;
+use super::place::Place;
 use chrono::{DateTime, SecondsFormat};
 use contract::Table;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
-use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake_core::kernel::{Action, Add, Remove, StructField, StructType, Transaction};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
-use deltalake_core::protocol::checkpoints::create_checkpoint_from_table_url_and_cleanup;
+use deltalake_core::protocol::checkpoints::create_checkpoint;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
-use deltalake_core::{DeltaTableBuilder, DeltaTableError};
+use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt;
 use object_store::path::Path as ObjectPath;
 use std::collections::HashMap;
-use std::path::Path;
-use url::Url;
 
-/// Names the log's position in the transactions of a Delta table.
-const APPLICATION: &str = "coulomb-wal";
 /// The partition column; it is in paths, not in files.
 const DAY: &str = "day";
 
@@ -35,7 +36,15 @@ const CHECKPOINT_VERSIONS: u64 = 100;
 pub(super) struct Delta {
     log: LogStoreRef,
     state: DeltaTableState,
-    durable: DeltaLog,
+    place: Place,
+    /// Of a local disk.
+    unsynced: Option<DeltaLog>,
+    /// The version at which it was last looked whether the log is to be summed up.
+    looked_at: u64,
+    /// A change of files may still take effect.
+    in_doubt: bool,
+    /// The version whose files the readers see.
+    shown: Option<u64>,
 }
 
 /// A written file that is to be committed.
@@ -60,48 +69,74 @@ impl NewFile {
 }
 
 impl Delta {
-    /// Opens the table in `dir`, or `None` where there is none yet.
-    pub(super) async fn open(dir: &Path) -> Result<Option<Self>, StoreError> {
-        if !dir.join("_delta_log").exists() {
+    /// Opens a table, or `None` where there is none yet.
+    pub(super) async fn open(place: &Place, table: &Table) -> Result<Option<Self>, StoreError> {
+        if !place.may_have_log(table.name) {
             return Ok(None);
         }
-        let log = log_store(dir)?;
+        let log = place.log_store(table.name)?;
+        if place.is_shared() && !log.is_delta_table_location().await.map_err(|e| unreadable(place, table, e))? {
+            return Ok(None);
+        }
         match DeltaTableState::try_new(&*log, None).await {
-            Ok(state) => Ok(Some(Self { log, state, durable: DeltaLog::new(dir) })),
+            Ok(state) => Ok(Some(Self::new(place, table, log, state))),
             Err(DeltaTableError::NotATable(_)) => Ok(None),
-            Err(error) => Err(corrupt(dir, error)),
+            Err(error) => Err(unreadable(place, table, error)),
         }
     }
 
-    /// Opens the table in `dir`, which an earlier try may have made.
-    pub(super) async fn open_or_create(dir: &Path, table: &Table) -> Result<Self, StoreError> {
-        if let Some(delta) = Self::open(dir).await? {
+    fn new(place: &Place, table: &Table, log: LogStoreRef, state: DeltaTableState) -> Self {
+        let looked_at = state.version();
+        let unsynced = place.unsynced_log(table.name);
+        Self { log, state, place: place.clone(), unsynced, looked_at, in_doubt: false, shown: None }
+    }
+
+    /// Opens a table, which an earlier try or another server may have made.
+    pub(super) async fn open_or_create(place: &Place, table: &Table) -> Result<Self, StoreError> {
+        if let Some(delta) = Self::open(place, table).await? {
             return Ok(delta);
         }
-        std::fs::create_dir_all(dir).map_err(StoreError::io("create a table's directory"))?;
-        let log = log_store(dir)?;
+        place.prepare(table.name)?;
+        let log = place.log_store(table.name)?;
         let schema: StructType = contract::schema(table).as_ref().try_into_kernel().map_err(StoreError::internal)?;
         let day = StructField::nullable(DAY, deltalake_core::kernel::DataType::DATE);
-        CreateBuilder::new()
+        let created = CreateBuilder::new()
             .with_log_store(log.clone())
             .with_table_name(table.name)
             .with_comment(table.doc)
             .with_columns(schema.fields().cloned().chain([day]))
             .with_partition_columns([DAY])
-            .await
-            .map_err(|error| failed(table, error))?;
-        let state = DeltaTableState::try_new(&*log, None).await.map_err(|e| corrupt(dir, e))?;
-        Ok(Self { log, state, durable: DeltaLog::new(dir) })
+            // Who finds the first version there must not describe the table once more in a second one.
+            .with_commit_properties(CommitProperties::default().with_max_retries(0))
+            .await;
+        if let Err(error) = created {
+            let made_by_another = if place.is_shared() { Self::open(place, table).await? } else { None };
+            return made_by_another.ok_or_else(|| failed(table, error));
+        }
+        let state = DeltaTableState::try_new(&*log, None).await.map_err(|e| unreadable(place, table, e))?;
+        Ok(Self::new(place, table, log, state))
     }
 
-    /// The log position up to which the table holds everything.
+    /// The position of this server's log up to which the table holds everything.
     pub(super) async fn position(&self) -> Result<u64, StoreError> {
-        let version = self.state.transaction_version(&*self.log, APPLICATION).await.map_err(StoreError::internal)?;
-        Ok(version.map_or(0, |v| v as u64))
+        let version = self.state.transaction_version(&*self.log, self.place.application()).await;
+        Ok(version.map_err(|e| self.read_failed(e))?.map_or(0, |v| v as u64))
     }
 
     pub(super) fn files(&self, table: &Table) -> Result<Vec<DataFile>, StoreError> {
         self.state.log_data().iter().map(|view| data_file(table, &view.path(), view.size(), view.stats())).collect()
+    }
+
+    /// The files for the readers, who see this version from now on.
+    pub(super) fn files_to_show(&mut self, table: &Table) -> Result<Vec<DataFile>, StoreError> {
+        let files = self.files(table)?;
+        self.shown = Some(self.state.version());
+        Ok(files)
+    }
+
+    /// Whether the readers see the version that was read last.
+    pub(super) fn is_shown(&self) -> bool {
+        self.shown == Some(self.state.version())
     }
 
     /// Paths within the table of all files that the current version names.
@@ -112,22 +147,23 @@ impl Delta {
     /// Likewise of those that, as far as the log still says, an earlier version names and the current one does not.
     pub(super) async fn replaced(&self) -> Result<Vec<String>, StoreError> {
         let removed = self.state.all_tombstones(&*self.log).map_ok(|file| file.path().to_string());
-        removed.try_collect().await.map_err(StoreError::internal)
+        removed.try_collect().await.map_err(|e| self.read_failed(e))
     }
 
     /// Adds files as one version that also says how far the log is covered.
     ///
-    /// After an error the version may be there all the same: [`Self::reload`] and [`Self::names`] tell.
+    /// After an error the version may be there all the same: [`Self::settle`] and [`Self::position`] tell.
     pub(super) async fn commit(&mut self, table: &Table, files: &[NewFile], position: u64) -> Result<(), StoreError> {
         let actions = files.iter().map(|f| Action::Add(add(table, f, true))).collect();
-        let covers = Transaction::new(APPLICATION, position as i64);
+        let covers = Transaction::new(self.place.application(), position as i64);
         let operation =
             DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![DAY.to_owned()]), predicate: None };
         self.put(table, actions, CommitProperties::default().with_application_transaction(covers), operation).await
     }
 
-    /// Takes files away as one version; `new` has their rows, or nobody has. After an error it is as with a commit.
-    pub(super) async fn replace(
+    /// Takes files away as one version; `new` has their rows, or nobody has. The version follows the one that was
+    /// read last, or there is none: the library lets two merges of the same files pass, which would double rows.
+    async fn replace(
         &mut self,
         table: &Table,
         old: &[DataFile],
@@ -147,12 +183,14 @@ impl Delta {
             Some(file) => DeltaOperation::Optimize { predicate: None, target_size: file.written.size_bytes as i64 },
             None => DeltaOperation::Delete { predicate: None },
         };
-        let properties = CommitProperties::default();
-        let properties = match covers {
-            Some(position) => properties.with_application_transaction(Transaction::new(APPLICATION, position as i64)),
-            None => properties,
+        let once = CommitProperties::default().with_max_retries(0);
+        let once = match covers {
+            Some(position) => {
+                once.with_application_transaction(Transaction::new(self.place.application(), position as i64))
+            }
+            None => once,
         };
-        self.put(table, removed.chain(added).collect(), properties, operation).await
+        self.put(table, removed.chain(added).collect(), once, operation).await
     }
 
     async fn put(
@@ -173,51 +211,53 @@ impl Delta {
         Ok(())
     }
 
-    /// Reads the table's log again.
-    pub(super) async fn reload(&mut self) -> Result<(), StoreError> {
-        self.state = DeltaTableState::try_new(&*self.log, None).await.map_err(StoreError::internal)?;
-        Ok(())
-    }
-
-    /// Whether the table holds a file, by its path within the table.
-    pub(super) fn names(&self, path: &str) -> bool {
-        self.state.log_data().iter().any(|view| *view.path() == *path)
-    }
-
     /// Returns when all versions are on disk.
     pub(super) fn sync(&mut self, sync: &mut Sync) -> Result<(), StoreError> {
-        self.durable.sync(sync)
+        self.unsynced.as_mut().map_or(Ok(()), |log| log.sync(sync))
     }
 
     /// Sums the log up after every so many versions.
     pub(super) async fn checkpoint_if_due(&mut self, sync: &mut Sync) -> Result<(), StoreError> {
         let version = self.state.version();
-        if !(version + 1).is_multiple_of(CHECKPOINT_VERSIONS) {
+        let hundreds = |version: u64| (version + 1) / CHECKPOINT_VERSIONS;
+        let is_due = hundreds(version) > hundreds(self.looked_at);
+        self.looked_at = version;
+        if !is_due {
             return Ok(());
         }
-        let url = self.log.root_url().clone();
-        create_checkpoint_from_table_url_and_cleanup(url, version, Some(false), None)
-            .await
-            .map_err(StoreError::internal)?;
+        let mut table = DeltaTable::new(self.log.clone());
+        table.state = Some(self.state.clone());
+        create_checkpoint(&table, None).await.map_err(|e| self.read_failed(e))?;
         self.sync(sync)
+    }
+
+    fn read_failed(&self, error: DeltaTableError) -> StoreError {
+        match self.place.is_shared() {
+            true => StoreError::Bucket { what: "read or sum up a table's log".into(), why: reason(&error) },
+            false => StoreError::internal(error),
+        }
     }
 }
 
+/// [`StoreError::Overtaken`] only where the version is certain not to come.
 fn failed(table: &Table, error: DeltaTableError) -> StoreError {
-    StoreError::Io { what: format!("commit to table {}", table.name), source: std::io::Error::other(error) }
+    match error {
+        DeltaTableError::Transaction {
+            source: TransactionError::CommitConflict(_) | TransactionError::MaxCommitAttempts(_),
+        } => StoreError::Overtaken { table: table.name },
+        error => StoreError::Io {
+            what: format!("commit to table {}", table.name),
+            source: std::io::Error::other(reason(&error)),
+        },
+    }
 }
 
-fn corrupt(dir: &Path, error: impl std::fmt::Display) -> StoreError {
-    let table = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    StoreError::Corrupt { what: format!("the log of table {table}"), why: error.to_string() }
-}
-
-fn log_store(dir: &Path) -> Result<LogStoreRef, StoreError> {
-    let absolute = std::path::absolute(dir).map_err(StoreError::io("find a table's directory"))?;
-    let url = Url::from_directory_path(&absolute)
-        .map_err(|()| StoreError::Internal(format!("{absolute:?} is not a directory path")))?;
-    let table = DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build).map_err(StoreError::internal)?;
-    Ok(table.log_store())
+fn unreadable(place: &Place, table: &Table, error: DeltaTableError) -> StoreError {
+    let (what, why) = (format!("the log of table {}", table.name), reason(&error));
+    match place.is_shared() {
+        true => StoreError::Bucket { what: format!("read {what}"), why },
+        false => StoreError::Corrupt { what, why },
+    }
 }
 
 /// `day=2026-11-23`, as Delta readers expect it in paths.
@@ -250,11 +290,15 @@ fn add(table: &Table, file: &NewFile, data_change: bool) -> Add {
     }
 }
 
+/// The path of a file within its table.
+fn within<'a>(table: &Table, file: &'a DataFile) -> &'a str {
+    file.path.as_ref().strip_prefix(table.name).map_or("", |path| path.trim_start_matches('/'))
+}
+
 fn remove(table: &Table, file: &DataFile, data_change: bool, now_millis: i64) -> Remove {
     let day = file.time_min_micros.div_euclid(DAY_MICROS);
-    let within = file.path.as_ref().strip_prefix(table.name).map(|path| path.trim_start_matches('/'));
     Remove {
-        path: within.unwrap_or_default().to_owned(),
+        path: within(table, file).to_owned(),
         data_change,
         deletion_timestamp: Some(now_millis),
         extended_file_metadata: Some(true),

@@ -16,6 +16,18 @@ pub enum StoreError {
     /// The disk refused; nothing of the request was acknowledged.
     #[error("cannot {what}: {source}")]
     Io { what: String, source: std::io::Error },
+    /// The object store refused or did not answer; it is tried again.
+    #[error("cannot {what}: {why}")]
+    Bucket { what: String, why: String },
+    /// A change was not made, because another one came first; it is to be planned again.
+    #[error("table {table} has changed meanwhile, nothing was done")]
+    Overtaken { table: &'static str },
+    /// Rows of the log belong to tables elsewhere.
+    #[error(
+        "the log holds rows for the tables at {before}, not for those at {now}: start once with the tables at \
+         {before} and stop in good order, which writes them there, then use the new place"
+    )]
+    Moved { before: String, now: String },
     #[error("{what} is corrupt: {why}")]
     Corrupt { what: String, why: String },
     /// Whether a change happened is not known; the next start finds out.
@@ -31,6 +43,7 @@ impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Full { .. } | Self::Broken { .. } | Self::Io { .. } | Self::Closed => ErrorKind::Unavailable,
+            Self::Bucket { .. } | Self::Overtaken { .. } | Self::Moved { .. } => ErrorKind::Unavailable,
             Self::TooLarge { .. } => ErrorKind::Limit,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Internal(_) | Self::Doubt(_) => ErrorKind::Internal,

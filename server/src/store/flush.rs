@@ -14,12 +14,14 @@ use super::durable::Sync;
 use super::error::StoreError;
 use super::hot::Tables;
 use super::meta::{Meta, Watermarks};
+use super::place::{OnDisk, Place};
 use super::replaced::Replaced;
 use super::{Counters, DataFile, columns, unnamed, wal};
 use arrow::array::RecordBatch;
 use contract::Table;
+use futures::future::join_all;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -31,9 +33,12 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// text that a column of a file can count.
 const SORT_BYTES_MAX: u64 = 128 << 20;
 
+/// Other servers merge a table once in minutes.
+const EXPIRE_TRIES_MAX: usize = 4;
+
 pub(super) struct Flusher {
     pub wal_dir: PathBuf,
-    pub tables_dir: PathBuf,
+    pub place: Place,
     pub meta: Meta,
     pub deltas: HashMap<&'static str, Delta>,
     pub tables: Arc<Tables>,
@@ -49,6 +54,8 @@ pub(super) struct Flusher {
 /// A commit whose rows are still in memory.
 pub(super) struct Pending {
     files: Vec<NewFile>,
+    /// What the commit says of how far the log is covered; no other commit of the table says the same.
+    position: u64,
     /// How many sealed batches are in the files.
     batches: usize,
     /// Why the commit may not have happened.
@@ -62,23 +69,60 @@ impl Flusher {
         tables: impl Iterator<Item = &'static Table>,
     ) -> Result<HashMap<&'static str, u64>, StoreError> {
         let mut positions = HashMap::new();
+        let was_killed = self.place.is_shared() && wal::holds_frames(&self.wal_dir)?;
+        let mut left = Vec::new();
         for table in tables {
-            let dir = self.tables_dir.join(table.name);
-            if let Some(delta) = Delta::open(&dir).await? {
-                let position = delta.position().await?;
-                match contract::table(table.name) {
-                    Some(_) => drop(positions.insert(table.name, position)),
-                    None => self.tables.covers(table, position),
-                }
-                let replaced = delta.replaced().await?;
-                unnamed::remove(&dir, delta.named().iter().chain(&replaced));
-                let left = replaced.iter().map(|path| dir.join(path)).filter(|path| path.is_file());
-                self.replaced.add(left, Instant::now());
-                self.tables.committed(table, 0, delta.files(table)?);
+            let is_derived = contract::table(table.name).is_none();
+            if is_derived && self.place.is_shared() {
+                continue;
+            }
+            let Some(mut delta) = Delta::open(&self.place, table).await? else { continue };
+            if was_killed {
+                // A commit of before the kill may still be on its way.
+                delta.fence(table).await?;
+            }
+            match delta.position().await? {
+                position if is_derived => self.tables.covers(table, position),
+                position => drop(positions.insert(table.name, position)),
+            }
+            left.push(unnamed::Known::new(table, delta.named(), delta.replaced().await?));
+            self.tables.shown(table, 0, delta.files_to_show(table)?);
+            self.deltas.insert(table.name, delta);
+        }
+        unnamed::remove(&self.place, left, &self.replaced).await;
+        Ok(positions)
+    }
+
+    /// Shows what other servers have changed in shared tables.
+    pub(super) async fn refresh(&mut self) -> Result<(), StoreError> {
+        for table in contract::TABLES {
+            if !self.deltas.contains_key(table.name)
+                && let Some(delta) = Delta::appeared(&self.place, table).await?
+            {
                 self.deltas.insert(table.name, delta);
             }
         }
-        Ok(positions)
+        // Rows of a pending commit are in memory, and in files too if it has happened.
+        let pending = &self.pending;
+        let looks = self.deltas.iter_mut().filter(|(name, _)| !pending.contains_key(*name));
+        let looked = join_all(looks.map(|(name, delta)| async move { (*name, delta.catch_up().await) })).await;
+        let mut outcome = Ok(());
+        for (name, looked) in looked {
+            outcome = outcome.and(looked);
+            if let Some(table) = contract::table(name) {
+                outcome = outcome.and(self.show(table));
+            }
+        }
+        outcome
+    }
+
+    /// Shows the files of the version that was read last.
+    fn show(&mut self, table: &'static Table) -> Result<(), StoreError> {
+        let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
+        if !delta.is_shown() {
+            self.tables.shown(table, 0, delta.files_to_show(table)?);
+        }
+        Ok(())
     }
 
     /// Asks the log for a seal and writes what it sealed.
@@ -113,19 +157,18 @@ impl Flusher {
             return Ok(());
         }
         let batches = sealed.len();
-        let dir = self.tables_dir.join(table.name);
         if !self.deltas.contains_key(table.name) {
-            self.deltas.insert(table.name, Delta::open_or_create(&dir, table).await?);
-            wal::sync_dir(&self.tables_dir)?;
+            self.deltas.insert(table.name, Delta::open_or_create(&self.place, table).await?);
+            self.place.keep_table()?;
         }
         let mut files = Vec::new();
-        if let Err(error) = write_files(table, &dir, sealed, position, &mut files) {
-            remove(&dir, &files);
+        if let Err(error) = write_files(table, &self.place, sealed, position, &mut files).await {
+            remove(&self.place, table, &files).await;
             return Err(error);
         }
         let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
         let doubt = delta.commit(table, &files, position).await.err();
-        self.pending.insert(table.name, Pending { files, batches, doubt });
+        self.pending.insert(table.name, Pending { files, position, batches, doubt });
         self.finish(table).await
     }
 
@@ -134,21 +177,31 @@ impl Flusher {
         let Some(pending) = self.pending.get_mut(table.name) else { return Ok(()) };
         let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
         let mut refused = None;
-        if pending.doubt.is_some() {
-            delta.reload().await?;
-            let happened = pending.files.iter().all(|file| delta.names(&file.path));
-            refused = pending.doubt.take().filter(|_| !happened);
+        if let Some(doubt) = &pending.doubt {
+            delta.settle(table, doubt).await?;
+            // Not by its files: another server may have merged them since.
+            let reached = delta.position().await?;
+            if reached > pending.position {
+                let why = "another server commits under this server's name, is its data directory a copy of this one?";
+                return Err(StoreError::Bucket { what: format!("commit to table {}", table.name), why: why.into() });
+            }
+            refused = pending.doubt.take().filter(|_| reached < pending.position);
         }
+        let mut all = None;
         if refused.is_none() {
             delta.sync(&mut self.sync)?;
+            all = self.place.is_shared().then(|| delta.files_to_show(table)).transpose()?;
         }
         let Some(Pending { files, batches, .. }) = self.pending.remove(table.name) else { return Ok(()) };
         if let Some(error) = refused {
-            remove(&self.tables_dir.join(table.name), &files);
+            remove(&self.place, table, &files).await;
             return Err(error);
         }
         self.counters.flushed_rows.fetch_add(files.iter().map(|f| f.written.rows).sum(), Ordering::Relaxed);
-        self.tables.committed(table, batches, files.iter().map(|f| f.as_data_file(table)).collect());
+        match all {
+            Some(all) => self.tables.shown(table, batches, all),
+            None => self.tables.committed(table, batches, files.iter().map(|f| f.as_data_file(table)).collect()),
+        }
         if let Err(error) = delta.checkpoint_if_due(&mut self.sync).await {
             // The rows are safe without it; readers of the table's log have more to read until the next one.
             tracing::warn!(table = table.name, %error, "no checkpoint was written");
@@ -164,25 +217,35 @@ impl Flusher {
             }
             Change::Derive { old, new, covers, now_micros } => {
                 if !self.deltas.contains_key(table.name) {
-                    self.deltas
-                        .insert(table.name, Delta::open_or_create(&self.tables_dir.join(table.name), table).await?);
-                    wal::sync_dir(&self.tables_dir)?;
+                    self.deltas.insert(table.name, Delta::open_or_create(&self.place, table).await?);
+                    self.place.keep_table()?;
                 }
                 self.replace(table, old, new, now_micros / 1000, Some(covers)).await?;
                 self.tables.covers(table, covers);
                 Ok(())
             }
-            Change::Expire { keep, now_micros } => {
-                let before_micros = now_micros.saturating_sub(i64::try_from(keep.as_micros()).unwrap_or(i64::MAX));
-                let files = self.tables.snapshot(table).files;
-                let old: Vec<_> = files.iter().filter(|file| file.time_max_micros < before_micros).cloned().collect();
-                if old.is_empty() {
+            Change::Expire { keep, now_micros } => self.expire(table, keep, now_micros).await,
+        }
+    }
+
+    async fn expire(&mut self, table: &'static Table, keep: Duration, now_micros: i64) -> Result<(), StoreError> {
+        let before_micros = now_micros.saturating_sub(i64::try_from(keep.as_micros()).unwrap_or(i64::MAX));
+        let mut tries = 0;
+        loop {
+            let files = self.tables.snapshot(table).files;
+            let old: Vec<_> = files.iter().filter(|file| file.time_max_micros < before_micros).cloned().collect();
+            if old.is_empty() {
+                return Ok(());
+            }
+            let (count, rows) = (old.len(), old.iter().map(|file| file.rows).sum::<u64>());
+            match self.replace(table, old, None, now_micros / 1000, None).await {
+                // Another server has merged or dropped some of them.
+                Err(StoreError::Overtaken { .. }) if tries < EXPIRE_TRIES_MAX => tries += 1,
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    tracing::info!(table = table.name, files = count, rows, "rows are no longer kept");
                     return Ok(());
                 }
-                let (count, rows) = (old.len(), old.iter().map(|file| file.rows).sum::<u64>());
-                self.replace(table, old, None, now_micros / 1000, None).await?;
-                tracing::info!(table = table.name, files = count, rows, "rows are no longer kept");
-                Ok(())
             }
         }
     }
@@ -197,23 +260,22 @@ impl Flusher {
         covers: Option<u64>,
     ) -> Result<(), StoreError> {
         self.finish(table).await?;
-        let files = self.tables.snapshot(table).files;
-        if !old.iter().all(|file| files.contains(file)) {
-            return Err(StoreError::Internal(format!("files of {} are gone meanwhile", table.name)));
-        }
         let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
-        if let Err(error) = delta.replace(table, &old, new.as_ref(), now_millis, covers).await {
-            delta.reload().await.map_err(|unknown| StoreError::Doubt(unknown.to_string()))?;
-            let within = |file: &DataFile| file.path.as_ref().split_once('/').map_or("", |(_, path)| path).to_owned();
-            let happened = new.as_ref().is_none_or(|file| delta.names(&file.path));
-            if !happened || old.iter().any(|file| delta.names(&within(file))) {
-                return Err(error);
+        if let Err(error) = delta.swap(table, &old, new.as_ref(), now_millis, covers).await {
+            if matches!(error, StoreError::Overtaken { .. }) {
+                self.show(table)?;
             }
+            return Err(error);
         }
         // Readers change over before the version is durable: should it be lost, the files are still there.
-        self.tables.replaced(table, &old, new.map(|file| file.as_data_file(table)));
+        if self.place.is_shared() {
+            self.show(table)?;
+        } else {
+            self.tables.replaced(table, &old, new.map(|file| file.as_data_file(table)));
+        }
+        let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
         delta.sync(&mut self.sync).map_err(|error| StoreError::Doubt(error.to_string()))?;
-        self.replaced.add(old.iter().map(|file| self.tables_dir.join(file.path.as_ref())), Instant::now());
+        self.replaced.add(old.into_iter().map(|file| file.path), Instant::now());
         Ok(())
     }
 
@@ -245,32 +307,32 @@ fn groups(sealed: Vec<(RecordBatch, u64)>) -> Vec<Vec<RecordBatch>> {
     groups
 }
 
-/// Writes files and syncs them with their names; `files` also holds those that were written before an error.
-fn write_files(
+/// Writes files and keeps them; `files` also holds those that were written before an error.
+async fn write_files(
     table: &'static Table,
-    dir: &Path,
+    place: &Place,
     sealed: Vec<(RecordBatch, u64)>,
     position: u64,
     files: &mut Vec<NewFile>,
 ) -> Result<(), StoreError> {
+    let mut drafts: Vec<(String, OnDisk)> = Vec::new();
     for group in groups(sealed) {
         for day in columns::by_day(table, &group)? {
-            let within = format!("day={}", day_name(day.day));
-            let day_dir = dir.join(&within);
-            std::fs::create_dir_all(&day_dir).map_err(StoreError::io("create a day's directory"))?;
-            let path = format!("{within}/{position:020}-{}.parquet", uuid::Uuid::new_v4());
-            let written = columns::write_file(table, &day.rows, &dir.join(&path))?;
+            let path = format!("day={}/{position:020}-{}.parquet", day_name(day.day), uuid::Uuid::new_v4());
+            let within_place = format!("{}/{path}", table.name);
+            let draft = place.draft(&within_place)?;
+            let written = columns::write_file(table, &day.rows, draft.path())?;
             files.push(NewFile { path, day: day.day, written });
-            wal::sync_dir(&day_dir)?;
+            drafts.push((within_place, draft));
         }
     }
-    wal::sync_dir(dir)
+    place.keep(&drafts).await
 }
 
 /// Removes files that no version names.
-fn remove(dir: &Path, files: &[NewFile]) {
+async fn remove(place: &Place, table: &Table, files: &[NewFile]) {
     for file in files {
-        // What stays is removed by the next start.
-        drop(std::fs::remove_file(dir.join(&file.path)));
+        // What stays is removed by a later start.
+        drop(place.remove(&format!("{}/{}", table.name, file.path)).await);
     }
 }

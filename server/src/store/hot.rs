@@ -131,6 +131,16 @@ impl Tables {
         drop(written);
     }
 
+    /// The table's files are these, and the first `batches` sealed ones are in them.
+    pub(super) fn shown(&self, table: &'static Table, batches: usize, files: Vec<DataFile>) {
+        let mut state = self.state(table).lock();
+        let written: Vec<Hot> = state.sealed.drain(..batches).collect();
+        state.files = Arc::new(files);
+        state.generation += 1;
+        drop(state);
+        drop(written);
+    }
+
     /// The rows of `old` are in `new` now, or gone.
     pub(super) fn replaced(&self, table: &'static Table, old: &[DataFile], new: Option<DataFile>) {
         let mut state = self.state(table).lock();

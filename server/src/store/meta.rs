@@ -1,11 +1,15 @@
-//! The last sequence kept of each writer and table, in `meta.sqlite`.
+//! The last sequence kept of each writer and table, in `meta.sqlite`, and who this server is.
 //!
 //! Written after the files that the sequences guard are durable and before the log that also holds them is
 //! cut, so at every instant the two together know every kept sequence.
 
 use super::error::StoreError;
+use rusqlite::OptionalExtension;
 use std::collections::HashMap;
 use std::path::Path;
+
+const SERVER_ID: &str = "server_id";
+const PLACE: &str = "tables";
 
 /// `(table, writer)` → the last sequence kept.
 pub(super) type Watermarks = HashMap<(String, String), u64>;
@@ -23,7 +27,8 @@ impl Meta {
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
                  CREATE TABLE IF NOT EXISTS writers (
                      table_name TEXT NOT NULL, writer TEXT NOT NULL, sequence INTEGER NOT NULL,
-                     PRIMARY KEY (table_name, writer)) WITHOUT ROWID;",
+                     PRIMARY KEY (table_name, writer)) WITHOUT ROWID;
+                 CREATE TABLE IF NOT EXISTS store (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
             )
             .map_err(StoreError::internal)?;
         Ok(Self { connection })
@@ -55,5 +60,34 @@ impl Meta {
             }
         }
         transaction.commit().map_err(StoreError::internal)
+    }
+
+    /// The name of this server among those that share tables; the same for ever.
+    pub(super) fn server_id(&self) -> Result<String, StoreError> {
+        let made = uuid::Uuid::new_v4().to_string();
+        self.connection
+            .execute("INSERT INTO store VALUES (?1, ?2) ON CONFLICT DO NOTHING", [SERVER_ID, &made])
+            .map_err(StoreError::internal)?;
+        self.value(SERVER_ID)?.ok_or_else(|| StoreError::Internal("this server has no id".into()))
+    }
+
+    /// Where the tables are that the log belongs to, if that has been said.
+    pub(super) fn place(&self) -> Result<Option<String>, StoreError> {
+        self.value(PLACE)
+    }
+
+    pub(super) fn set_place(&self, place: &str) -> Result<(), StoreError> {
+        self.connection
+            .execute(
+                "INSERT INTO store VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
+                [PLACE, place],
+            )
+            .map_err(StoreError::internal)?;
+        Ok(())
+    }
+
+    fn value(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let found = self.connection.query_row("SELECT value FROM store WHERE name = ?1", [name], |row| row.get(0));
+        found.optional().map_err(StoreError::internal)
     }
 }

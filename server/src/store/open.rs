@@ -1,5 +1,6 @@
 //! Start and stop: lock the directory, open tables, replay the log, run the three threads.
 
+use super::bucket::Bucket;
 use super::change::{Asked, Change};
 use super::commit::{Command, Committer, QUEUE_APPENDS_MAX};
 use super::compact::Compactor;
@@ -9,10 +10,12 @@ use super::flush::{Flusher, LOOK_EVERY};
 use super::health::Health;
 use super::hot::{Hot, Tables, batch_bytes};
 use super::meta::{Meta, Watermarks};
+use super::pace::{Failures, Refresh};
+use super::place::{Place, Shared};
 use super::wal::{self, Segment};
 use super::{Counters, Damage, StoreSettings, columns, durable, logged, replay};
 use contract::Table;
-use object_store::local::LocalFileSystem;
+use object_store::ObjectStore;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,18 +25,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// After a failed flush (a full disk, say) the next try waits this long.
-const RETRY_FLUSH_AFTER: Duration = Duration::from_secs(5);
+/// What `meta.sqlite` says of tables in the data directory.
+const HERE: &str = "the data directory";
 
 /// A store that is open: its threads and what readers share with them.
 pub(super) struct Running {
     pub tables: Arc<Tables>,
     pub derived: &'static DerivedTables,
     pub counters: Arc<Counters>,
-    pub object_store: Arc<LocalFileSystem>,
-    pub tables_dir: PathBuf,
+    pub object_store: Arc<dyn ObjectStore>,
+    pub place: Place,
     pub hot_bytes_max: u64,
     pub damage: Damage,
     pub health: Arc<Health>,
@@ -49,7 +53,7 @@ pub(super) fn open(settings: StoreSettings) -> Result<Running, StoreError> {
 }
 
 /// Delta's reader blocks within async code, which only a runtime with a worker of its own allows without deadlock.
-fn runtime() -> Result<tokio::runtime::Runtime, StoreError> {
+fn runtime() -> Result<Runtime, StoreError> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder
         .worker_threads(1)
@@ -61,8 +65,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, StoreError> {
 
 fn start(settings: StoreSettings) -> Result<Running, StoreError> {
     let wal_dir = settings.data_dir.join("wal");
-    let tables_dir = settings.data_dir.join("tables");
-    for dir in [&settings.data_dir, &wal_dir, &tables_dir] {
+    for dir in [&settings.data_dir, &wal_dir] {
         std::fs::create_dir_all(dir).map_err(StoreError::io(format!("create {dir:?}")))?;
     }
     wal::sync_dir(&settings.data_dir)?;
@@ -72,9 +75,12 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
     let counters = Arc::new(Counters::default());
     let meta = Meta::open(&settings.data_dir.join("meta.sqlite"))?;
     let mut watermarks = meta.load()?;
+    let runtime = runtime()?;
+    let place = runtime.block_on(place(&settings, &meta, &wal_dir))?;
+    let object_store = place.objects()?;
     let mut flusher = Flusher {
         wal_dir: wal_dir.clone(),
-        tables_dir: tables_dir.clone(),
+        place: place.clone(),
         meta,
         deltas: HashMap::new(),
         tables: Arc::clone(&tables),
@@ -84,7 +90,6 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         sync: durable::disk(),
         replaced: Arc::default(),
     };
-    let runtime = runtime()?;
     let covered = runtime.block_on(flusher.open_tables(derived.with_sources()))?;
     let replayed = replay_log(&wal_dir, &covered, &settings, &mut flusher, &runtime)?;
     for (key, sequence) in &replayed.watermarks {
@@ -93,7 +98,9 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         *kept = (*kept).max(*sequence);
     }
     let health = Arc::new(Health::default());
-    let next_position = covered.values().copied().chain([replayed.position]).max().unwrap_or(0) + 1;
+    // A log that belonged to other tables may have come further than these know.
+    let begun = wal::list_segments(&wal_dir)?.last().map_or(0, |(first, _)| first.saturating_sub(1));
+    let next_position = covered.values().copied().chain([replayed.position, begun]).max().unwrap_or(0) + 1;
     let committer = Committer {
         segment: Segment::create(&wal_dir, next_position)?,
         dir: wal_dir,
@@ -110,14 +117,38 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         tables,
         derived,
         counters,
-        object_store: Arc::new(super::local_files(&tables_dir)?),
-        tables_dir,
+        object_store,
+        place,
         hot_bytes_max: settings.hot_bytes_max,
         damage: replayed.damage,
         health,
         threads,
         _lock: lock,
     })
+}
+
+/// Opens the place of the tables, and sees to it that the log holds no rows for another one.
+async fn place(settings: &StoreSettings, meta: &Meta, wal_dir: &Path) -> Result<Place, StoreError> {
+    let now = settings.tables.as_ref().map_or_else(|| HERE.to_owned(), ToString::to_string);
+    let before = meta.place()?.unwrap_or_else(|| HERE.to_owned());
+    if now != before && wal::holds_frames(wal_dir)? {
+        return Err(StoreError::Moved { before, now });
+    }
+    let place = match &settings.tables {
+        None => {
+            let dir = settings.data_dir.join("tables");
+            std::fs::create_dir_all(&dir).map_err(StoreError::io(format!("create {dir:?}")))?;
+            wal::sync_dir(&settings.data_dir)?;
+            Place::Folder(dir)
+        }
+        Some(bucket) => {
+            let bucket = Bucket::open(bucket).await?;
+            let transit_dir = settings.data_dir.join("transit");
+            Place::Shared(Arc::new(Shared::new(bucket, &meta.server_id()?, transit_dir)?))
+        }
+    };
+    meta.set_place(&now)?;
+    Ok(place)
 }
 
 /// The store's three threads, and how they are reached and stopped.
@@ -133,9 +164,10 @@ pub(super) struct Threads {
 fn start_threads(
     committer: Committer,
     flusher: Flusher,
-    runtime: tokio::runtime::Runtime,
+    runtime: Runtime,
     limits: (Duration, u64),
 ) -> Result<Threads, StoreError> {
+    let runtime = Arc::new(runtime);
     let health = Arc::clone(&committer.health);
     let (log, commands) = mpsc::channel(QUEUE_APPENDS_MAX);
     let (changes, changing) = mpsc::channel(1);
@@ -143,7 +175,8 @@ fn start_threads(
     let (stop_merging, stop) = std::sync::mpsc::sync_channel(0);
     let wake_flush = Arc::new(Notify::new());
     let compactor = Compactor {
-        tables_dir: flusher.tables_dir.clone(),
+        place: flusher.place.clone(),
+        runtime: Arc::clone(&runtime),
         tables: Arc::clone(&flusher.tables),
         counters: Arc::clone(&flusher.counters),
         changes: changes.clone(),
@@ -204,7 +237,7 @@ fn replay_log(
     covered: &HashMap<&'static str, u64>,
     settings: &StoreSettings,
     flusher: &mut Flusher,
-    runtime: &tokio::runtime::Runtime,
+    runtime: &Runtime,
 ) -> Result<Replayed, StoreError> {
     let mut position = 0;
     let mut watermarks = Watermarks::new();
@@ -252,7 +285,8 @@ async fn keep_flushing(
     (flush_after, flush_bytes): (Duration, u64),
     mut heard: Heard,
 ) -> Result<(), StoreError> {
-    let mut retry = false;
+    let mut failures = Failures::default();
+    let mut refresh = Refresh::default();
     loop {
         let stopping = tokio::select! {
             _ = &mut heard.stopped => true,
@@ -265,7 +299,8 @@ async fn keep_flushing(
             () = tokio::time::sleep(LOOK_EVERY) => false,
         };
         let old = flusher.tables.oldest_age().is_some_and(|age| age >= flush_after);
-        if stopping || retry || old || flusher.tables.bytes() >= flush_bytes {
+        let is_due = failures.any() || old || flusher.tables.bytes() >= flush_bytes;
+        if stopping || is_due && failures.may_try() {
             let flushed = flusher.flush(&heard.log).await;
             if let Err(error) = &flushed {
                 flusher.counters.flush_failures.fetch_add(1, Ordering::Relaxed);
@@ -274,10 +309,10 @@ async fn keep_flushing(
             if stopping {
                 return flushed;
             }
-            retry = flushed.is_err();
-            if retry {
-                tokio::time::sleep(RETRY_FLUSH_AFTER).await;
-            }
+            failures.note(flushed.is_err(), flusher.place.is_shared());
+        }
+        if flusher.place.is_shared() {
+            refresh.if_due(&mut flusher).await;
         }
     }
 }

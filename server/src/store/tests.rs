@@ -11,7 +11,8 @@ use std::time::Instant;
 const NEVER: Duration = Duration::from_secs(3600);
 
 fn settings(dir: &std::path::Path) -> StoreSettings {
-    StoreSettings { data_dir: dir.to_owned(), flush_after: NEVER, flush_bytes: 1 << 40, hot_bytes_max: 1 << 40 }
+    let (data_dir, tables) = (dir.to_owned(), None);
+    StoreSettings { data_dir, tables, flush_after: NEVER, flush_bytes: 1 << 40, hot_bytes_max: 1 << 40 }
 }
 
 pub(super) fn table() -> &'static Table {

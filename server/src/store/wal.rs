@@ -126,6 +126,17 @@ pub(super) fn list_segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, StoreErro
     Ok(segments)
 }
 
+/// Whether a segment of `dir` is longer than its header.
+pub(super) fn holds_frames(dir: &Path) -> Result<bool, StoreError> {
+    for (_, path) in list_segments(dir)? {
+        let bytes = std::fs::metadata(path).map_err(StoreError::io("look at a log segment"))?.len();
+        if bytes > SEGMENT_HEADER_BYTES as u64 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     File::open(dir).and_then(|d| d.sync_all()).map_err(StoreError::io("sync a directory"))
 }

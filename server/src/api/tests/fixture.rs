@@ -74,6 +74,7 @@ impl Fixture {
 fn listen(dir: &std::path::Path) -> (Running, Store) {
     let store = Store::open(StoreSettings {
         data_dir: dir.into(),
+        tables: None,
         flush_after: Duration::from_secs(3600),
         flush_bytes: 64 << 20,
         hot_bytes_max: 128 << 20,

@@ -1,13 +1,16 @@
 //! A disk that fails at each step of a flush: the rows are in files once when it works again.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod several;
+
 use super::super::tests::{rows, table};
 use super::super::{durable, hot, merge};
 use super::*;
 use std::io;
 
 struct Fixture {
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
+    tables_dir: PathBuf,
     flusher: Flusher,
 }
 
@@ -17,7 +20,7 @@ fn fixture() -> Fixture {
     std::fs::create_dir_all(&tables_dir).unwrap();
     let flusher = Flusher {
         wal_dir: dir.path().to_owned(),
-        tables_dir,
+        place: Place::Folder(tables_dir.clone()),
         meta: Meta::open(&dir.path().join("meta.sqlite")).unwrap(),
         deltas: HashMap::new(),
         tables: Arc::new(Tables::new(contract::TABLES.iter())),
@@ -27,7 +30,7 @@ fn fixture() -> Fixture {
         sync: durable::disk(),
         replaced: Arc::default(),
     };
-    Fixture { dir, flusher }
+    Fixture { _dir: dir, tables_dir, flusher }
 }
 
 /// A disk whose syncs of these names fail the first `times`.
@@ -53,14 +56,14 @@ impl Fixture {
     async fn rows_in_files(&self) -> (u64, u64) {
         let shown = self.flusher.tables.snapshot(table());
         assert!(shown.hot.is_empty(), "rows are in memory still");
-        let delta = Delta::open(&self.flusher.tables_dir.join(table().name)).await.unwrap().unwrap();
+        let delta = Delta::open(&self.flusher.place, table()).await.unwrap().unwrap();
         let found = delta.files(table()).unwrap();
         let sum = |files: &[crate::store::DataFile]| files.iter().map(|f| f.rows).sum();
         (sum(&shown.files), sum(&found))
     }
 
     fn parquet_files(&self) -> usize {
-        let days = std::fs::read_dir(self.flusher.tables_dir.join(table().name)).unwrap().map(|e| e.unwrap().path());
+        let days = std::fs::read_dir(self.tables_dir.join(table().name)).unwrap().map(|e| e.unwrap().path());
         let days = days.filter(|p| p.file_name().unwrap().to_string_lossy().starts_with("day="));
         days.map(|day| std::fs::read_dir(day).unwrap().count()).sum()
     }
@@ -105,7 +108,7 @@ async fn a_table_that_fails_does_not_stop_the_others() {
     let mut f = fixture();
     let first = &contract::TABLES[0];
     assert_ne!(first.name, table().name);
-    let obstacle = f.flusher.tables_dir.join(first.name);
+    let obstacle = f.tables_dir.join(first.name);
     std::fs::write(&obstacle, "not a folder").unwrap();
     f.publish(first, &RecordBatch::new_empty(contract::schema(first)));
     f.publish(table(), &rows(0..100, 2));
@@ -122,19 +125,19 @@ async fn a_commit_in_doubt_counts_when_the_table_holds_its_files() {
     let mut f = fixture();
     f.publish(table(), &rows(0..10, 1));
     f.flusher.commit_sealed(1).await.unwrap();
-    let dir = f.flusher.tables_dir.join(table().name);
-    for happened in [true, false] {
+    for (happened, position) in [(true, 2), (false, 4)] {
         f.publish(table(), &rows(10..20, 1));
         let mut files = Vec::new();
-        write_files(table(), &dir, f.flusher.tables.sealed(table()), 2, &mut files).unwrap();
+        let sealed = f.flusher.tables.sealed(table());
+        write_files(table(), &f.flusher.place, sealed, position, &mut files).await.unwrap();
         if happened {
-            let mut other = Delta::open(&dir).await.unwrap().unwrap();
-            other.commit(table(), &files, 2).await.unwrap();
+            let mut other = Delta::open(&f.flusher.place, table()).await.unwrap().unwrap();
+            other.commit(table(), &files, position).await.unwrap();
         }
-        let pending = Pending { files, batches: 1, doubt: Some(StoreError::Internal("no answer".into())) };
-        f.flusher.pending.insert(table().name, pending);
-        assert_eq!(f.flusher.commit_sealed(3).await.is_ok(), happened);
-        f.flusher.commit_sealed(4).await.unwrap();
+        let doubt = Some(StoreError::Internal("no answer".into()));
+        f.flusher.pending.insert(table().name, Pending { files, position, batches: 1, doubt });
+        assert_eq!(f.flusher.commit_sealed(position).await.is_ok(), happened);
+        f.flusher.commit_sealed(position + 1).await.unwrap();
     }
     assert_eq!(f.rows_in_files().await, (30, 30));
     assert_eq!(f.parquet_files(), 3, "the files of the commit that did not happen are removed");
@@ -148,7 +151,7 @@ async fn a_checkpoint_that_fails_is_not_a_failed_flush() {
     for position in 2..99 {
         f.flusher.deltas.get_mut(table().name).unwrap().commit(table(), &[], position).await.unwrap();
     }
-    let log = f.flusher.tables_dir.join(table().name).join("_delta_log");
+    let log = f.tables_dir.join(table().name).join("_delta_log");
     let obstacle = log.join(format!("{:020}.checkpoint.parquet", 99));
     std::fs::create_dir_all(obstacle.join("full")).unwrap();
     f.publish(table(), &rows(10..20, 1));
@@ -165,15 +168,15 @@ async fn a_start_removes_files_that_no_version_names() {
     let mut f = fixture();
     f.publish(table(), &rows(0..10, 1));
     f.flusher.commit_sealed(1).await.unwrap();
-    let dir = f.flusher.tables_dir.join(table().name);
+    let dir = f.tables_dir.join(table().name);
     let mut files = Vec::new();
     let batch = columns::to_read_schema(table(), &rows(10..20, 1)).unwrap();
-    write_files(table(), &dir, vec![(batch, 1)], 2, &mut files).unwrap();
+    write_files(table(), &f.flusher.place, vec![(batch, 1)], 2, &mut files).await.unwrap();
     let foreign = dir.join("day=1970-01-01/notes.parquet");
     std::fs::write(&foreign, "of somebody else").unwrap();
     assert_eq!(f.parquet_files(), 3);
-    let mut again = Fixture { flusher: fixture().flusher, dir: f.dir };
-    again.flusher.tables_dir = f.flusher.tables_dir;
+    let mut again = Fixture { flusher: fixture().flusher, ..f };
+    again.flusher.place = Place::Folder(again.tables_dir.clone());
     again.flusher.open_tables(contract::TABLES.iter()).await.unwrap();
     assert_eq!(again.rows_in_files().await, (10, 10));
     assert_eq!(again.parquet_files(), 2);
@@ -197,9 +200,9 @@ async fn merged(f: &mut Fixture) -> (Vec<DataFile>, NewFile) {
         f.flusher.commit_sealed(part as u64 + 1).await.unwrap();
     }
     let old = f.flusher.tables.snapshot(table()).files.to_vec();
-    let inputs: Vec<PathBuf> = old.iter().map(|file| f.flusher.tables_dir.join(file.path.as_ref())).collect();
+    let inputs: Vec<PathBuf> = old.iter().map(|file| f.tables_dir.join(file.path.as_ref())).collect();
     let path = format!("day=1970-01-01/{:020}-{}.parquet", 3, uuid::Uuid::new_v4());
-    let output = f.flusher.tables_dir.join(table().name).join(&path);
+    let output = f.tables_dir.join(table().name).join(&path);
     let written = merge::merge(table(), &inputs, &output, &mut || Ok(())).unwrap();
     (old, NewFile { path, day: 0, written })
 }
@@ -216,7 +219,7 @@ async fn a_merged_file_takes_the_place_of_its_inputs() {
     assert_eq!(f.rows_in_files().await, (40, 40));
     // A start finds the inputs, which a reader of an earlier version may still want.
     let mut restarted = fixture();
-    restarted.flusher.tables_dir = f.flusher.tables_dir.clone();
+    restarted.flusher.place = f.flusher.place.clone();
     let positions = restarted.flusher.open_tables(contract::TABLES.iter()).await.unwrap();
     assert_eq!(positions[table().name], 4, "a merge does not say how far the log is covered");
     assert_eq!(restarted.flusher.replaced.waiting(), 3);

@@ -1,0 +1,198 @@
+//! Where the tables' files are: a folder of this machine, or a bucket that other servers may write to as well.
+//!
+//! **Invariant:** a file that was kept survives kill -9 and power loss, with its name.
+
+use super::DataFile;
+use super::bucket::Bucket;
+use super::durable::DeltaLog;
+use super::error::StoreError;
+use super::wal::sync_dir;
+use deltalake_core::DeltaTableBuilder;
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as ObjectPath;
+use object_store::prefix::PrefixStore;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use url::Url;
+
+/// Names the log's position in the transactions of a table that one server writes.
+const APPLICATION: &str = "coulomb-wal";
+
+/// Paths are those of [`DataFile::path`]: the table's name, its day, the file's name.
+#[derive(Clone)]
+pub(super) enum Place {
+    Folder(PathBuf),
+    Shared(Arc<Shared>),
+}
+
+/// Tables in a bucket, as this server sees them.
+pub(super) struct Shared {
+    pub bucket: Bucket,
+    /// The name of this server's log in the transactions of the tables.
+    application: String,
+    /// Of this machine: files on their way to the bucket, and copies of its files.
+    transit_dir: PathBuf,
+}
+
+impl Shared {
+    /// Empties `transit_dir`, which this server has for itself.
+    pub(super) fn new(bucket: Bucket, server_id: &str, transit_dir: PathBuf) -> Result<Self, StoreError> {
+        if transit_dir.exists() {
+            std::fs::remove_dir_all(&transit_dir).map_err(StoreError::io("empty the folder of files in transit"))?;
+        }
+        std::fs::create_dir_all(&transit_dir).map_err(StoreError::io("create the folder of files in transit"))?;
+        Ok(Self { bucket, application: format!("{APPLICATION}/{server_id}"), transit_dir })
+    }
+}
+
+/// A file on this machine's disk.
+pub(super) struct OnDisk {
+    path: PathBuf,
+    /// It goes when this is dropped.
+    in_transit: bool,
+}
+
+impl OnDisk {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for OnDisk {
+    fn drop(&mut self) {
+        if self.in_transit {
+            // It may not even be there; what stays is removed by the next start.
+            drop(std::fs::remove_file(&self.path));
+        }
+    }
+}
+
+impl Place {
+    /// Whether other servers may change the tables.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self, Self::Shared(_))
+    }
+
+    /// The name under which the tables' transactions hold the position of this server's log.
+    pub(super) fn application(&self) -> &str {
+        match self {
+            Self::Folder(_) => APPLICATION,
+            Self::Shared(shared) => &shared.application,
+        }
+    }
+
+    /// What queries read.
+    pub(super) fn objects(&self) -> Result<Arc<dyn ObjectStore>, StoreError> {
+        Ok(match self {
+            Self::Folder(dir) => Arc::new(LocalFileSystem::new_with_prefix(dir).map_err(StoreError::internal)?),
+            Self::Shared(shared) => Arc::clone(&shared.bucket.tables),
+        })
+    }
+
+    /// Where a file is to be written before it is kept.
+    pub(super) fn draft(&self, path: &str) -> Result<OnDisk, StoreError> {
+        match self {
+            Self::Folder(dir) => {
+                let path = dir.join(path);
+                let day = path.parent().unwrap_or(dir);
+                std::fs::create_dir_all(day).map_err(StoreError::io("create a day's directory"))?;
+                Ok(OnDisk { path, in_transit: false })
+            }
+            Self::Shared(shared) => Ok(shared.in_transit()),
+        }
+    }
+
+    /// Returns when the drafts, whose bytes are on disk, are kept under their paths.
+    pub(super) async fn keep(&self, drafts: &[(String, OnDisk)]) -> Result<(), StoreError> {
+        match self {
+            Self::Folder(_) => {
+                let days: BTreeSet<&Path> = drafts.iter().filter_map(|(_, draft)| draft.path.parent()).collect();
+                let tables: BTreeSet<&Path> = days.iter().filter_map(|day| day.parent()).collect();
+                days.into_iter().chain(tables).try_for_each(sync_dir)
+            }
+            Self::Shared(shared) => shared.bucket.upload(drafts).await,
+        }
+    }
+
+    /// The bytes of a file, on this machine's disk.
+    pub(super) async fn fetch(&self, file: &DataFile) -> Result<OnDisk, StoreError> {
+        match self {
+            Self::Folder(dir) => Ok(OnDisk { path: dir.join(file.path.as_ref()), in_transit: false }),
+            Self::Shared(shared) => {
+                let copy = shared.in_transit();
+                shared.bucket.download(file, copy.path()).await?;
+                Ok(copy)
+            }
+        }
+    }
+
+    pub(super) async fn remove(&self, path: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Folder(dir) => std::fs::remove_file(dir.join(path)).map_err(StoreError::io("remove a data file")),
+            Self::Shared(shared) => shared.bucket.remove(path).await,
+        }
+    }
+
+    /// Where the log of a table is written.
+    pub(super) fn log_store(&self, table: &str) -> Result<LogStoreRef, StoreError> {
+        match self {
+            Self::Folder(dir) => {
+                let absolute = std::path::absolute(dir.join(table)).map_err(StoreError::io("find a table"))?;
+                let url = Url::from_directory_path(&absolute)
+                    .map_err(|()| StoreError::Internal(format!("{absolute:?} is not a directory path")))?;
+                let table = DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build);
+                Ok(table.map_err(StoreError::internal)?.log_store())
+            }
+            Self::Shared(shared) => {
+                let (bucket, root) = (&shared.bucket, Arc::clone(&shared.bucket.root));
+                let url = bucket.url.join(&format!("{table}/")).map_err(StoreError::internal)?;
+                let within = ObjectPath::from_url_path(url.path()).map_err(StoreError::internal)?;
+                let prefixed = Arc::new(PrefixStore::new(Arc::clone(&root), within));
+                Ok(default_logstore(prefixed, root, &url, &StorageConfig::default()))
+            }
+        }
+    }
+
+    /// Whether a table may have a log, as far as that is known without asking for it.
+    pub(super) fn may_have_log(&self, table: &str) -> bool {
+        match self {
+            Self::Folder(dir) => dir.join(table).join("_delta_log").exists(),
+            Self::Shared(_) => true,
+        }
+    }
+
+    /// What must be synced of a table's log; a bucket's is durable when it is written.
+    pub(super) fn unsynced_log(&self, table: &str) -> Option<DeltaLog> {
+        match self {
+            Self::Folder(dir) => Some(DeltaLog::new(&dir.join(table))),
+            Self::Shared(_) => None,
+        }
+    }
+
+    /// Makes room for a table that is to be created.
+    pub(super) fn prepare(&self, table: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Folder(dir) => {
+                std::fs::create_dir_all(dir.join(table)).map_err(StoreError::io("create a table's directory"))
+            }
+            Self::Shared(_) => Ok(()),
+        }
+    }
+
+    /// Returns when the name of a table that was created is durable.
+    pub(super) fn keep_table(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Folder(dir) => sync_dir(dir),
+            Self::Shared(_) => Ok(()),
+        }
+    }
+}
+
+impl Shared {
+    fn in_transit(&self) -> OnDisk {
+        OnDisk { path: self.transit_dir.join(format!("{}.parquet", uuid::Uuid::new_v4())), in_transit: true }
+    }
+}
