@@ -1,12 +1,11 @@
 """Foreign readers of the Delta tables: deltalake says which files there are, DuckDB reads them, and both agree
-with the server's SQL to the row.
+with the server's SQL to the row. From a bucket deltalake reads them, and DuckDB gets what it read.
 
-Usage: readers.py URL TOKEN TABLES_FOLDER
+Usage: readers.py URL TOKEN TABLES [S3_ENDPOINT]
 """
 
 import http.client
 import json
-import pathlib
 import sys
 import urllib.parse
 
@@ -14,7 +13,11 @@ import deltalake
 import duckdb
 
 URL = urllib.parse.urlparse(sys.argv[1])
-TOKEN, FOLDER = sys.argv[2], pathlib.Path(sys.argv[3])
+TOKEN, TABLES = sys.argv[2:4]
+OPTIONS = None
+if len(sys.argv) > 4:
+    OPTIONS = {"AWS_ENDPOINT_URL": sys.argv[4], "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1"}
+    OPTIONS |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
 # Each row of an answer stands for a group of rows of the table; integers and times, which have one sum.
 QUESTIONS = {
     "gpu_samples": """SELECT gpu_uuid, count(*), min(epoch_us(time)), max(epoch_us(time)), sum(memory_used_bytes),
@@ -40,12 +43,15 @@ def server(sql):
 
 merges = 0
 for table, question in QUESTIONS.items():
-    delta = deltalake.DeltaTable(str(FOLDER / table))
+    delta = deltalake.DeltaTable(f"{TABLES}/{table}", storage_options=OPTIONS)
     merges += sum(version["operation"] == "OPTIMIZE" for version in delta.history())
     files = delta.file_uris()
     foreign = duckdb.connect()
     foreign.execute("SET TimeZone = 'UTC'")
-    foreign.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet({files!r}, hive_partitioning = false)")
+    if OPTIONS:
+        foreign.register(table, delta.to_pyarrow_table())
+    else:
+        foreign.execute(f"CREATE VIEW {table} AS SELECT * FROM read_parquet({files!r}, hive_partitioning = false)")
     found = [list(row) for row in foreign.execute(question).fetchall()]
     expected = server(question.replace("epoch_us(time)", "cast(time as bigint)"))
     assert found and len(found) == len(expected), f"{table}: {len(found)} groups, the server has {len(expected)}"

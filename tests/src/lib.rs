@@ -3,12 +3,14 @@
 //! Owns how a test starts and stops the programs and asks them. Must not know any room's inside: everything
 //! goes through a command line or HTTP. **Invariant:** what a fixture started ends with it, also in a panic.
 
+mod bucket;
 pub mod fleet;
 mod http;
 mod program;
 mod server;
 pub mod source;
 
+pub use bucket::Bucket;
 pub use http::{Answer, send};
 pub use program::{Program, binary, run, target_dir, workspace_root};
 pub use server::Server;

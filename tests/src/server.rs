@@ -38,12 +38,19 @@ impl Server {
 
     /// On a folder that the caller keeps.
     pub fn start_in(data: &Path, flags: &[&str]) -> Self {
-        let mut command = Command::new(binary("coulomb"));
-        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
-        Self::start_by(command.args(["--flight-listen", "127.0.0.1:0"]).args(flags), data)
+        Self::start_command(&mut Self::serve_command(data, flags), data)
     }
 
-    fn start_by(command: &mut Command, data: &Path) -> Self {
+    /// What starts a server on a folder, for tests that change its environment or expect it to fail.
+    pub fn serve_command(data: &Path, flags: &[&str]) -> Command {
+        let mut command = Command::new(binary("coulomb"));
+        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
+        command.args(["--flight-listen", "127.0.0.1:0"]).args(flags);
+        command
+    }
+
+    /// By a command that [`Self::serve_command`] made for `data`.
+    pub fn start_command(command: &mut Command, data: &Path) -> Self {
         let mut program = Program::start(command);
         let url = program.wait_for_line("coulomb: listening on ", START_AT_MOST);
         let flight_url = program.wait_for_line("coulomb: Flight SQL on ", START_AT_MOST);
@@ -58,7 +65,7 @@ impl Server {
     pub fn start_on_one_core(data: &Path) -> Self {
         let mut command = Command::new("taskset");
         command.args(["-c", "0"]).arg(binary("coulomb")).arg("serve").arg("--data").arg(data);
-        Self::start_by(command.args(["--listen", "127.0.0.1:0", "--flight-listen", "127.0.0.1:0"]), data)
+        Self::start_command(command.args(["--listen", "127.0.0.1:0", "--flight-listen", "127.0.0.1:0"]), data)
     }
 
     /// SIGKILL and a new start on the same data, on another port.
