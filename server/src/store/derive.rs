@@ -10,6 +10,7 @@ use super::open::Running;
 use super::place::Place;
 use arrow::array::RecordBatch;
 use contract::Table;
+use tokio::runtime::Handle;
 
 /// What becomes of a part of a derived table.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ pub(super) async fn derive(store: &Running, table: &'static Table, derived: Deri
 }
 
 async fn write(place: &Place, table: &'static Table, rows: RecordBatch, covers: u64) -> Result<NewFile, StoreError> {
-    let place = place.clone();
+    let (place, runtime) = (place.clone(), Handle::current());
     let write = move || {
         let rows = columns::to_read_schema(table, &rows)?;
         let [day] = <[_; 1]>::try_from(columns::by_day(table, &[rows])?)
@@ -62,10 +63,9 @@ async fn write(place: &Place, table: &'static Table, rows: RecordBatch, covers: 
         let within_place = format!("{}/{path}", table.name);
         let draft = place.draft(&within_place)?;
         let written = columns::write_file(table, &day.rows, draft.path())?;
-        Ok((place, (within_place, draft), NewFile { path, day: day.day, written }))
+        runtime.block_on(place.keep(&[(within_place, draft)]))?;
+        Ok(NewFile { path, day: day.day, written })
     };
     let written = tokio::task::spawn_blocking(write).await;
-    let (place, draft, file) = written.map_err(|error| StoreError::Internal(format!("a write stopped: {error}")))??;
-    place.keep(&[draft]).await?;
-    Ok(file)
+    written.map_err(|error| StoreError::Internal(format!("a write stopped: {error}")))?
 }
