@@ -5,6 +5,7 @@
 //! that is needs what stands there. **Invariant:** every answer that is not 2xx or 3xx is a `contract` error with
 //! the request's id, or under `/prometheus` one in its envelope. **Not here:** TLS and other people's origins; there is no CORS.
 
+mod backup;
 mod body;
 mod cells;
 mod credentials;

@@ -1,20 +1,28 @@
-//! The `coulomb` commands that ask a running server: query, import, token, check.
+//! The `coulomb` commands that ask a running server: query, import, token, check, backup, verify; and restore,
+//! which makes the folder of one that is not there yet.
 //!
 //! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
 //! through the HTTP API, as any other program would. **Invariant:** a token is never printed, except the new one
 //! that `token create` was asked for.
 
+mod backup;
 mod check;
 mod connection;
 mod error;
 mod import;
 mod output;
+mod progress;
 mod query;
+mod restore;
 mod token;
+mod verify;
 
+pub use backup::{BackupCommand, backup};
 pub use check::{CheckCommand, check};
 pub use error::ClientError;
 pub use import::{ImportCommand, ImportError, import};
 pub use output::Format;
 pub use query::{QueryCommand, query};
+pub use restore::{RestoreCommand, restore};
 pub use token::{TokenCommand, token};
+pub use verify::{VerifyCommand, verify};

@@ -5,7 +5,9 @@
 //! structs of checked values. **Not here:** secrets, other than the text of `COULOMB_TOKEN` on its way to a client
 //! and a bucket's credentials on their way to the store.
 
-use crate::client::{CheckCommand, ImportCommand, QueryCommand, TokenCommand};
+use crate::client::{
+    BackupCommand, CheckCommand, ImportCommand, QueryCommand, RestoreCommand, TokenCommand, VerifyCommand,
+};
 use crate::query::QuerySettings;
 use crate::store::{self, BucketSettings, StoreSettings};
 use clap::{Args, Parser, Subcommand};
@@ -26,6 +28,9 @@ const QUERY_MEMORY_BYTES: u64 = 1 << 30;
 const QUERY_TIMEOUT_SECONDS: u64 = 60;
 /// Rows of one answer. A spreadsheet ends at a million; whoever takes tables away in bulk reads their Parquet.
 const QUERY_ROWS_MAX: u64 = 10_000_000;
+/// What the server holds beside hot rows and what queries say that they hold: caches, bodies, what the engine does
+/// not count.
+const RESIDENT_BYTES_BESIDE: u64 = 2 << 30;
 /// What sorts and joins may put on disk; a fraction of what a month of samples of 1,000 GPUs takes.
 const SPILL_BYTES_MAX: u64 = 16 << 30;
 /// Libraries tell of each file that they open; what the server does itself is worth a line. Of each commit that
@@ -39,6 +44,8 @@ const FLUSH_AFTER_SECONDS: u64 = 300;
 const FLUSH_BYTES: u64 = 64 << 20;
 /// Hot rows take no more memory than this: ten minutes of 10,000 GPUs at a row each five seconds.
 const HOT_BYTES_MAX: u64 = 512 << 20;
+/// Far longer than any query may take; other readers of the tables get as long.
+const KEEP_REPLACED_SECONDS: u64 = 3600;
 /// The longest sensible values; a longer one is a slip of the unit.
 const SECONDS_MAX: u64 = 24 * 3600;
 /// Under this DataFusion cannot sort one batch of our widest table.
@@ -64,6 +71,12 @@ pub enum Command {
     Token(TokenCommand),
     /// Say whether a server can be reached, is ready, takes the token and has fresh rows.
     Check(CheckCommand),
+    /// Copy everything that a running server has into one archive, while it runs.
+    Backup(BackupCommand),
+    /// Make a data directory out of an archive; no server is asked.
+    Restore(RestoreCommand),
+    /// Have a running server read every file that it keeps, or check an archive.
+    Verify(VerifyCommand),
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +101,10 @@ pub struct ServeFlags {
     /// Memory of all running queries together (default 1073741824 = 1 GiB); beyond it they spill to disk.
     #[arg(long, env = "COULOMB_QUERY_MEMORY_BYTES", value_name = "BYTES")]
     query_memory_bytes: Option<u64>,
+    /// Memory of the whole server, as the system counts it, beyond which no further query begins and the latest are
+    /// stopped (default: twice the queries' memory and 2.5 GiB).
+    #[arg(long, env = "COULOMB_RESIDENT_BYTES_MAX", value_name = "BYTES")]
+    resident_bytes_max: Option<u64>,
     /// Longest time that a query may take (default 60).
     #[arg(long, env = "COULOMB_QUERY_TIMEOUT_SECONDS", value_name = "SECONDS")]
     query_timeout_seconds: Option<u64>,
@@ -98,6 +115,10 @@ pub struct ServeFlags {
     /// commas (default: for ever).
     #[arg(long, env = "COULOMB_RETAIN_DAYS", value_name = "TABLE=DAYS", value_delimiter = ',')]
     retain_days: Vec<String>,
+    /// How long files that a merge or `--retain-days` took out of a table stay for those who still read them
+    /// (default 3600); longer than any query.
+    #[arg(long, env = "COULOMB_KEEP_REPLACED_SECONDS", value_name = "SECONDS")]
+    keep_replaced_seconds: Option<u64>,
     /// What is logged to standard error, as in `info` or `coulomb=debug,warn` (default: what goes
     /// wrong, and what the server does itself).
     #[arg(long, env = "COULOMB_LOG", value_name = "FILTER")]
@@ -113,10 +134,12 @@ struct SettingsFile {
     listen: Option<String>,
     flight_listen: Option<String>,
     query_memory_bytes: Option<u64>,
+    resident_bytes_max: Option<u64>,
     query_timeout_seconds: Option<u64>,
     flush_after_seconds: Option<u64>,
     #[serde(default)]
     retain_days: Vec<String>,
+    keep_replaced_seconds: Option<u64>,
     log: Option<String>,
 }
 
@@ -205,6 +228,14 @@ impl ServeSettings {
             QUERY_MEMORY_BYTES_MIN,
             u64::MAX,
         )?;
+        let resident_bytes_default =
+            query_memory_bytes.saturating_mul(2).saturating_add(HOT_BYTES_MAX + RESIDENT_BYTES_BESIDE);
+        let resident_bytes_max = within(
+            "resident_bytes_max",
+            flags.resident_bytes_max.or(file.resident_bytes_max).unwrap_or(resident_bytes_default),
+            query_memory_bytes,
+            u64::MAX,
+        )?;
         let query_timeout_seconds = within(
             "query_timeout_seconds",
             flags.query_timeout_seconds.or(file.query_timeout_seconds).unwrap_or(QUERY_TIMEOUT_SECONDS),
@@ -217,17 +248,25 @@ impl ServeSettings {
             1,
             SECONDS_MAX,
         )?;
+        let keep_replaced_seconds = within(
+            "keep_replaced_seconds",
+            flags.keep_replaced_seconds.or(file.keep_replaced_seconds).unwrap_or(KEEP_REPLACED_SECONDS),
+            1,
+            SECONDS_MAX,
+        )?;
         let store = StoreSettings {
             data_dir: data_dir.clone(),
             tables,
             flush_after: Duration::from_secs(flush_after_seconds),
             flush_bytes: FLUSH_BYTES,
             hot_bytes_max: HOT_BYTES_MAX,
+            remove_after: Duration::from_secs(keep_replaced_seconds),
         };
         let query = QuerySettings {
             timeout: Duration::from_secs(query_timeout_seconds),
             rows_max: QUERY_ROWS_MAX,
             memory_bytes_max: usize::try_from(query_memory_bytes).unwrap_or(usize::MAX),
+            resident_bytes_max,
             spill_dir: data_dir.join("spill"),
             spill_bytes_max: SPILL_BYTES_MAX,
         };
@@ -272,15 +311,17 @@ impl fmt::Display for ServeSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "data={:?} tables={} listen={} flight_listen={} query_memory_bytes={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} log={:?}",
+            "data={:?} tables={} listen={} flight_listen={} query_memory_bytes={} resident_bytes_max={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} keep_replaced_seconds={} log={:?}",
             self.data_dir,
             self.store.tables.as_ref().map_or_else(|| "local".to_owned(), ToString::to_string),
             self.listen,
             self.flight_listen.map_or_else(|| OFF.to_owned(), |address| address.to_string()),
             self.query.memory_bytes_max,
+            self.query.resident_bytes_max,
             self.query.timeout.as_secs(),
             self.store.flush_after.as_secs(),
             self.retain_days.iter().map(|(table, days)| format!("{table}={days}")).collect::<Vec<_>>(),
+            self.store.remove_after.as_secs(),
             self.log
         )
     }

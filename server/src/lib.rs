@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod api;
+pub mod archive;
 pub mod client;
 pub mod config;
 pub mod error;

@@ -27,6 +27,9 @@ fn main() -> ExitCode {
         Command::Import(command) => asked(client::import(&command, now_micros(), &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),
         Command::Check(command) => asked(client::check(&command, &mut out)),
+        Command::Backup(command) => asked(client::backup(&command, &mut out)),
+        Command::Restore(command) => asked(client::restore(&command, &mut out)),
+        Command::Verify(command) => asked(client::verify(&command, &mut out)),
     };
     // A command that fails half-way has written good lines before; one that cannot write has said so.
     drop(out.flush());

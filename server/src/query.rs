@@ -9,6 +9,7 @@ mod answer;
 mod ask;
 mod attention;
 mod buckets;
+mod damage;
 mod describe;
 mod error;
 mod events;
@@ -25,6 +26,7 @@ mod node;
 mod overview;
 mod past;
 mod percentile;
+mod pressure;
 pub mod promql;
 mod rack;
 mod rollup;
@@ -78,6 +80,8 @@ pub struct QuerySettings {
     pub rows_max: u64,
     /// Memory of all running queries together.
     pub memory_bytes_max: usize,
+    /// Resident memory of the whole process beyond which no further query begins and the latest are stopped.
+    pub resident_bytes_max: u64,
     /// Where sorts and joins spill; only this engine may use it.
     pub spill_dir: PathBuf,
     /// Disk space of all running queries together.
@@ -114,6 +118,7 @@ struct Inner {
     past: past::PastFiles,
     words: status::WordsOfFiles,
     progress: rollup::Progress,
+    pressure: Arc<pressure::Pressure>,
     threads: Threads,
 }
 
@@ -152,6 +157,7 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(|e| QueryError::Internal(format!("cannot start query threads: {e}")))?;
+        let pressure = pressure::Pressure::new(settings.resident_bytes_max, pressure::resident_bytes);
         let inner = Inner {
             store,
             settings,
@@ -161,6 +167,7 @@ impl Engine {
             past: Default::default(),
             words: Default::default(),
             progress: Default::default(),
+            pressure,
             threads: Threads(Some(threads)),
         };
         Ok(Self { inner: Arc::new(inner) })

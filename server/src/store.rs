@@ -5,8 +5,10 @@
 //! its rows survive kill -9 and power loss; a writer's sequence is kept once, across restarts; a snapshot shows
 //! every kept row exactly once and never changes.
 
+mod backup;
 mod bucket;
 mod change;
+mod checkpoints;
 mod columns;
 mod commit;
 mod compact;
@@ -28,12 +30,16 @@ mod place;
 mod read_file;
 mod replaced;
 mod replay;
+mod summed;
+mod synced_puts;
 #[cfg(test)]
 mod tests;
 mod tiers;
 mod unnamed;
+mod verify;
 mod wal;
 
+pub use backup::{Backup, BackupFile};
 pub use bucket::BucketSettings;
 pub use derive::Derived;
 pub use derived::{DERIVED, DerivedTables, Rollup, USAGE_RATIOS, USAGE_RISES, seconds_column};
@@ -41,6 +47,7 @@ pub use error::StoreError;
 pub use export::ParquetParts;
 pub use read_file::{ParquetFile, read_parquet};
 pub use replay::Damage;
+pub use verify::Checked;
 
 use arrow::array::RecordBatch;
 use contract::{Table, WriterId};
@@ -64,6 +71,8 @@ pub struct StoreSettings {
     pub flush_bytes: u64,
     /// At this many hot bytes, ingest is refused until a flush has made room.
     pub hot_bytes_max: u64,
+    /// Files that a merge or the end of their days has taken out of a table are deleted this much later.
+    pub remove_after: Duration,
 }
 
 /// What became of an append.
@@ -113,6 +122,8 @@ pub struct Snapshot {
 pub struct Counters {
     pub log_syncs: AtomicU64,
     pub log_bytes: AtomicU64,
+    /// Of the last acknowledged frame.
+    pub log_position: AtomicU64,
     pub flushes: AtomicU64,
     pub flush_failures: AtomicU64,
     pub flushed_rows: AtomicU64,
@@ -201,6 +212,24 @@ impl Store {
     /// the table covers its source up to the position `covers` of the log.
     pub async fn derive(&self, table: &'static Table, derived: Derived) -> Result<(), StoreError> {
         derive::derive(&self.inner, table, derived).await
+    }
+
+    /// A consistent copy of everything that was acknowledged before, to be read out. One at a time.
+    pub async fn backup(&self) -> Result<Backup, StoreError> {
+        self.inner.backup().await
+    }
+
+    /// Reads everything that is on disk, and tells of each file what is wrong with it; the channel ends with the
+    /// last. Dropping it ends the work. One at a time.
+    pub fn verify(&self) -> Result<tokio::sync::mpsc::Receiver<Checked>, StoreError> {
+        self.inner.verify()
+    }
+
+    /// Files of these tables that cannot be decoded, as far as they are found in time, and what is wrong with them.
+    /// Blocks; called on a thread of a runtime that may.
+    pub fn damaged(&self, tables: &[&'static Table], at_most: Duration) -> Vec<(String, String)> {
+        let runtime = tokio::runtime::Handle::current();
+        verify::damaged(tables, &self.inner.tables, &self.object_store(), &runtime, at_most)
     }
 
     /// Bytes of rows that are not in files yet, as they are counted against the limit.

@@ -9,6 +9,7 @@ mod http;
 mod program;
 mod server;
 pub mod source;
+pub mod writers;
 
 pub use bucket::Bucket;
 pub use http::{Answer, send};

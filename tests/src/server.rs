@@ -49,6 +49,12 @@ impl Server {
         command
     }
 
+    /// Likewise, by a command that the caller has begun: the program itself, or one that starts it.
+    pub fn start_as(mut command: Command, data: &Path, flags: &[&str]) -> Self {
+        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
+        Self::start_command(command.args(["--flight-listen", "127.0.0.1:0"]).args(flags), data)
+    }
+
     /// By a command that [`Self::serve_command`] made for `data`.
     pub fn start_command(command: &mut Command, data: &Path) -> Self {
         let mut program = Program::start(command);

@@ -12,7 +12,7 @@ struct Room {
 }
 
 /// `main.rs` and `lib.rs` wire, so they may name every door.
-const SERVER: [Room; 14] = [
+const SERVER: [Room; 15] = [
     Room { name: "error", may: &[] },
     Room { name: "store", may: &["error"] },
     Room { name: "ingest", may: &["store", "access", "error"] },
@@ -22,11 +22,16 @@ const SERVER: [Room; 14] = [
     Room { name: "alert", may: &["query", "insight", "error"] },
     Room { name: "report", may: &["query", "cost", "error"] },
     Room { name: "access", may: &["error"] },
+    // The format of backups; what is in them is the store's.
+    Room { name: "archive", may: &["error"] },
     // The commands that ask a server; the store lends its reading of files to the importer.
-    Room { name: "client", may: &["config", "store", "error"] },
+    Room { name: "client", may: &["config", "store", "archive", "error"] },
     // Knows the settings that each room takes, and the flags of each command.
     Room { name: "config", may: &["store", "query", "client", "error"] },
-    Room { name: "api", may: &["ingest", "store", "query", "cost", "insight", "alert", "report", "access", "error"] },
+    Room {
+        name: "api",
+        may: &["ingest", "store", "query", "cost", "insight", "alert", "report", "access", "archive", "error"],
+    },
     // Ingest lends its reading of outside Arrow bytes to the parameters of a statement.
     Room { name: "flight", may: &["ingest", "query", "access", "error"] },
     Room { name: "main", may: &[] },

@@ -4,6 +4,7 @@ use crate::access::AccessError;
 use crate::error::ErrorKind;
 use crate::ingest::IngestError;
 use crate::query::QueryError;
+use crate::store::StoreError;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use std::fmt;
@@ -122,6 +123,12 @@ impl ResponseError for Refusal {
 impl From<QueryError> for Refusal {
     fn from(error: QueryError) -> Self {
         Self { known: error.known().to_vec(), ..Self::of_kind(error.kind(), error.to_string()) }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::of_kind(error.kind(), error.to_string())
     }
 }
 

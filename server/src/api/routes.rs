@@ -1,6 +1,6 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
-use super::{ingest, metrics, openapi, prometheus, query, questions, sessions};
+use super::{backup, ingest, metrics, openapi, prometheus, query, questions, sessions};
 use crate::access::Action;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -63,6 +63,8 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/prometheus/api/v1/rules", READ),
     route("GET", "/prometheus/api/v1/query_exemplars", READ),
     route("POST", "/prometheus/api/v1/query_exemplars", READ),
+    route("POST", "/api/v1/backup", ADMINISTER),
+    route("POST", "/api/v1/verify", ADMINISTER),
 ];
 
 /// Paths that are never pages.
@@ -119,6 +121,8 @@ pub(super) fn configure(app: &mut ServiceConfig) {
         .route("/api/v1/nodes/{cluster}/{node}", web::get().to(questions::node))
         .route("/api/v1/gpus/{gpu_uuid}", web::get().to(questions::gpu))
         .route("/api/v1/login-links", web::post().to(sessions::create_link))
+        .route("/api/v1/backup", web::post().to(backup::backup))
+        .route("/api/v1/verify", web::post().to(backup::verify))
         .route("/api/v1/tokens/{id}", web::delete().to(sessions::revoke_token))
         .service(
             web::resource("/api/v1/session")

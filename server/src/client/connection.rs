@@ -86,6 +86,18 @@ impl Connection {
         Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
     }
 
+    /// Posts nothing and hands out the answer's body as it arrives, with a number that a header names.
+    pub(super) fn post_empty(
+        &self,
+        path: &str,
+        header: &str,
+    ) -> Result<(ureq::BodyReader<'static>, Option<u64>), ClientError> {
+        let request = self.agent.post(self.address(path)).header("Authorization", self.bearer());
+        let response = self.checked(request.send_empty())?;
+        let number = response.headers().get(header).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+        Ok((response.into_body().into_with_config().limit(u64::MAX).reader(), number))
+    }
+
     /// Posts an Arrow stream to a table; a full server is asked again, which the sequence makes harmless.
     #[allow(clippy::disallowed_methods)] // the wait between tries is the outermost loop of a command
     pub(super) fn ingest(

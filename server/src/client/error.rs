@@ -17,6 +17,10 @@ pub enum ClientError {
     Argument { what: &'static str, text: String, why: String },
     #[error("cannot read {path:?}: {cause}")]
     Read { path: PathBuf, cause: std::io::Error },
+    #[error("{file}: {cause}")]
+    Archive { file: String, cause: crate::archive::ArchiveError },
+    #[error("cannot write {path:?}: {cause}")]
+    Write { path: PathBuf, cause: std::io::Error },
     #[error(transparent)]
     Import(#[from] super::import::ImportError),
     #[error("cannot write the output")]

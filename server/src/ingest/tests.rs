@@ -27,6 +27,7 @@ fn settings(dir: &std::path::Path) -> StoreSettings {
         flush_after: Duration::from_secs(3600),
         flush_bytes: 1 << 40,
         hot_bytes_max: 1 << 40,
+        remove_after: Duration::from_secs(3600),
     }
 }
 

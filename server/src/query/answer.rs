@@ -1,7 +1,8 @@
 //! The rows of an answer on their way to the asker: cast for clients, counted, timed, stopped when dropped.
 
+use super::pressure::Place;
 use super::yielding::{self, Stop};
-use super::{Engine, Parameter, QueryError, guard, tables};
+use super::{Engine, Parameter, QueryError, damage, guard, tables};
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -32,6 +33,7 @@ pub struct Answer {
     deadline: Pin<Box<Sleep>>,
     limit: Duration,
     work: Option<Work>,
+    place: Place,
 }
 
 /// A query on the engine's threads, stopped when nobody waits for it any more.
@@ -70,8 +72,7 @@ impl Stream for Answer {
         }
         if let Poll::Ready(next) = self.batches.poll_recv(context) {
             self.ended = !matches!(next, Some(Ok(Some(_))));
-            let stopped = || Err(QueryError::Internal("the query's thread has stopped".to_owned()));
-            return Poll::Ready(next.unwrap_or_else(stopped).transpose());
+            return Poll::Ready(next.unwrap_or_else(|| Err(self.place.error())).transpose());
         }
         if self.work.is_some() && self.deadline.as_mut().poll(context).is_ready() {
             self.work = None;
@@ -95,6 +96,7 @@ pub(super) async fn start(engine: &Engine, sql: String, parameters: Vec<Paramete
     let limit = engine.inner.settings.timeout;
     let late = move || QueryError::Timeout { limit };
     let deadline = Instant::now() + limit;
+    let place = engine.inner.pressure.admit(engine.threads().handle())?;
     let (schema_sender, schema) = oneshot::channel();
     let (sender, batches) = mpsc::channel(BATCHES_AHEAD);
     let worker = engine.clone();
@@ -105,22 +107,25 @@ pub(super) async fn start(engine: &Engine, sql: String, parameters: Vec<Paramete
             timeout_at(deadline, plan(&worker, &sql, parameters, &stopped)).await.unwrap_or_else(|_| Err(late()));
         let (schema, rows) = match planned {
             Ok(rows) => (Ok(client_schema(&rows.schema())), Some(rows)),
-            Err(error) => (Err(error), None),
+            Err(error) => (Err(damage::named(&worker, error, Some(&sql)).await), None),
         };
         let wanted = schema_sender.send(schema).is_ok();
         let Some(rows) = rows.filter(|_| wanted) else { return };
         let sent = timeout_at(deadline, send(&worker, rows, &sender)).await.unwrap_or_else(|_| Err(late()));
         if let Err(error) = sent {
             let error = if Instant::now() < deadline { error } else { late() };
+            let error = damage::named(&worker, error, Some(&sql)).await;
             // The asker may be gone by now, and then nobody is left to be told.
             drop(sender.send(Err(error)).await);
         }
     });
+    place.runs(task.abort_handle(), Some(Arc::clone(&stop)));
     let work = Work { _task: AbortOnDrop(task), stop };
     // Planning cannot be interrupted; the asker is answered in time even so.
     let schema = timeout_at(deadline, schema).await.map_err(|_| late())?;
-    let schema = schema.map_err(|_| QueryError::Internal("the query's thread has stopped".to_owned()))??;
-    Ok(Answer { schema, batches, ended: false, deadline: Box::pin(sleep_until(deadline)), limit, work: Some(work) })
+    let schema = schema.map_err(|_| place.error())??;
+    let deadline = Box::pin(sleep_until(deadline));
+    Ok(Answer { schema, batches, ended: false, deadline, limit, work: Some(work), place })
 }
 
 async fn plan(

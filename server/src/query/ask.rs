@@ -2,7 +2,7 @@
 
 use super::answer::AbortOnDrop;
 use super::tables::SnapshotTable;
-use super::{Engine, QueryError, guard};
+use super::{Engine, QueryError, damage, guard};
 use crate::store::Snapshot;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimestampMicrosecondType};
@@ -118,14 +118,21 @@ pub(super) async fn bounded<T: Send + 'static>(
     work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
 ) -> Result<T, QueryError> {
     let limit = engine.inner.settings.timeout;
+    let place = engine.inner.pressure.admit(engine.threads().handle())?;
     let (sender, receiver) = oneshot::channel();
+    let worker = engine.clone();
     let task = engine.threads().spawn(async move {
+        let answer = match work.await {
+            Err(error) => Err(damage::named(&worker, error, None).await),
+            answer => answer,
+        };
         // The asker may be gone; then nobody wants the answer.
-        drop(sender.send(work.await));
+        drop(sender.send(answer));
     });
+    place.runs(task.abort_handle(), None);
     let _work = AbortOnDrop(task);
     let answer = timeout(limit, receiver).await.map_err(|_| QueryError::Timeout { limit })?;
-    answer.map_err(|_| QueryError::Internal("the question's thread has stopped".to_owned()))?
+    answer.map_err(|_| place.error())?
 }
 
 /// One row of a small answer, read by the position of its columns.

@@ -1,6 +1,7 @@
 //! What can go wrong with a question, and what the asker should do about it.
 
 use crate::error::ErrorKind;
+use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use std::error::Error;
@@ -27,9 +28,11 @@ pub enum QueryError {
     Timeout { limit: Duration },
     #[error("the query needs more memory or spill space than it may have; ask for less at once: {0}")]
     Resources(String),
+    #[error("the query {what}: the server holds more than {bound} bytes in memory; ask again, or for less at once")]
+    Pressed { what: &'static str, bound: u64 },
     #[error("cannot read a table file now, ask again: {0}")]
     Unavailable(String),
-    #[error("a table file is corrupt, an operator has to look at it: {0}")]
+    #[error("a table file is corrupt: {0}")]
     Corrupt(String),
     #[error("internal query error: {0}")]
     Internal(String),
@@ -45,7 +48,7 @@ impl QueryError {
             | Self::UnknownName { .. } => ErrorKind::Invalid,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::TooManyRows { .. } | Self::Timeout { .. } | Self::Resources(_) => ErrorKind::Limit,
-            Self::Unavailable(_) => ErrorKind::Unavailable,
+            Self::Unavailable(_) | Self::Pressed { .. } => ErrorKind::Unavailable,
             Self::Corrupt(_) => ErrorKind::Corrupt,
             Self::Internal(_) => ErrorKind::Internal,
         }
@@ -84,6 +87,10 @@ fn of_engine(error: &DataFusionError) -> QueryError {
         | DataFusionError::Execution(text)
         | DataFusionError::NotImplemented(text)
         | DataFusionError::Configuration(text) => QueryError::Invalid(format!("cannot run the query: {text}")),
+        // What a reader finds within a file.
+        DataFusionError::ArrowError(inner, _) if matches!(**inner, ArrowError::ParquetError(_)) => {
+            QueryError::Corrupt(inner.to_string())
+        }
         DataFusionError::ArrowError(inner, _) => QueryError::Invalid(format!("cannot run the query: {inner}")),
         other => QueryError::Internal(other.strip_backtrace()),
     }

@@ -36,6 +36,7 @@ pub(super) fn settings(folder: &TempDir) -> QuerySettings {
         timeout: Duration::from_secs(60),
         rows_max: 100_000,
         memory_bytes_max: 256 << 20,
+        resident_bytes_max: 1 << 40,
         spill_dir: folder.path().join("spill"),
         spill_bytes_max: 256 << 20,
     }
@@ -91,6 +92,7 @@ fn open(folder: &TempDir) -> Store {
         flush_after: Duration::from_secs(3600),
         flush_bytes: 1 << 30,
         hot_bytes_max: 2 << 30,
+        remove_after: Duration::from_secs(3600),
     })
     .unwrap()
 }

@@ -1,6 +1,7 @@
 //! How rows become a Parquet file: sort order, encodings, statistics.
 
 use super::error::StoreError;
+use super::summed::Summed;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::{SortColumn, cast, concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, TimestampMicrosecondType};
@@ -109,6 +110,8 @@ pub(super) struct Written {
     pub rows: u64,
     pub time_min_micros: i64,
     pub time_max_micros: i64,
+    /// Of all its bytes.
+    pub crc32: u32,
 }
 
 impl Written {
@@ -120,8 +123,7 @@ impl Written {
 /// A file of a table that is being written, batch by batch, in the order of the table's key.
 pub(super) struct FileWriter {
     table: &'static Table,
-    parquet: ArrowWriter<File>,
-    file: File,
+    parquet: ArrowWriter<Summed>,
     rows: u64,
     times: Option<(i64, i64)>,
 }
@@ -133,9 +135,8 @@ fn not_written(error: parquet::errors::ParquetError) -> StoreError {
 impl FileWriter {
     pub(super) fn create(table: &'static Table, path: &Path) -> Result<Self, StoreError> {
         let file = File::create(path).map_err(StoreError::io("create a data file"))?;
-        let clone = file.try_clone().map_err(StoreError::io("create a data file"))?;
-        let parquet = ArrowWriter::try_new(clone, contract::schema(table), Some(properties(table)?));
-        Ok(Self { table, parquet: parquet.map_err(StoreError::internal)?, file, rows: 0, times: None })
+        let parquet = ArrowWriter::try_new(Summed::new(file), contract::schema(table), Some(properties(table)?));
+        Ok(Self { table, parquet: parquet.map_err(StoreError::internal)?, rows: 0, times: None })
     }
 
     /// `rows` are in the stored schema and do not come before those that were written.
@@ -153,13 +154,14 @@ impl FileWriter {
     /// Returns when the file's bytes are on disk; its name is not until the directory is synced.
     pub(super) fn finish(self) -> Result<Written, StoreError> {
         let looked = || StoreError::io("look at a data file");
-        self.parquet.close().map_err(not_written)?;
-        self.file.sync_all().map_err(StoreError::io("sync a data file"))?;
-        let metadata = self.file.metadata().map_err(looked())?;
+        let (file, crc32) = self.parquet.into_inner().map_err(not_written)?.finish();
+        file.sync_all().map_err(StoreError::io("sync a data file"))?;
+        let metadata = file.metadata().map_err(looked())?;
         let no_time = || StoreError::Internal(format!("a file of {} has no time", self.table.name));
         let (time_min_micros, time_max_micros) = self.times.ok_or_else(no_time)?;
         let modified = metadata.modified().map_err(looked())?;
-        Ok(Written { size_bytes: metadata.len(), modified, rows: self.rows, time_min_micros, time_max_micros })
+        let (size_bytes, rows) = (metadata.len(), self.rows);
+        Ok(Written { size_bytes, modified, rows, time_min_micros, time_max_micros, crc32 })
     }
 }
 

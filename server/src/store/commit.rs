@@ -134,6 +134,7 @@ impl Committer {
             Ok(()) => {
                 self.counters.log_syncs.fetch_add(u64::from(!frames.is_empty()), Ordering::Relaxed);
                 self.counters.log_bytes.fetch_add(frames.len() as u64, Ordering::Relaxed);
+                self.counters.log_position.store(self.next_position - 1, Ordering::Release);
                 self.publish(group);
                 self.rotate_if_large();
             }

@@ -71,6 +71,9 @@ impl Compactor {
                         return Ok(());
                     }
                 }
+                Err(error) if self.is_outdated(table, &inputs, &error) => {
+                    tracing::debug!(%error, table = table.name, "files have gone while they were merged");
+                }
                 Err(error) => {
                     self.counters.merge_failures.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(%error, table = table.name, "files could not be merged, they stay as they are");
@@ -102,6 +105,12 @@ impl Compactor {
             files.retain(|file| !skipped.contains(&file.path));
             Some((table, tiers::due(&files).into_iter().next()?))
         })
+    }
+
+    /// Whether a merge failed because an input is no longer in the table: its day has expired, and nothing is wrong.
+    fn is_outdated(&self, table: &'static Table, inputs: &[DataFile], error: &StoreError) -> bool {
+        let files = self.tables.snapshot(table).files;
+        !matches!(error, StoreError::Doubt(_)) && !inputs.iter().all(|file| files.contains(file))
     }
 
     fn merge(&self, table: &'static Table, inputs: &[DataFile]) -> Result<(), StoreError> {
@@ -165,4 +174,57 @@ fn same_rows(inputs: &[DataFile], written: u64) -> Result<(), StoreError> {
     let paths: Vec<&str> = inputs.iter().map(|file| file.path.as_ref()).collect();
     let why = format!("their versions name {read} rows, they hold {written}");
     Err(StoreError::Corrupt { what: format!("one of the files {paths:?}"), why })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use super::super::columns;
+    use super::super::tests::{rows, table};
+    use super::*;
+
+    /// A file of rows of the first days, as the table names it.
+    fn file(tables_dir: &std::path::Path, codes: std::ops::Range<i64>, days: i64) -> Vec<DataFile> {
+        let rows = columns::to_read_schema(table(), &rows(codes, days)).unwrap();
+        let write = |day: columns::Day| {
+            let path = format!("day={}/{:020}-{}.parquet", day_name(day.day), 1, uuid::Uuid::new_v4());
+            let full = tables_dir.join(table().name).join(&path);
+            std::fs::create_dir_all(full.parent().unwrap()).unwrap();
+            let written = columns::write_file(table(), &day.rows, &full).unwrap();
+            NewFile { path, day: day.day, written }.as_data_file(table())
+        };
+        columns::by_day(table(), &[rows]).unwrap().into_iter().map(write).collect()
+    }
+
+    #[test]
+    fn a_merge_whose_inputs_expire_gives_way_without_a_failure_or_a_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let tables = Arc::new(Tables::new(contract::TABLES.iter()));
+        for files in [file(dir.path(), 0..10, 1), file(dir.path(), 10..20, 1), file(dir.path(), 20..24, 4)] {
+            tables.committed(table(), 0, files);
+        }
+        let (changes, mut asked) = mpsc::channel::<Asked>(1);
+        let (stop, stopped) = std::sync::mpsc::sync_channel(0);
+        let counters = Arc::new(Counters::default());
+        let compactor = Compactor {
+            place: Place::Folder(dir.path().to_owned()),
+            runtime: Arc::new(Runtime::new().unwrap()),
+            tables: Arc::clone(&tables),
+            counters: Arc::clone(&counters),
+            changes,
+            replaced: Arc::new(Replaced::new(Duration::from_secs(3600))),
+            stop: stopped,
+        };
+        let begin = Instant::now();
+        let merging = std::thread::spawn(move || compactor.run());
+        let Asked { change: Change::Merge { old, new }, answer, .. } = asked.blocking_recv().unwrap() else { panic!() };
+        assert!(old.len() >= 2);
+        tables.replaced(table(), &old, None);
+        answer.send(Err(StoreError::Internal("files are gone meanwhile".into()))).unwrap();
+        drop(stop);
+        merging.join().unwrap().unwrap();
+        assert!(begin.elapsed() < RETRY_AFTER / 2);
+        assert_eq!(counters.merge_failures.load(Ordering::Relaxed), 0);
+        assert!(!dir.path().join(table().name).join(new.path).exists(), "the merged file stays");
+    }
 }

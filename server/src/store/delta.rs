@@ -1,7 +1,7 @@
 //! The Delta tables: opening them, listing their files, committing new ones.
 //!
-//! Commits go through `object_store`, which does not sync on a local disk; the flush does that itself. In a bucket
-//! other servers commit as well: `settle` finds out what became of a commit that failed.
+//! A commit on a local disk is synced before it gets its name; the flush syncs once more what it depends on. In a
+//! bucket other servers commit as well: `settle` finds out what became of a commit that failed.
 
 mod settle;
 
@@ -28,6 +28,8 @@ use std::collections::HashMap;
 
 /// The partition column; it is in paths, not in files.
 const DAY: &str = "day";
+/// The tag of a file that holds the CRC-32 of its bytes, in hexadecimal.
+const CRC32: &str = "coulomb.crc32";
 
 /// Versions from one checkpoint to the next; a reader that opens the table reads at most so many files.
 const CHECKPOINT_VERSIONS: u64 = 100;
@@ -137,6 +139,24 @@ impl Delta {
     /// Whether the readers see the version that was read last.
     pub(super) fn is_shown(&self) -> bool {
         self.shown == Some(self.state.version())
+    }
+
+    /// The files with the CRC-32 of their bytes, where the log has one.
+    pub(super) fn summed_files(&self, table: &Table) -> Result<Vec<(DataFile, Option<u32>)>, StoreError> {
+        let views = self.state.log_data().into_iter();
+        views
+            .map(|view| {
+                // The view has no other door to the tags.
+                #[allow(deprecated)]
+                let tags = view.add_action().tags;
+                let sum = tags.and_then(|tags| u32::from_str_radix(tags.get(CRC32)?.as_deref()?, 16).ok());
+                Ok((data_file(table, &view.path(), view.size(), view.stats())?, sum))
+            })
+            .collect()
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        self.state.version()
     }
 
     /// Paths within the table of all files that the current version names.
@@ -282,7 +302,8 @@ fn add(table: &Table, file: &NewFile, data_change: bool) -> Add {
         modification_time: file.written.modified_millis(),
         data_change,
         stats: Some(stats.to_string()),
-        tags: None,
+        // Other readers skip what they do not know.
+        tags: Some(HashMap::from([(CRC32.to_owned(), Some(format!("{:08x}", file.written.crc32)))])),
         deletion_vector: None,
         base_row_id: None,
         default_row_commit_version: None,

@@ -33,6 +33,9 @@ pub enum StoreError {
     /// Whether a change happened is not known; the next start finds out.
     #[error("not known whether a change of a table happened: {0}")]
     Doubt(String),
+    /// Only one of its kind runs at a time.
+    #[error("{0} is running already, wait for its end")]
+    Busy(&'static str),
     #[error("the store is closed")]
     Closed,
     #[error("internal store error: {0}")]
@@ -42,7 +45,9 @@ pub enum StoreError {
 impl StoreError {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Full { .. } | Self::Broken { .. } | Self::Io { .. } | Self::Closed => ErrorKind::Unavailable,
+            Self::Full { .. } | Self::Broken { .. } | Self::Io { .. } | Self::Closed | Self::Busy(_) => {
+                ErrorKind::Unavailable
+            }
             Self::Bucket { .. } | Self::Overtaken { .. } | Self::Moved { .. } => ErrorKind::Unavailable,
             Self::TooLarge { .. } => ErrorKind::Limit,
             Self::Corrupt { .. } => ErrorKind::Corrupt,

@@ -76,7 +76,11 @@ impl Flusher {
             if is_derived && self.place.is_shared() {
                 continue;
             }
+            self.place.remove_torn(table.name)?;
             let Some(mut delta) = Delta::open(&self.place, table).await? else { continue };
+            // Whoever was killed may have left a version that is seen but not on disk; what follows counts on it.
+            delta.sync(&mut self.sync)?;
+            self.place.keep_table_dir(table.name)?;
             if was_killed {
                 // A commit of before the kill may still be on its way.
                 delta.fence(table).await?;

@@ -45,6 +45,24 @@ impl Meta {
         rows.collect::<Result<_, _>>().map_err(StoreError::internal)
     }
 
+    /// Everything in the file as of now, what other rooms keep there too, as a file that must not be there yet.
+    pub(super) fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        let path = path.to_string_lossy();
+        self.connection.execute("VACUUM INTO ?1", [&path]).map(drop).map_err(StoreError::internal)
+    }
+
+    /// What SQLite finds wrong with the file in `path`, if anything.
+    pub(super) fn faults(path: &Path) -> Option<String> {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let check = || -> rusqlite::Result<String> {
+            let connection = rusqlite::Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(std::time::Duration::from_secs(10))?;
+            connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        };
+        let found = check().unwrap_or_else(|error| error.to_string());
+        (found != "ok").then_some(found)
+    }
+
     /// Returns when the sequences are on disk.
     pub(super) fn save(&mut self, changed: &Watermarks) -> Result<(), StoreError> {
         let transaction = self.connection.transaction().map_err(StoreError::internal)?;

@@ -1,5 +1,6 @@
 //! Start and stop: lock the directory, open tables, replay the log, run the three threads.
 
+use super::backup::{Backup, CopyAsked};
 use super::bucket::Bucket;
 use super::change::{Asked, Change};
 use super::commit::{Command, Committer, QUEUE_APPENDS_MAX};
@@ -12,6 +13,8 @@ use super::hot::{Hot, Tables, batch_bytes};
 use super::meta::{Meta, Watermarks};
 use super::pace::{Failures, Refresh};
 use super::place::{Place, Shared};
+use super::replaced::Replaced;
+use super::verify::{Checked, Verifier};
 use super::wal::{self, Segment};
 use super::{Counters, Damage, StoreSettings, columns, durable, logged, replay};
 use contract::Table;
@@ -20,9 +23,9 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fs::File;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -41,6 +44,10 @@ pub(super) struct Running {
     pub hot_bytes_max: u64,
     pub damage: Damage,
     pub health: Arc<Health>,
+    data_dir: PathBuf,
+    replaced: Arc<Replaced>,
+    /// Whether somebody reads everything just now.
+    verifying: Arc<AtomicBool>,
     threads: Threads,
     _lock: File,
 }
@@ -53,7 +60,7 @@ pub(super) fn open(settings: StoreSettings) -> Result<Running, StoreError> {
 }
 
 /// Delta's reader blocks within async code, which only a runtime with a worker of its own allows without deadlock.
-fn runtime() -> Result<Runtime, StoreError> {
+pub(super) fn runtime() -> Result<Runtime, StoreError> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder
         .worker_threads(1)
@@ -69,6 +76,7 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         std::fs::create_dir_all(dir).map_err(StoreError::io(format!("create {dir:?}")))?;
     }
     wal::sync_dir(&settings.data_dir)?;
+    sync_parent(&settings.data_dir)?;
     let lock = lock(&settings.data_dir)?;
     let derived = DerivedTables::new();
     let tables = Arc::new(Tables::new(derived.with_sources()));
@@ -88,7 +96,7 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         unsaved: Watermarks::new(),
         pending: HashMap::new(),
         sync: durable::disk(),
-        replaced: Arc::default(),
+        replaced: Arc::new(Replaced::new(settings.remove_after)),
     };
     let covered = runtime.block_on(flusher.open_tables(derived.with_sources()))?;
     let replayed = replay_log(&wal_dir, &covered, &settings, &mut flusher, &runtime)?;
@@ -101,6 +109,7 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
     // A log that belonged to other tables may have come further than these know.
     let begun = wal::list_segments(&wal_dir)?.last().map_or(0, |(first, _)| first.saturating_sub(1));
     let next_position = covered.values().copied().chain([replayed.position, begun]).max().unwrap_or(0) + 1;
+    counters.log_position.store(next_position - 1, Ordering::Release);
     let committer = Committer {
         segment: Segment::create(&wal_dir, next_position)?,
         dir: wal_dir,
@@ -111,6 +120,7 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         counters: Arc::clone(&counters),
         health: Arc::clone(&health),
     };
+    let replaced = Arc::clone(&flusher.replaced);
     let limits = (settings.flush_after, settings.flush_bytes);
     let threads = start_threads(committer, flusher, runtime, limits)?;
     Ok(Running {
@@ -122,6 +132,9 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         hot_bytes_max: settings.hot_bytes_max,
         damage: replayed.damage,
         health,
+        data_dir: settings.data_dir,
+        replaced,
+        verifying: Arc::default(),
         threads,
         _lock: lock,
     })
@@ -138,6 +151,7 @@ async fn place(settings: &StoreSettings, meta: &Meta, wal_dir: &Path) -> Result<
         None => {
             let dir = settings.data_dir.join("tables");
             std::fs::create_dir_all(&dir).map_err(StoreError::io(format!("create {dir:?}")))?;
+            wal::sync_dir(&dir)?;
             wal::sync_dir(&settings.data_dir)?;
             Place::Folder(dir)
         }
@@ -151,6 +165,16 @@ async fn place(settings: &StoreSettings, meta: &Meta, wal_dir: &Path) -> Result<
     Ok(place)
 }
 
+/// The data directory may be new, and is lost with everything in it unless its own name is on disk.
+fn sync_parent(dir: &Path) -> Result<(), StoreError> {
+    let absolute = std::path::absolute(dir).map_err(StoreError::io("find the data directory"))?;
+    match absolute.parent() {
+        // Of a folder that others own, only what is done in it can be synced by us, and not its own name.
+        Some(parent) if File::open(parent).is_ok() => wal::sync_dir(parent),
+        _ => Ok(()),
+    }
+}
+
 /// The store's three threads, and how they are reached and stopped.
 pub(super) struct Threads {
     log: Mutex<Option<mpsc::Sender<Command>>>,
@@ -158,6 +182,7 @@ pub(super) struct Threads {
     stop_flush: Mutex<Option<oneshot::Sender<()>>>,
     stop_merging: Mutex<Option<std::sync::mpsc::SyncSender<()>>>,
     changes: mpsc::Sender<Asked>,
+    copies: mpsc::Sender<CopyAsked>,
     running: Mutex<Vec<JoinHandle<Result<(), StoreError>>>>,
 }
 
@@ -171,6 +196,7 @@ fn start_threads(
     let health = Arc::clone(&committer.health);
     let (log, commands) = mpsc::channel(QUEUE_APPENDS_MAX);
     let (changes, changing) = mpsc::channel(1);
+    let (copies, copying) = mpsc::channel(1);
     let (stop_flush, stopped) = oneshot::channel();
     let (stop_merging, stop) = std::sync::mpsc::sync_channel(0);
     let wake_flush = Arc::new(Notify::new());
@@ -183,7 +209,7 @@ fn start_threads(
         replaced: Arc::clone(&flusher.replaced),
         stop,
     };
-    let heard = Heard { log: log.clone(), wake: Arc::clone(&wake_flush), changes: changing, stopped };
+    let heard = Heard { log: log.clone(), wake: Arc::clone(&wake_flush), changes: changing, copies: copying, stopped };
     let commit = spawn("coulomb-log", &health, move || {
         committer.run(commands);
         Ok(())
@@ -196,6 +222,7 @@ fn start_threads(
         stop_flush: Mutex::new(Some(stop_flush)),
         stop_merging: Mutex::new(Some(stop_merging)),
         changes,
+        copies,
         running: Mutex::new(vec![merge, flush, commit]),
     })
 }
@@ -277,6 +304,7 @@ struct Heard {
     log: mpsc::Sender<Command>,
     wake: Arc<Notify>,
     changes: mpsc::Receiver<Asked>,
+    copies: mpsc::Receiver<CopyAsked>,
     stopped: oneshot::Receiver<()>,
 }
 
@@ -293,6 +321,11 @@ async fn keep_flushing(
             Some(Asked { table, change, answer }) = heard.changes.recv() => {
                 // Who asked may have ended with the store; the next start finds what was done.
                 drop(answer.send(flusher.change(table, change).await));
+                false
+            }
+            Some(answer) = heard.copies.recv() => {
+                // Likewise: a copy that nobody takes is dropped.
+                drop(answer.send(flusher.copy(&heard.log).await));
                 false
             }
             () = heard.wake.notified() => false,
@@ -327,6 +360,22 @@ impl Running {
         let (asked, outcome) = Asked::new(table, change);
         self.threads.changes.send(asked).await.map_err(|_| StoreError::Closed)?;
         outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub(super) async fn backup(&self) -> Result<Backup, StoreError> {
+        Backup::begin(&self.threads.copies, &self.replaced, self.object_store.clone()).await
+    }
+
+    pub(super) fn verify(&self) -> Result<mpsc::Receiver<Checked>, StoreError> {
+        let verifier = Verifier {
+            data_dir: self.data_dir.clone(),
+            place: self.place.clone(),
+            derived: self.derived,
+            tables: Arc::clone(&self.tables),
+            objects: self.object_store.clone(),
+            log_position: self.counters.log_position.load(Ordering::Acquire),
+        };
+        verifier.start(&self.verifying)
     }
 
     pub(super) fn ask_for_flush(&self) {

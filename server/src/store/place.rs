@@ -4,8 +4,10 @@
 
 use super::DataFile;
 use super::bucket::Bucket;
+use super::checkpoints;
 use super::durable::DeltaLog;
 use super::error::StoreError;
+use super::synced_puts::SyncedPuts;
 use super::wal::sync_dir;
 use deltalake_core::DeltaTableBuilder;
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
@@ -143,8 +145,10 @@ impl Place {
                 let absolute = std::path::absolute(dir.join(table)).map_err(StoreError::io("find a table"))?;
                 let url = Url::from_directory_path(&absolute)
                     .map_err(|()| StoreError::Internal(format!("{absolute:?} is not a directory path")))?;
-                let table = DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build);
-                Ok(table.map_err(StoreError::internal)?.log_store())
+                let builder = DeltaTableBuilder::from_url(url.clone()).map_err(StoreError::internal)?;
+                let files = Arc::new(SyncedPuts::default());
+                let table = builder.with_storage_backend(files, url).build().map_err(StoreError::internal)?;
+                Ok(table.log_store())
             }
             Self::Shared(shared) => {
                 let (bucket, root) = (&shared.bucket, Arc::clone(&shared.bucket.root));
@@ -178,6 +182,22 @@ impl Place {
             Self::Folder(dir) => {
                 std::fs::create_dir_all(dir.join(table)).map_err(StoreError::io("create a table's directory"))
             }
+            Self::Shared(_) => Ok(()),
+        }
+    }
+
+    /// Removes what a power cut has left of a summary of a table's log.
+    pub(super) fn remove_torn(&self, table: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Folder(dir) => checkpoints::remove_torn(&dir.join(table)),
+            Self::Shared(_) => Ok(()),
+        }
+    }
+
+    /// Returns when the names in a table's folder are durable.
+    pub(super) fn keep_table_dir(&self, table: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Folder(dir) => sync_dir(&dir.join(table)),
             Self::Shared(_) => Ok(()),
         }
     }

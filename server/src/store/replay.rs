@@ -5,7 +5,7 @@
 
 use super::error::StoreError;
 use super::wal::{self, Frame};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// What was found beside good frames.
@@ -24,9 +24,10 @@ pub(super) fn replay(
     mut each: impl FnMut(Frame<'_>) -> Result<(), StoreError>,
 ) -> Result<Damage, StoreError> {
     let mut damage = Damage::default();
+    wal::sync_dir(dir)?;
     let segments = remove_stubs(wal::list_segments(dir)?, &mut damage)?;
     for (i, (first, path)) in segments.iter().enumerate() {
-        let bytes = std::fs::read(path).map_err(StoreError::io("read a log segment"))?;
+        let bytes = read_synced(path)?;
         let is_last = i + 1 == segments.len();
         let mut at = match wal::decode_segment_header(&bytes) {
             Some(_) => wal::SEGMENT_HEADER_BYTES,
@@ -49,6 +50,19 @@ pub(super) fn replay(
     Ok(damage)
 }
 
+/// What a process wrote before it was killed is seen, but may not be on disk; once it was read, its sender is told
+/// that it is kept, so it is synced first.
+fn read_synced(path: &Path) -> Result<Vec<u8>, StoreError> {
+    let read = || {
+        let mut file = std::fs::File::open(path)?;
+        file.sync_all()?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(StoreError::io("read a log segment"))
+}
+
 /// Removes segments that end before their first frame could begin: the disk was full or the power went when they
 /// were made, and the segment before them is the one that goes on.
 fn remove_stubs(segments: Vec<(u64, PathBuf)>, damage: &mut Damage) -> Result<Vec<(u64, PathBuf)>, StoreError> {
@@ -66,7 +80,7 @@ fn remove_stubs(segments: Vec<(u64, PathBuf)>, damage: &mut Damage) -> Result<Ve
 }
 
 /// The next offset at which an intact frame starts.
-fn resync(bytes: &[u8], from: usize) -> Option<usize> {
+pub(super) fn resync(bytes: &[u8], from: usize) -> Option<usize> {
     let starts = bytes.get(from..)?.windows(4).enumerate().filter(|(_, w)| *w == wal::FRAME_MAGIC);
     starts.map(|(i, _)| from + i).find(|at| wal::decode(&bytes[*at..]).is_some())
 }

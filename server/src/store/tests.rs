@@ -11,8 +11,14 @@ use std::time::Instant;
 const NEVER: Duration = Duration::from_secs(3600);
 
 fn settings(dir: &std::path::Path) -> StoreSettings {
-    let (data_dir, tables) = (dir.to_owned(), None);
-    StoreSettings { data_dir, tables, flush_after: NEVER, flush_bytes: 1 << 40, hot_bytes_max: 1 << 40 }
+    StoreSettings {
+        data_dir: dir.to_owned(),
+        tables: None,
+        flush_after: NEVER,
+        flush_bytes: 1 << 40,
+        hot_bytes_max: 1 << 40,
+        remove_after: NEVER,
+    }
 }
 
 pub(super) fn table() -> &'static Table {

@@ -78,12 +78,14 @@ fn listen(dir: &std::path::Path) -> (Running, Store) {
         flush_after: Duration::from_secs(3600),
         flush_bytes: 64 << 20,
         hot_bytes_max: 128 << 20,
+        remove_after: Duration::from_secs(3600),
     });
     let store = store.unwrap();
     let settings = QuerySettings {
         timeout: Duration::from_secs(30),
         rows_max: 1_000_000,
         memory_bytes_max: 256 << 20,
+        resident_bytes_max: 1 << 40,
         spill_dir: dir.join("spill"),
         spill_bytes_max: 64 << 20,
     };

@@ -28,7 +28,7 @@ fn fixture() -> Fixture {
         unsaved: Watermarks::new(),
         pending: HashMap::new(),
         sync: durable::disk(),
-        replaced: Arc::default(),
+        replaced: Arc::new(Replaced::new(Duration::from_secs(3600))),
     };
     Fixture { _dir: dir, tables_dir, flusher }
 }
@@ -237,4 +237,38 @@ async fn a_merge_that_could_not_be_synced_neither_doubles_nor_hides_rows() {
     f.publish(table(), &rows(30..40, 1));
     f.flusher.commit_sealed(4).await.unwrap();
     assert_eq!(f.rows_in_files().await, (40, 40));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_of_files_outlive_their_versions_and_a_copy_from_the_checkpoint_on_opens() {
+    let mut f = fixture();
+    f.publish(table(), &rows(0..10, 1));
+    f.flusher.commit_sealed(1).await.unwrap();
+    for position in 2..99 {
+        f.flusher.deltas.get_mut(table().name).unwrap().commit(table(), &[], position).await.unwrap();
+    }
+    for position in 99..101 {
+        f.publish(table(), &rows(position as i64 * 10..position as i64 * 10 + 10, 1));
+        f.flusher.commit_sealed(position).await.unwrap();
+    }
+    let (from, copy) = (f.tables_dir.join(table().name), tempfile::tempdir().unwrap());
+    let copied = copy.path().join(table().name);
+    for folder in ["_delta_log", "day=1970-01-01"] {
+        std::fs::create_dir_all(copied.join(folder)).unwrap();
+        for entry in std::fs::read_dir(from.join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let is_old = name.ends_with(".json") && name.as_str() < "00000000000000000099";
+            if !is_old && name != "_last_checkpoint" {
+                std::fs::copy(from.join(folder).join(&name), copied.join(folder).join(&name)).unwrap();
+            }
+        }
+    }
+    let delta = Delta::open(&Place::Folder(copy.path().to_owned()), table()).await.unwrap().unwrap();
+    assert_eq!((delta.position().await.unwrap(), delta.version()), (100, 100));
+    let files = delta.summed_files(table()).unwrap();
+    assert_eq!(files.len(), 3);
+    for (file, sum) in files {
+        let bytes = std::fs::read(f.tables_dir.join(file.path.as_ref())).unwrap();
+        assert_eq!(sum, Some(crc32fast::hash(&bytes)), "{}", file.path);
+    }
 }

@@ -132,7 +132,7 @@ fn flusher(dir: &Path, objects: &Arc<Unsure>, name: &str) -> Flusher {
         unsaved: Watermarks::new(),
         pending: HashMap::new(),
         sync: durable::disk(),
-        replaced: Arc::default(),
+        replaced: Arc::new(Replaced::new(Duration::from_secs(3600))),
     }
 }
 
