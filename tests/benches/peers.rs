@@ -8,11 +8,13 @@ use coulomb_tests::{Program, Server, run, send, target_dir, workspace_root};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const GPUS: usize = 512;
 const INTERVAL_MICROS: i64 = 10_000_000;
-const HOUR_MICROS: i64 = 3_600_000_000;
+const DAY_MICROS: i64 = 86_400_000_000;
+/// 2026-06-01.
+const START_MICROS: i64 = 1_780_272_000_000_000;
 /// Two hours of the fleet, a request a step, as a gateway of the fleet would send them.
 const STEPS: usize = 720;
 /// Requests under way at once; each client waits for its answers.
@@ -36,11 +38,6 @@ fn main() {
 /// `aim` is the ratio that was promised.
 fn line(what: &str, ours: f64, peer: f64, aim: &str) {
     println!("{what:<52} {ours:>12.4} {peer:>12.4} {:>8.3} {aim:>8}", ours / peer);
-}
-
-fn now_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970");
-    i64::try_from(since.as_micros()).expect("the clock is before the year 290,000")
 }
 
 /// CPU seconds of a process so far, user and system.
@@ -114,11 +111,10 @@ fn drive(pid: u32, bodies: &[Vec<u8>], ask: &(dyn Fn(usize, usize, &[u8]) + Sync
 
 fn ingest() {
     let samples = (STEPS * GPUS * METRICS.len()) as f64;
-    let start = (now_micros() - 30 * HOUR_MICROS) / HOUR_MICROS * HOUR_MICROS;
     let (mut fleet, mut ours, mut theirs) = (Fleet::new(GPUS), Vec::new(), Vec::new());
     for step in 0..STEPS {
         fleet.advance();
-        let time = start + step as i64 * INTERVAL_MICROS;
+        let time = START_MICROS + step as i64 * INTERVAL_MICROS;
         let mut rows = Rows::new();
         rows.add(&fleet, time);
         ours.push(rows.into_stream());
@@ -164,7 +160,7 @@ fn victoria_metrics(bodies: &[Vec<u8>]) -> Option<(Took, f64)> {
     let free = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port is free");
     let mut command = Command::new("victoria-metrics");
     command.arg(format!("-httpListenAddr={free}")).arg(format!("-storageDataPath={}", data.path().display()));
-    let program = Program::start(command.args(["-retentionPeriod=12", "-loggerLevel=ERROR"]));
+    let program = Program::start(command.args(["-retentionPeriod=100y", "-loggerLevel=ERROR"]));
     let url = |path: &str| format!("http://{free}{path}");
     let end = Instant::now() + Duration::from_secs(20);
     while send("GET", &url("/health"), &[], b"").is_err() && Instant::now() < end {
@@ -249,18 +245,16 @@ const QUESTIONS: [Question; 6] = [
 ];
 
 fn queries(days: i64) {
-    let day = 24 * HOUR_MICROS;
-    let start = (now_micros() - (days + 1) * day) / day * day;
     let data = tempfile::tempdir().expect("a temporary folder can be made");
     let server = Server::start_in(data.path(), &["--flush-after-seconds", "60"]);
     let mut fleet = Fleet::new(GPUS);
-    let steps = usize::try_from(days * day / INTERVAL_MICROS).expect("days are positive");
+    let steps = usize::try_from(days * DAY_MICROS / INTERVAL_MICROS).expect("days are positive");
     let started = Instant::now();
     for body in 0..steps / STEPS_OF_A_BODY {
         let mut rows = Rows::new();
         for step in body * STEPS_OF_A_BODY..(body + 1) * STEPS_OF_A_BODY {
             fleet.advance();
-            rows.add(&fleet, start + step as i64 * INTERVAL_MICROS);
+            rows.add(&fleet, START_MICROS + step as i64 * INTERVAL_MICROS);
         }
         let stream = rows.into_stream();
         let writer = "bench/7a1f2c52-0000-4000-8000-000000000000";
@@ -273,12 +267,12 @@ fn queries(days: i64) {
     wait_until_quiet(server.program.pid());
     println!("merged and summed up after {:.0} s", started.elapsed().as_secs_f64());
     drop(server);
-    answers(data.path(), start);
+    answers(data.path());
 }
 
 /// Each question on one core: the quickest of a few tries, with what was read before still in the system's cache.
-fn answers(data: &Path, start: i64) {
-    let Some(peers) = peers(data, start) else { return };
+fn answers(data: &Path) {
+    let Some(peers) = peers(data) else { return };
     let server = Server::start_on_one_core(data);
     let quickest = |sql: &str| {
         let tries = (0..3).map(|_| {
@@ -290,38 +284,24 @@ fn answers(data: &Path, start: i64) {
         tries.fold(f64::INFINITY, f64::min)
     };
     for (question, peer) in QUESTIONS.iter().zip(peers) {
-        line(question.name, quickest(&filled(question.ours, start)), peer, "<= 1");
+        line(question.name, quickest(&filled(question.ours)), peer, "<= 1");
         if let Some(derived) = question.derived {
             line(&format!("{}, from hours", question.name), quickest(derived), peer, "<= 0.05");
         }
     }
 }
 
-fn filled(sql: &str, start: i64) -> String {
-    let time = |micros: i64| {
-        let days = micros / (24 * HOUR_MICROS);
-        // Days since the epoch to a date, by Howard Hinnant's algorithm for years after 1970.
-        let z = days + 719_468;
-        let (era, of_era) = (z / 146_097, z % 146_097);
-        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = year_of_era + era * 400 + i64::from(month <= 2);
-        format!("{year:04}-{month:02}-{day:02}T00:00:00Z")
-    };
-    let (from, to) = (time(start), time(start + 24 * HOUR_MICROS));
-    sql.replace("UUID", &fleet::uuid(77)).replace("FROM", &from).replace("TO", &to)
+/// For one GPU on the first day.
+fn filled(sql: &str) -> String {
+    let first_day = ("2026-06-01T00:00:00Z", "2026-06-02T00:00:00Z");
+    sql.replace("UUID", &fleet::uuid(77)).replace("FROM", first_day.0).replace("TO", first_day.1)
 }
 
 /// Seconds of the quicker of DuckDB and chDB for each question, one thread each, on the same files.
-fn peers(data: &Path, start: i64) -> Option<Vec<f64>> {
+fn peers(data: &Path) -> Option<Vec<f64>> {
     let python = target_dir().join("python/bin/python");
-    let questions: Vec<_> = QUESTIONS
-        .iter()
-        .map(|q| serde_json::json!({"duckdb": filled(q.duckdb, start), "chdb": filled(q.chdb, start)}))
-        .collect();
+    let questions: Vec<_> =
+        QUESTIONS.iter().map(|q| serde_json::json!({"duckdb": filled(q.duckdb), "chdb": filled(q.chdb)})).collect();
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]).arg(python).arg(workspace_root().join("tests/python/peers.py"));
     command.arg(data.join("tables/gpu_samples")).arg(serde_json::Value::from(questions).to_string());

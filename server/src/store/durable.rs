@@ -14,6 +14,16 @@ pub(super) fn disk() -> Sync {
     Box::new(|path| File::open(path)?.sync_all())
 }
 
+/// The data directory may be new, and is lost with everything in it unless its own name is on disk.
+pub(super) fn sync_parent(dir: &Path) -> Result<(), StoreError> {
+    let absolute = std::path::absolute(dir).map_err(StoreError::io("find the data directory"))?;
+    match absolute.parent() {
+        // Of a folder that others own, only what is done in it can be synced by us, and not its own name.
+        Some(parent) if File::open(parent).is_ok() => sync_dir(parent),
+        _ => Ok(()),
+    }
+}
+
 /// Rewritten under its name with each checkpoint.
 const LAST_CHECKPOINT: &str = "_last_checkpoint";
 

@@ -76,7 +76,7 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         std::fs::create_dir_all(dir).map_err(StoreError::io(format!("create {dir:?}")))?;
     }
     wal::sync_dir(&settings.data_dir)?;
-    sync_parent(&settings.data_dir)?;
+    durable::sync_parent(&settings.data_dir)?;
     let lock = lock(&settings.data_dir)?;
     let derived = DerivedTables::new();
     let tables = Arc::new(Tables::new(derived.with_sources()));
@@ -163,16 +163,6 @@ async fn place(settings: &StoreSettings, meta: &Meta, wal_dir: &Path) -> Result<
     };
     meta.set_place(&now)?;
     Ok(place)
-}
-
-/// The data directory may be new, and is lost with everything in it unless its own name is on disk.
-fn sync_parent(dir: &Path) -> Result<(), StoreError> {
-    let absolute = std::path::absolute(dir).map_err(StoreError::io("find the data directory"))?;
-    match absolute.parent() {
-        // Of a folder that others own, only what is done in it can be synced by us, and not its own name.
-        Some(parent) if File::open(parent).is_ok() => wal::sync_dir(parent),
-        _ => Ok(()),
-    }
 }
 
 /// The store's three threads, and how they are reached and stopped.
