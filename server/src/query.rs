@@ -36,6 +36,7 @@ mod state;
 mod status;
 mod tables;
 mod timeline;
+mod truncate;
 mod yielding;
 
 pub use answer::Answer;
@@ -149,6 +150,7 @@ impl Engine {
             .with_default_features()
             .build();
         functions::bound(&mut base)?;
+        truncate::quicken(&mut base)?;
         base.register_udaf(Arc::new(percentile::percentile_cont()))?;
         let threads = Builder::new_multi_thread()
             .worker_threads(cores)

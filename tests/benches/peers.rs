@@ -4,7 +4,7 @@
 //! not installed (Debian's `victoria-metrics`; the Python packages `duckdb` and `chdb`) says so and is left out.
 
 use coulomb_tests::fleet::{self, Fleet, METRICS, Rows};
-use coulomb_tests::{Program, Server, run, send, target_dir, workspace_root};
+use coulomb_tests::{Program, Server, cpu_seconds, run, send, target_dir, workspace_root};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
@@ -23,8 +23,6 @@ const CLIENTS: usize = 4;
 const STEPS_OF_A_BODY: usize = 60;
 /// So long must a server have used next to nothing before it counts as done.
 const QUIET: Duration = Duration::from_secs(12);
-/// `USER_HZ`, fixed on Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 fn main() {
     let days = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(2_i64);
@@ -38,14 +36,6 @@ fn main() {
 /// `aim` is the ratio that was promised.
 fn line(what: &str, ours: f64, peer: f64, aim: &str) {
     println!("{what:<52} {ours:>12.4} {peer:>12.4} {:>8.3} {aim:>8}", ours / peer);
-}
-
-/// CPU seconds of a process so far, user and system.
-fn cpu_seconds(pid: &str) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a live process has a stat file");
-    let after_name = stat.rsplit_once(')').expect("stat has a name in parentheses").1;
-    let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<f64>().ok());
-    ticks.sum::<f64>() / TICKS_PER_SECOND
 }
 
 /// The most memory that a process has held.

@@ -4,7 +4,7 @@
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::ipc::writer::StreamWriter;
-use coulomb_tests::{Program, Server, binary, workspace_root};
+use coulomb_tests::{Program, Server, binary, cpu_seconds, workspace_root};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -25,8 +25,6 @@ const QUERY_SECONDS: f64 = 1.0;
 const COLLECTOR_CORE_RATIO: f64 = 0.005;
 const COLLECTOR_RESIDENT_BYTES: f64 = 25e6;
 const COLLECTOR_WATCHED: Duration = Duration::from_secs(60);
-/// `USER_HZ`, fixed on Linux.
-const TICKS_PER_SECOND: f64 = 100.0;
 
 fn main() {
     println!("{:<44} {:>14} {:>14} {:>8}", "what", "measured", "limit", "ratio");
@@ -103,14 +101,6 @@ fn queries(server: &Server) {
     }
 }
 
-/// CPU seconds of a process so far, user and system.
-fn cpu_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a live process has a stat file");
-    let after_name = stat.rsplit_once(')').expect("stat has a name in parentheses").1;
-    let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<f64>().ok());
-    ticks.sum::<f64>() / TICKS_PER_SECOND
-}
-
 /// The scripted NVML library with eight busy GPUs; `None`, and the host alone is measured, without a C compiler.
 fn eight_gpus(dir: &Path) -> Option<(PathBuf, PathBuf)> {
     let (library, script) = (dir.join("libnvidia-ml-stub.so"), dir.join("script"));
@@ -144,9 +134,9 @@ fn collector(server: &Server) {
     }
     let program = Program::start(&mut command);
     std::thread::sleep(Duration::from_secs(2));
-    let before = cpu_seconds(program.pid());
+    let before = cpu_seconds(&program.pid().to_string());
     std::thread::sleep(COLLECTOR_WATCHED);
-    let ratio = (cpu_seconds(program.pid()) - before) / COLLECTOR_WATCHED.as_secs_f64();
+    let ratio = (cpu_seconds(&program.pid().to_string()) - before) / COLLECTOR_WATCHED.as_secs_f64();
     line("collector, 8 GPUs at 1 Hz, part of a core", ratio, COLLECTOR_CORE_RATIO);
     line("collector, resident bytes", program.resident_bytes() as f64, COLLECTOR_RESIDENT_BYTES);
 }

@@ -37,8 +37,8 @@ def main():
     if chdb is not None:
         session = chdb.session.Session()
         session.query("set max_threads = 1")
-        inside = ",".join(files)
-        in_chdb = f"file('{{{inside}}}', 'Parquet')" if len(files) > 1 else f"file('{inside}', 'Parquet')"
+        inside = ",".join(file.removeprefix(f"{table}/") for file in files)
+        in_chdb = f"file('{table}/{{{inside}}}', 'Parquet')" if len(files) > 1 else f"file('{files[0]}', 'Parquet')"
         ask = lambda sql: str(session.query(sql + " settings max_threads = 1", "CSV"))
         engines["chdb"] = (ask, in_chdb)
     answers = []

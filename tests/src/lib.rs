@@ -13,5 +13,5 @@ pub mod writers;
 
 pub use bucket::Bucket;
 pub use http::{Answer, send};
-pub use program::{Program, binary, run, target_dir, workspace_root};
+pub use program::{Program, binary, cpu_seconds, run, target_dir, workspace_root};
 pub use server::Server;

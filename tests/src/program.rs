@@ -46,6 +46,17 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// `USER_HZ`, fixed on Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// CPU seconds of a process so far, user and system; `self` is the asker.
+pub fn cpu_seconds(pid: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a live process has a stat file");
+    let after_name = stat.rsplit_once(')').expect("stat has a name in parentheses").1;
+    let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<f64>().ok());
+    ticks.sum::<f64>() / TICKS_PER_SECOND
+}
+
 /// Runs a program to its end.
 pub fn run(command: &mut Command) -> Output {
     let output = command.stdin(Stdio::null()).output();

@@ -262,5 +262,9 @@ async fn the_fleet_has_the_same_means_from_hours_as_from_samples() {
         }
     }
     let scene = scene.reopen();
-    assert_eq!(cells(&scene).await, with_late_row);
+    for (in_file, in_memory) in cells(&scene).await.into_iter().flatten().zip(with_late_row.into_iter().flatten()) {
+        let same = in_file.is_some() == in_memory.is_some();
+        // Only the order of adding differs.
+        assert!(same && (in_file.unwrap_or(0.0) - in_memory.unwrap_or(0.0)).abs() < 1e-12);
+    }
 }

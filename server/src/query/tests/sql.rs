@@ -277,3 +277,26 @@ async fn every_column_can_be_named_anywhere() {
         [["1", "cluster, é cluster"]]
     );
 }
+
+/// Against the engine's own function, which is asked by way of a time without a zone.
+#[tokio::test]
+async fn times_are_truncated_as_the_engine_does_it() {
+    let mut scene = Scene::new();
+    let at = |i: i64| {
+        json!({"time": T0 - 400 * 86_400 * SECOND + i * 7_919_123_457, "cluster": "c", "node": "n",
+                             "kind": "xid", "severity": "info", "message": "m"})
+    };
+    scene.add("device_events", (0..500).map(at).collect()).await;
+    for step in ["microsecond", "second", "minute", "hour", "DAY", "week", "month", "quarter", "year"] {
+        let sql = format!(
+            "select count(*), count(distinct date_trunc('{step}', time)), arrow_typeof(min(date_trunc('{step}', time))) \
+             from device_events where date_trunc('{step}', time) = \
+             arrow_cast(date_trunc('{step}', arrow_cast(time, 'Timestamp(Microsecond, None)')), \
+                        'Timestamp(Microsecond, Some(\"UTC\"))')"
+        );
+        let rows = scene.ask(&sql).await.unwrap();
+        assert_eq!(rows[0][0], "500", "{step}");
+        assert!(rows[0][2].contains("UTC"), "{step}: {rows:?}");
+    }
+    assert!(scene.ask("select date_trunc('fortnight', time) from device_events").await.is_err());
+}
