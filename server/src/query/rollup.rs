@@ -98,11 +98,15 @@ impl Work {
         if !self.engine.inner.store.derives() {
             return Ok(());
         }
+        // The use of an hour takes from the rollup, so it knows of nothing that the rollup may not have yet.
+        let open = due::open_hour((self.clock)());
+        let tables = ["gpu_samples", "device_events"].map(contract::table);
+        let sources: Vec<Snapshot> = tables.into_iter().flatten().map(|table| self.snapshot(table)).collect();
         for pair in self.engine.inner.store.derived().rollups.chunks(2) {
             let [hours, minutes] = pair else { continue };
-            self.roll_up(hours, minutes).await?;
+            self.roll_up(hours, minutes, open).await?;
         }
-        self.usage().await
+        self.usage(&sources, open).await
     }
 
     fn snapshot(&self, table: &'static Table) -> Snapshot {
@@ -124,11 +128,10 @@ impl Work {
         self.engine.inner.progress.until.lock().insert(table.name, open);
     }
 
-    async fn roll_up(&mut self, hours: &'static Rollup, minutes: &'static Rollup) -> Result<(), QueryError> {
+    async fn roll_up(&mut self, hours: &'static Rollup, minutes: &'static Rollup, open: i64) -> Result<(), QueryError> {
         // The derived table first: what it covers by then is in the source's snapshot.
         let derived = self.snapshot(&hours.table);
         let source = self.snapshot(hours.source);
-        let open = due::open_hour((self.clock)());
         let mut due = due::new(&source, self.missing(&hours.table, &derived), open);
         due.extend(due::late(&source, derived.covers, RISE_HOURS, open));
         if due.is_empty() {
@@ -204,13 +207,10 @@ impl Work {
         self.write(&minutes.table, Derived { rows, from_micros, to_micros, covers, now_micros: (self.clock)() }).await
     }
 
-    async fn usage(&mut self) -> Result<(), QueryError> {
+    async fn usage(&mut self, sources: &[Snapshot], open: i64) -> Result<(), QueryError> {
         let table = &self.engine.inner.store.derived().usage_hourly;
         let derived = self.snapshot(table);
-        let tables = ["gpu_samples", "device_events"].map(contract::table);
-        let sources: Vec<Snapshot> = tables.into_iter().flatten().map(|table| self.snapshot(table)).collect();
-        let open = due::open_hour((self.clock)());
-        let Some(turn) = usage_turn(self.missing(table, &derived), derived.covers, &sources, open) else {
+        let Some(turn) = usage_turn(self.missing(table, &derived), derived.covers, sources, open) else {
             return Ok(());
         };
         let runs = due::runs(&turn.due);

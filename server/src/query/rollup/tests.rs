@@ -268,3 +268,31 @@ async fn the_fleet_has_the_same_means_from_hours_as_from_samples() {
         assert!(same && (in_file.unwrap_or(0.0) - in_memory.unwrap_or(0.0)).abs() < 1e-12);
     }
 }
+
+/// A flush between the two tables must not be taken as known by both.
+#[tokio::test]
+async fn the_use_of_an_hour_has_the_energy_of_rows_that_came_while_hours_were_summed_up() {
+    let mut scene = Scene::new();
+    let row = |minute: i64| {
+        let mut row = sample("GPU-a", minute * 60, 0.5);
+        row["energy_joules_total"] = json!(minute as f64 * 1000.0);
+        row
+    };
+    scene.add("gpu_samples", (0..30).map(row).collect()).await;
+    scene = scene.reopen();
+    let work = |scene: &Scene| {
+        let engine = scene.engine.clone();
+        Work { engine, clock: two_days_later, rest: 0, since: Instant::now() }
+    };
+    let open = due::open_hour(two_days_later());
+    let tables = ["gpu_samples", "device_events"].map(|name| contract::table(name).unwrap());
+    let sources = tables.map(|table| scene.store.snapshot(table));
+    let [hours, minutes] = &scene.store.derived().rollups[..2] else { panic!() };
+    work(&scene).roll_up(hours, minutes, open).await.unwrap();
+    scene.add("gpu_samples", (30..60).map(row).collect()).await;
+    scene = scene.reopen();
+    work(&scene).usage(&sources, open).await.unwrap();
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    let joules = "select sum(energy_joules), sum(active_seconds) from usage_hourly";
+    assert_eq!(scene.ask(joules).await.unwrap(), [["59000.0", "3600.0"]]);
+}
