@@ -7,6 +7,7 @@ pub mod api;
 pub mod archive;
 pub mod client;
 pub mod config;
+pub mod cost;
 pub mod error;
 pub mod flight;
 pub mod ingest;
