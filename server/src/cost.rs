@@ -5,16 +5,29 @@
 
 mod book;
 mod document;
+mod fields;
 mod hours;
+mod ledger;
 mod money;
+mod ownership;
 mod pattern;
+mod period;
+mod policy;
 mod pools;
 mod rates;
 mod rows;
 
-pub use book::{Book, Electricity, Gap, Price, PriceRow, Priced};
+pub use book::{Book, Gap, PriceRow};
 pub use document::{Document, Fault};
+pub use fields::Fault as LineFault;
+pub use ledger::{Inputs, Notice, NoticeKind, day};
 pub use money::{Micros, MoneyError, parse_decimal};
+pub use ownership::{Move, Owners, Ownership, UNOWNED, moved};
+pub use period::{HOUR_MICROS, Period, hour_of};
+pub use policy::{Idle, NodeSplit, Overhead, Policy, PoolOwner, SharedGpus, Spread};
 pub use pools::Pools;
 pub use rates::ExchangeRates;
-pub use rows::{Category, GpuHour, GpuPlace, JobRun, LedgerRow, Owner, PricedBy, Use};
+pub use rows::{
+    Category, Electricity, Elsewhen, GpuHour, GpuPlace, JobRun, LedgerRow, Owner, Price, Priced, PricedBy, Prices,
+    Unit, Use,
+};

@@ -18,7 +18,7 @@ use super::document::{
 };
 use super::money::{Micros, MoneyError};
 use super::rates::ExchangeRates;
-use super::rows::{GpuPlace, PricedBy};
+use super::rows::{Electricity, GpuPlace, Price, Priced, PricedBy, Prices};
 use index::Index;
 use row::Rate;
 use rust_decimal::Decimal;
@@ -43,34 +43,6 @@ pub struct Book {
     ledger_currency: Arc<str>,
 }
 
-/// Rates in the ledger's currency, with at most 12 digits after the point.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Price {
-    pub per_gpu_hour: Decimal,
-    pub per_cpu_hour: Option<Decimal>,
-    pub per_memory_gib_hour: Option<Decimal>,
-    /// Comes on top of the GPU-hour by measured energy; none where the price has it in it.
-    pub electricity: Option<Electricity>,
-    pub by: Arc<PricedBy>,
-}
-
-/// What measured energy costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Electricity {
-    /// Of a kilowatt-hour that a device took, with what cooling and supply add (PUE).
-    pub per_kwh: Decimal,
-}
-
-/// What the book says about a place in an hour.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Priced {
-    Price(Price),
-    /// No row is about it.
-    Unpriced,
-    /// Equally specific rows are about it, in their order.
-    Ambiguous(Vec<PricedBy>),
-}
-
 /// A stretch of time in which a place has no price.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
@@ -89,6 +61,12 @@ impl Electricity {
         let Some(joules) = energy_joules.filter(|joules| joules.is_finite()) else { return Ok(None) };
         let kwh = Decimal::from_f64(joules / JOULES_PER_KWH).ok_or(MoneyError::TooLarge)?;
         Micros::of(self.per_kwh, rate_digits(kwh)).map(Some)
+    }
+}
+
+impl Prices for Book {
+    fn price(&self, place: &GpuPlace, hour_micros: i64) -> Priced {
+        self.price_span(place, hour_micros).0
     }
 }
 
@@ -115,12 +93,8 @@ impl Book {
         faults.or(Self { rows, index, rates: rates.clone(), ledger_currency: ledger_currency.into() })
     }
 
-    /// The price at a place in the hour that begins at `hour_micros` (Unix microseconds).
-    pub fn price(&self, place: &GpuPlace, hour_micros: i64) -> Priced {
-        self.price_span(place, hour_micros).0
-    }
-
-    /// Likewise, and an instant until which all hours from this one on have the same answer.
+    /// The price at a place in the hour that begins at `hour_micros` (Unix microseconds), and an instant until which
+    /// all hours from this one on have the same answer.
     pub fn price_span(&self, place: &GpuPlace, hour_micros: i64) -> (Priced, i64) {
         let found = self.index.find(&self.rows, place, hour_micros);
         match found.rows.as_slice() {

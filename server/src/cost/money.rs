@@ -1,5 +1,6 @@
 //! Amounts of the ledger's one currency, and the one way from a quantity to money.
 
+use super::period::HOUR_MICROS;
 use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 use std::iter::Sum;
@@ -30,6 +31,14 @@ impl Micros {
         let rounded = amount.map(|a| a.round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven));
         let micros = rounded.and_then(|a| a.to_i64()).filter(|m| m.unsigned_abs() <= AMOUNT_MICROS_MAX as u64);
         micros.map(Self).ok_or(MoneyError::TooLarge)
+    }
+
+    /// What `units` for `micros` of an hour cost at `rate` units of currency a unit and hour. The product is exact
+    /// before it is divided, so that an amount that is a half is seen as one.
+    pub(super) fn of_time(rate: Decimal, units: Decimal, micros: u64) -> Result<Self, MoneyError> {
+        let product = rate.checked_mul(units).and_then(|rate| rate.checked_mul(Decimal::from(micros)));
+        let hours = product.and_then(|product| product.checked_div(Decimal::from(HOUR_MICROS)));
+        Self::of(hours.ok_or(MoneyError::TooLarge)?, Decimal::ONE)
     }
 
     /// Parts in proportion to the weights, which sum to the whole: each gets its share rounded down, and what is left

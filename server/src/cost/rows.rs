@@ -38,6 +38,9 @@ pub struct Use {
     /// Microseconds in each state.
     pub micros: ByState<i64>,
     pub energy_joules: Option<f64>,
+    /// Part of the GPU's work that was this job's, on any scale that the uses of one GPU have in common. It counts
+    /// where jobs hold a GPU together; none where it was not measured.
+    pub share: Option<f64>,
 }
 
 /// An attempt of a job, as accounting has it.
@@ -101,6 +104,34 @@ impl Category {
     }
 }
 
+/// What a row's quantity counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unit {
+    GpuHours,
+    /// Hours of the CPUs that a GPU carries, where the price of a node is split.
+    CpuShareHours,
+    /// Hours of the memory that a GPU carries, where the price of a node is split.
+    MemoryShareHours,
+    CpuHours,
+    /// 2^30 bytes for an hour.
+    GibHours,
+    /// Of an overhead.
+    Months,
+}
+
+impl Unit {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GpuHours => "GPU-Hours",
+            Self::CpuShareHours => "CPU-Share-Hours",
+            Self::MemoryShareHours => "Memory-Share-Hours",
+            Self::CpuHours => "CPU-Hours",
+            Self::GibHours => "GiB-Hours",
+            Self::Months => "Months",
+        }
+    }
+}
+
 /// Where a rate comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PricedBy {
@@ -112,6 +143,53 @@ pub struct PricedBy {
     pub line: i64,
 }
 
+/// What an hour costs at a place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Price {
+    pub per_gpu_hour: Decimal,
+    pub per_cpu_hour: Option<Decimal>,
+    pub per_memory_gib_hour: Option<Decimal>,
+    /// Of a GPU that is owned: what it draws is paid beside its hours.
+    pub electricity: Option<Electricity>,
+    pub by: Arc<PricedBy>,
+}
+
+/// What measured energy costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Electricity {
+    /// At the GPU, so with all that it takes to bring it there.
+    pub per_kwh: Decimal,
+}
+
+/// What the books say of a place and an hour.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Priced {
+    Price(Price),
+    Unpriced,
+    /// Several prices, none of which is more specific than the others.
+    Ambiguous(Vec<PricedBy>),
+}
+
+/// Time that prices have, where there is none for an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elsewhen {
+    /// The last one ended before, at these Unix microseconds.
+    Ended(i64),
+    /// The first one begins later, at these Unix microseconds.
+    Begins(i64),
+}
+
+/// Prices as the ledger asks for them.
+pub trait Prices {
+    /// At the start of an hour, Unix microseconds.
+    fn price(&self, place: &GpuPlace, hour_micros: i64) -> Priced;
+
+    /// When there is a price for an unpriced place; none where there never is, or nobody knows.
+    fn elsewhen(&self, _place: &GpuPlace, _hour_micros: i64) -> Option<Elsewhen> {
+        None
+    }
+}
+
 /// One hour, GPU, owner, state and category.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LedgerRow {
@@ -119,19 +197,24 @@ pub struct LedgerRow {
     pub hour_micros: i64,
     pub place: Arc<GpuPlace>,
     pub gpu_uuid: Option<Arc<str>>,
+    /// Of a MIG instance. The rows of a GPU are its own and those of its instances.
+    pub parent_gpu_uuid: Option<Arc<str>>,
     pub job: Option<Arc<JobRun>>,
     pub owner: Arc<Owner>,
     pub state: Option<GpuState>,
     pub category: Category,
     /// In `unit`s.
     pub quantity: f64,
-    /// `GPU-Hours`, `CPU-Hours`, `GiB-Hours`, or `Months` of an overhead.
-    pub unit: &'static str,
+    pub unit: Unit,
     /// Currency a unit; none where there is no price.
     pub rate: Option<Decimal>,
     pub priced_by: Option<Arc<PricedBy>>,
     /// None where there is no price.
     pub cost: Option<Micros>,
+    /// What electricity is of the cost, beside quantity × rate; none where the price has none of its own.
+    pub electricity: Option<Micros>,
     /// Electricity that the row stands for; none where it was not measured.
     pub energy_joules: Option<f64>,
+    /// Name of an overhead.
+    pub overhead: Option<Arc<str>>,
 }

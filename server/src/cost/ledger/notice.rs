@@ -1,0 +1,160 @@
+//! What a reader of the ledger has to know of it: each outcome that is not plain has a name and a sentence.
+
+use std::collections::BTreeMap;
+
+/// Outcomes that are told, in the order in which a document tells them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NoticeKind {
+    MissingPrice,
+    /// The prices of the place are in the past.
+    PriceEnded,
+    /// The prices of the place are in the future.
+    PriceBegins,
+    OverlappingPrices,
+    AmountTooLarge,
+    EnergyNotMeasured,
+    UnknownOwner,
+    WorkWithoutJob,
+    JobWithoutEnd,
+    EndBeforeStart,
+    ZeroGpuJob,
+    DuplicateJob,
+    UnknownSlices,
+}
+
+/// An outcome, how often it happened, and where for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub kind: NoticeKind,
+    pub count: u64,
+    pub example: String,
+}
+
+impl NoticeKind {
+    pub const ALL: [Self; 13] = [
+        Self::MissingPrice,
+        Self::PriceEnded,
+        Self::PriceBegins,
+        Self::OverlappingPrices,
+        Self::AmountTooLarge,
+        Self::EnergyNotMeasured,
+        Self::UnknownOwner,
+        Self::WorkWithoutJob,
+        Self::JobWithoutEnd,
+        Self::EndBeforeStart,
+        Self::ZeroGpuJob,
+        Self::DuplicateJob,
+        Self::UnknownSlices,
+    ];
+
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::MissingPrice => "missing_price",
+            Self::PriceEnded => "price_ended",
+            Self::PriceBegins => "price_begins_later",
+            Self::OverlappingPrices => "overlapping_prices",
+            Self::AmountTooLarge => "amount_too_large",
+            Self::EnergyNotMeasured => "energy_not_measured",
+            Self::UnknownOwner => "unknown_owner",
+            Self::WorkWithoutJob => "work_without_job",
+            Self::JobWithoutEnd => "job_without_end",
+            Self::EndBeforeStart => "end_before_start",
+            Self::ZeroGpuJob => "zero_gpu_job",
+            Self::DuplicateJob => "duplicate_job",
+            Self::UnknownSlices => "unknown_slices",
+        }
+    }
+
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// What is counted, what became of it, and what to do.
+    fn words(self) -> [&'static str; 3] {
+        match self {
+            Self::MissingPrice => {
+                ["hours of GPUs or jobs", "have no price, so they have no cost", "add one to the price book"]
+            }
+            Self::PriceEnded => [
+                "hours of GPUs or jobs",
+                "lie after the end of their last price, so they have no cost",
+                "prolong it or add one",
+            ],
+            Self::PriceBegins => {
+                ["hours of GPUs or jobs", "lie before their first price, so they have no cost", "let one begin earlier"]
+            }
+            Self::OverlappingPrices => [
+                "hours of GPUs or jobs",
+                "have several prices of which none is more specific, so they have no cost",
+                "end one of them",
+            ],
+            Self::AmountTooLarge => {
+                ["amounts", "are beyond what a ledger can hold, so they are left out", "look at the price"]
+            }
+            Self::EnergyNotMeasured => [
+                "hours of owned GPUs or jobs on them",
+                "lack measured energy, so they cost less than they did by their electricity",
+                "look at their collectors",
+            ],
+            Self::UnknownOwner => ["jobs", "match no ownership rule and are charged to \"unowned\"", "add a rule"],
+            Self::WorkWithoutJob => [
+                "hours of GPUs",
+                "have work of which no job is known, charged to \"unowned\"",
+                "look for processes beside the scheduler",
+            ],
+            Self::JobWithoutEnd => {
+                ["jobs", "have no end and are charged until what is known ends", "see whether they run still"]
+            }
+            Self::EndBeforeStart => {
+                ["jobs", "end before they start and are charged nothing", "correct them in accounting"]
+            }
+            Self::ZeroGpuJob => ["jobs", "asked for no GPU and are charged for none", "nothing needs to be done"],
+            Self::DuplicateJob => {
+                ["jobs", "come twice for the same time and are charged once", "look at the accounting's export"]
+            }
+            Self::UnknownSlices => [
+                "hours of MIG instances",
+                "have no profile that says their size and count as one slice",
+                "look at their collectors",
+            ],
+        }
+    }
+}
+
+impl Notice {
+    /// A sentence for a document.
+    pub fn sentence(&self) -> String {
+        let [what, became, remedy] = self.kind.words();
+        format!("{} {what} {became} (the first: {}): {remedy}.", self.count, self.example)
+    }
+}
+
+/// The outcomes so far.
+#[derive(Default)]
+pub(super) struct Notices {
+    by_kind: BTreeMap<NoticeKind, (u64, String)>,
+}
+
+impl Notices {
+    pub(super) fn note(&mut self, kind: NoticeKind, example: impl FnOnce() -> String) {
+        self.by_kind.entry(kind).or_insert_with(|| (0, example())).0 += 1;
+    }
+
+    pub(super) fn into_list(self) -> Vec<Notice> {
+        self.by_kind.into_iter().map(|(kind, (count, example))| Notice { kind, count, example }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_a_code_and_a_sentence() {
+        for kind in NoticeKind::ALL {
+            assert_eq!(NoticeKind::parse(kind.code()), Some(kind));
+            let sentence = Notice { kind, count: 3, example: "job 7".to_owned() }.sentence();
+            assert!(sentence.starts_with("3 ") && sentence.contains("job 7"), "{sentence}");
+        }
+    }
+}
