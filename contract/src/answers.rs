@@ -66,7 +66,7 @@ pub struct LoginRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     pub name: String,
-    /// `admin`, `writer` or `viewer`.
+    /// `admin`, `writer`, `finance` or `viewer`.
     pub role: String,
 }
 
@@ -296,4 +296,45 @@ pub struct GpuDetail {
     pub series: Vec<Series>,
     pub states: Vec<StateSpan>,
     pub events: Vec<DeviceEvent>,
+}
+
+/// A version of a document about money.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DocumentEntry {
+    pub kind: String,
+    pub name: String,
+    pub version: String,
+    /// Name of the token that stated it.
+    pub author: String,
+    pub stated_unix_micros: i64,
+    pub bytes: u64,
+}
+
+/// `POST /api/v1/ledger/close`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClosingRequest {
+    /// Such as `2026-10`.
+    pub period: String,
+    /// Close it although some hours have no price.
+    #[serde(default)]
+    pub unpriced: bool,
+}
+
+/// The closing of a month.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Closing {
+    pub period: String,
+    pub closing: String,
+    pub rows: u64,
+    pub cost_micros: i64,
+}
+
+/// `POST /api/v1/ledger/reopen`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReopeningRequest {
+    pub period: String,
+    /// Kept for auditors.
+    pub why: String,
 }

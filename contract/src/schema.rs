@@ -16,6 +16,7 @@ pub fn arrow_type(kind: Kind) -> DataType {
         Kind::Text => DataType::Utf8,
         Kind::Int => DataType::Int64,
         Kind::Float => DataType::Float64,
+        Kind::Decimal => DataType::Decimal128(38, 18),
         Kind::TextList => list(DataType::Utf8),
         Kind::IntList => list(DataType::Int64),
         Kind::FloatList => list(DataType::Float64),

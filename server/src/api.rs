@@ -13,6 +13,7 @@ mod error;
 mod front;
 mod ingest;
 mod metrics;
+mod money;
 mod openapi;
 mod origin;
 mod pages;

@@ -1,4 +1,5 @@
-//! The `coulomb` commands that ask a running server: query, import, token, check, backup, verify; and restore,
+//! The `coulomb` commands that ask a running server: query, import, documents, close, token, check, backup,
+//! verify; and restore,
 //! which makes the folder of one that is not there yet.
 //!
 //! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
@@ -6,6 +7,7 @@
 //! that `token create` was asked for.
 
 mod backup;
+mod books;
 mod check;
 mod connection;
 mod error;
@@ -18,6 +20,7 @@ mod token;
 mod verify;
 
 pub use backup::{BackupCommand, backup};
+pub use books::{CloseCommand, DocumentsCommand, close, documents};
 pub use check::{CheckCommand, check};
 pub use error::ClientError;
 pub use import::{ImportCommand, ImportError, import};

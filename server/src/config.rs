@@ -6,7 +6,8 @@
 //! and a bucket's credentials on their way to the store.
 
 use crate::client::{
-    BackupCommand, CheckCommand, ImportCommand, QueryCommand, RestoreCommand, TokenCommand, VerifyCommand,
+    BackupCommand, CheckCommand, CloseCommand, DocumentsCommand, ImportCommand, QueryCommand, RestoreCommand,
+    TokenCommand, VerifyCommand,
 };
 use crate::query::QuerySettings;
 use crate::store::{self, BucketSettings, StoreSettings};
@@ -67,6 +68,10 @@ pub enum Command {
     Query(QueryCommand),
     /// Send files of jobs or samples to a running server.
     Import(ImportCommand),
+    /// List, show and take back what was stated about money; `import` states it.
+    Documents(DocumentsCommand),
+    /// Close a month of the ledger: its rows never change from then on.
+    Close(CloseCommand),
     /// Make, list and revoke API tokens, or make a one-time login link for a browser.
     Token(TokenCommand),
     /// Say whether a server can be reached, is ready, takes the token and has fresh rows.

@@ -4,6 +4,7 @@
 //! split from ([`Micros::split`]); what has no price has no cost, neither 0 nor a guess.
 
 mod book;
+mod close;
 mod document;
 mod fields;
 mod hours;
@@ -18,6 +19,7 @@ mod rates;
 mod rows;
 
 pub use book::{Book, Gap, PriceRow};
+pub use close::{Adjustment, adjustments};
 pub use document::{Document, Fault};
 pub use fields::Fault as LineFault;
 pub use ledger::{Inputs, Notice, NoticeKind, day};

@@ -11,5 +11,6 @@ pub mod cost;
 pub mod error;
 pub mod flight;
 pub mod ingest;
+pub mod ledger;
 pub mod query;
 pub mod store;

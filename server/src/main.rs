@@ -8,6 +8,7 @@ use coulomb::client::{self, ClientError};
 use coulomb::config::{Command, CommandLine, ServeFlags, ServeSettings};
 use coulomb::flight;
 use coulomb::ingest::Ingest;
+use coulomb::ledger::Ledger;
 use coulomb::query::Engine;
 use coulomb::store::Store;
 use std::io::{BufWriter, Write, stderr, stdout};
@@ -25,6 +26,8 @@ fn main() -> ExitCode {
         Command::Serve(flags) => serve(flags),
         Command::Query(command) => asked(client::query(&command, &mut out)),
         Command::Import(command) => asked(client::import(&command, now_micros(), &mut out)),
+        Command::Documents(command) => asked(client::documents(&command, &mut out)),
+        Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),
         Command::Check(command) => asked(client::check(&command, &mut out)),
         Command::Backup(command) => asked(client::backup(&command, &mut out)),
@@ -70,9 +73,14 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         let engine = engine.clone();
         async move { engine.keep_derived(now_micros).await }
     });
+    let ledger = Ledger::open(store.clone(), engine.clone(), now_micros).await?;
+    let accounting = tokio::spawn({
+        let ledger = ledger.clone();
+        async move { ledger.keep().await }
+    });
     let flight =
         settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
-    let services = Services { store: store.clone(), ingest, engine, access, clock: now_micros };
+    let services = Services { store: store.clone(), ingest, engine, ledger, access, clock: now_micros };
     let server = api::start(services, settings.listen)?;
     writeln!(stdout(), "coulomb: listening on http://{}", server.address)?;
     if let Some(flight) = &flight {
@@ -91,6 +99,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
     let (stopped, ()) = tokio::join!(server.stop(), stop_flight);
     keeping.abort();
     deriving.abort();
+    accounting.abort();
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");
     Ok(stopped?)

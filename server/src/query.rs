@@ -33,6 +33,7 @@ mod rollup;
 mod samples;
 mod series;
 mod state;
+mod stated;
 mod status;
 mod tables;
 mod timeline;
@@ -119,6 +120,7 @@ struct Inner {
     past: past::PastFiles,
     words: status::WordsOfFiles,
     progress: rollup::Progress,
+    stated: stated::Stated,
     pressure: Arc<pressure::Pressure>,
     threads: Threads,
 }
@@ -169,6 +171,7 @@ impl Engine {
             past: Default::default(),
             words: Default::default(),
             progress: Default::default(),
+            stated: Default::default(),
             pressure,
             threads: Threads(Some(threads)),
         };
@@ -211,6 +214,7 @@ impl Engine {
             }
             schema.register_table(table.name.to_owned(), Arc::new(provider))?;
         }
+        self.inner.stated.register(&schema, &self.inner.store)?;
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema(SCHEMA, Arc::new(schema))?;
         let catalogs = MemoryCatalogProviderList::new();

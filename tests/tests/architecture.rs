@@ -12,12 +12,14 @@ struct Room {
 }
 
 /// `main.rs` and `lib.rs` wire, so they may name every door.
-const SERVER: [Room; 15] = [
+const SERVER: [Room; 16] = [
     Room { name: "error", may: &[] },
     Room { name: "store", may: &["error"] },
     Room { name: "ingest", may: &["store", "access", "error"] },
     Room { name: "query", may: &["store", "error"] },
     Room { name: "cost", may: &["error"] },
+    // Gathers what cost computes from, and keeps what comes of it.
+    Room { name: "ledger", may: &["store", "query", "cost", "error"] },
     Room { name: "insight", may: &["query", "cost", "error"] },
     Room { name: "alert", may: &["query", "insight", "error"] },
     Room { name: "report", may: &["query", "cost", "error"] },
@@ -30,7 +32,9 @@ const SERVER: [Room; 15] = [
     Room { name: "config", may: &["store", "query", "client", "error"] },
     Room {
         name: "api",
-        may: &["ingest", "store", "query", "cost", "insight", "alert", "report", "access", "archive", "error"],
+        may: &[
+            "ingest", "store", "query", "cost", "ledger", "insight", "alert", "report", "access", "archive", "error",
+        ],
     },
     // Ingest lends its reading of outside Arrow bytes to the parameters of a statement.
     Room { name: "flight", may: &["ingest", "query", "access", "error"] },
@@ -52,12 +56,12 @@ const SERVER_TECHNOLOGIES: [Technology; 14] = [
     Technology { name: "parquet", rooms: &["store"] },
     Technology { name: "deltalake_core", rooms: &["store"] },
     Technology { name: "object_store", rooms: &["store", "query"] },
-    Technology { name: "arrow", rooms: &["store", "ingest", "query", "api", "flight", "client", "report"] },
+    Technology { name: "arrow", rooms: &["store", "ingest", "query", "ledger", "api", "flight", "client", "report"] },
     Technology { name: "polars", rooms: &["report"] },
     Technology { name: "rusqlite", rooms: &["store", "access", "alert"] },
     Technology { name: "clap", rooms: &["config", "client", "main"] },
     Technology { name: "ureq", rooms: &["client", "alert"] },
-    Technology { name: "tokio", rooms: &["store", "ingest", "query", "api", "flight", "alert", "main"] },
+    Technology { name: "tokio", rooms: &["store", "ingest", "query", "ledger", "api", "flight", "alert", "main"] },
 ];
 
 const COLLECTOR_TECHNOLOGIES: [Technology; 3] = [

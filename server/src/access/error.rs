@@ -13,7 +13,7 @@ pub enum AccessError {
     Random(String),
     #[error("there is no token {id:?}, list them with `coulomb token list`")]
     UnknownToken { id: String },
-    #[error("role {role:?} is not known, use admin, writer or viewer")]
+    #[error("role {role:?} is not known, use admin, writer, finance or viewer")]
     UnknownRole { role: String },
     #[error("token name {name:?} is not usable, give 1 to {max} bytes without control characters")]
     BadName { name: String, max: usize },

@@ -8,6 +8,8 @@ pub enum Role {
     Admin,
     /// Sends rows and can read nothing: a collector's token.
     Writer,
+    /// Reads, states prices and rules, and closes months.
+    Finance,
     /// Reads and can change nothing.
     Viewer,
 }
@@ -17,17 +19,20 @@ pub enum Role {
 pub enum Action {
     Ingest,
     Read,
+    /// State prices, owners and policies, and close months.
+    KeepBooks,
     /// Make, list and revoke tokens.
     Administer,
 }
 
 impl Role {
-    pub const ALL: [Self; 3] = [Self::Admin, Self::Writer, Self::Viewer];
+    pub const ALL: [Self; 4] = [Self::Admin, Self::Writer, Self::Finance, Self::Viewer];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
             Self::Writer => "writer",
+            Self::Finance => "finance",
             Self::Viewer => "viewer",
         }
     }
@@ -41,6 +46,7 @@ impl Role {
         match (self, action) {
             (Self::Admin, _) => true,
             (Self::Writer, action) => action == Action::Ingest,
+            (Self::Finance, action) => matches!(action, Action::Read | Action::KeepBooks),
             (Self::Viewer, action) => action == Action::Read,
         }
     }

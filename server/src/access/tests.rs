@@ -147,9 +147,11 @@ fn names_are_checked() {
 #[test]
 fn each_role_may_do_its_own_work_only() {
     let allowed = |role: Role| {
-        [Action::Ingest, Action::Read, Action::Administer].into_iter().filter(|a| role.may(*a)).collect::<Vec<_>>()
+        let all = [Action::Ingest, Action::Read, Action::KeepBooks, Action::Administer];
+        all.into_iter().filter(|a| role.may(*a)).collect::<Vec<_>>()
     };
-    assert_eq!(allowed(Role::Admin), [Action::Ingest, Action::Read, Action::Administer]);
+    assert_eq!(allowed(Role::Admin), [Action::Ingest, Action::Read, Action::KeepBooks, Action::Administer]);
+    assert_eq!(allowed(Role::Finance), [Action::Read, Action::KeepBooks]);
     assert_eq!(allowed(Role::Writer), [Action::Ingest]);
     assert_eq!(allowed(Role::Viewer), [Action::Read]);
     assert!(Role::parse("root").is_err());

@@ -1,6 +1,6 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
-use super::{backup, ingest, metrics, openapi, prometheus, query, questions, sessions};
+use super::{backup, ingest, metrics, money, openapi, prometheus, query, questions, sessions};
 use crate::access::Action;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -28,6 +28,7 @@ const fn route(method: &'static str, pattern: &'static str, needs: Needs) -> Rou
 }
 
 const READ: Needs = Needs::May(Action::Read);
+const KEEP_BOOKS: Needs = Needs::May(Action::KeepBooks);
 const ADMINISTER: Needs = Needs::May(Action::Administer);
 
 pub(super) const ROUTES: &[Route] = &[
@@ -63,6 +64,13 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/prometheus/api/v1/rules", READ),
     route("GET", "/prometheus/api/v1/query_exemplars", READ),
     route("POST", "/prometheus/api/v1/query_exemplars", READ),
+    route("GET", "/api/v1/documents", READ),
+    route("GET", "/api/v1/documents/{kind}/{name}", READ),
+    route("PUT", "/api/v1/documents/{kind}/{name}", KEEP_BOOKS),
+    route("DELETE", "/api/v1/documents/{kind}/{name}", KEEP_BOOKS),
+    route("POST", "/api/v1/ledger/close", KEEP_BOOKS),
+    route("POST", "/api/v1/ledger/reopen", KEEP_BOOKS),
+    route("POST", "/api/v1/ledger/refresh", READ),
     route("POST", "/api/v1/backup", ADMINISTER),
     route("POST", "/api/v1/verify", ADMINISTER),
 ];
@@ -135,7 +143,21 @@ pub(super) fn configure(app: &mut ServiceConfig) {
                 .route(web::post().to(sessions::create_token))
                 .route(web::get().to(sessions::tokens)),
         )
-        .configure(configure_prometheus);
+        .configure(configure_prometheus)
+        .configure(configure_money);
+}
+
+fn configure_money(app: &mut ServiceConfig) {
+    app.route("/api/v1/documents", web::get().to(money::documents))
+        .service(
+            web::resource("/api/v1/documents/{kind}/{name}")
+                .route(web::get().to(money::document))
+                .route(web::put().to(money::state_document))
+                .route(web::delete().to(money::take_back_document)),
+        )
+        .route("/api/v1/ledger/close", web::post().to(money::close))
+        .route("/api/v1/ledger/reopen", web::post().to(money::reopen))
+        .route("/api/v1/ledger/refresh", web::post().to(money::refresh));
 }
 
 fn configure_prometheus(app: &mut ServiceConfig) {

@@ -4,6 +4,7 @@ use super::{front, metrics::Metrics, pages, routes};
 use crate::access::Access;
 use crate::error::ErrorKind;
 use crate::ingest::Ingest;
+use crate::ledger::Ledger;
 use crate::query::Engine;
 use crate::store::Store;
 use actix_web::dev::ServerHandle;
@@ -44,6 +45,7 @@ pub struct Services {
     pub store: Store,
     pub ingest: Ingest,
     pub engine: Engine,
+    pub ledger: Ledger,
     pub access: Access,
     /// Unix microseconds, UTC.
     pub clock: fn() -> i64,
@@ -54,6 +56,7 @@ pub(super) struct State {
     pub(super) store: Store,
     pub(super) ingest: Ingest,
     pub(super) engine: Engine,
+    pub(super) ledger: Ledger,
     pub(super) access: Access,
     pub(super) clock: fn() -> i64,
     pub(super) metrics: Metrics,
@@ -81,6 +84,7 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
         store: services.store,
         ingest: services.ingest,
         engine: services.engine,
+        ledger: services.ledger,
         access: services.access,
         clock: services.clock,
         metrics: Metrics::default(),

@@ -70,6 +70,23 @@ impl Connection {
         self.parsed(path, self.send_json(path, "application/json", body))
     }
 
+    /// Sends a text in the place of what is there.
+    pub(super) fn put_text<T: DeserializeOwned>(&self, path: &str, text: &str) -> Result<T, ClientError> {
+        let request = self.agent.put(self.address(path)).header("Authorization", self.bearer());
+        self.parsed(path, request.header("Content-Type", "text/plain; charset=utf-8").send(text))
+    }
+
+    pub(super) fn get_text(&self, path: &str) -> Result<String, ClientError> {
+        let request = self.agent.get(self.address(path)).header("Authorization", self.bearer());
+        let read = self.checked(request.call())?.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+        read.map_err(|e| ClientError::Answer { path: path.to_owned(), why: e.to_string() })
+    }
+
+    /// Posts where nothing is answered.
+    pub(super) fn post_unanswered(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
+        self.checked(self.send_json(path, "application/json", body)).map(drop)
+    }
+
     pub(super) fn delete(&self, path: &str) -> Result<(), ClientError> {
         let request = self.agent.delete(self.address(path)).header("Authorization", self.bearer());
         self.checked(request.call()).map(drop)

@@ -27,6 +27,7 @@ mod texts;
 pub use error::ImportError;
 
 use super::ClientError;
+use super::books::{self, DocumentFlags};
 use super::connection::Connection;
 use crate::config::ClientFlags;
 use chrono_tz::Tz;
@@ -58,6 +59,22 @@ enum What {
     Jobs(JobsFlags),
     /// Samples of GPUs into gpu_samples.
     GpuSamples(SamplesFlags),
+    /// Prices, as CSV or TOML; docs/prices.md says how.
+    Prices(DocumentFlags),
+    /// Pools of nodes with their provider and region, as TOML.
+    Pools(DocumentFlags),
+    /// Exchange rates, as CSV.
+    Rates(DocumentFlags),
+    /// Who pays for which jobs, as TOML.
+    Ownership(DocumentFlags),
+    /// How idle time, shared GPUs and overheads are charged, as TOML.
+    Policy(DocumentFlags),
+    /// Budgets, as TOML.
+    Budgets(DocumentFlags),
+    /// Carbon of electricity by region, as CSV.
+    Carbon(DocumentFlags),
+    /// The ledger's currency, as a file with its code; set once.
+    Currency(DocumentFlags),
 }
 
 #[derive(Debug, Args)]
@@ -115,13 +132,17 @@ struct CommonFlags {
 
 /// Sends the files and tells what became of their rows. `now_micros` tells times that lie ahead.
 pub fn import(command: &ImportCommand, now_micros: i64, out: &mut impl Write) -> Result<(), ClientError> {
-    let (table, common, client) = match &command.what {
-        What::Jobs(flags) => ("job_events", &flags.common, &flags.client),
-        What::GpuSamples(flags) => ("gpu_samples", &flags.common, &flags.client),
-    };
-    let samples = match &command.what {
-        What::Jobs(_) => None,
-        What::GpuSamples(flags) => Some(flags),
+    let (table, common, client, samples) = match &command.what {
+        What::Jobs(flags) => ("job_events", &flags.common, &flags.client, None),
+        What::GpuSamples(flags) => ("gpu_samples", &flags.common, &flags.client, Some(flags)),
+        What::Prices(flags) => return books::state("prices", flags, out),
+        What::Pools(flags) => return books::state("pools", flags, out),
+        What::Rates(flags) => return books::state("rates", flags, out),
+        What::Ownership(flags) => return books::state("ownership", flags, out),
+        What::Policy(flags) => return books::state("policy", flags, out),
+        What::Budgets(flags) => return books::state("budgets", flags, out),
+        What::Carbon(flags) => return books::state("carbon", flags, out),
+        What::Currency(flags) => return books::state("currency", flags, out),
     };
     let (mut map, map_text) = read_map(common, table)?;
     let mut time_micros = None;

@@ -23,8 +23,9 @@ enum TokenAction {
         /// What the token is for, as it appears in the list.
         #[arg(long)]
         name: String,
-        /// admin may do everything, writer only send rows, viewer only read.
-        #[arg(long, value_parser = ["admin", "writer", "viewer"])]
+        /// admin may do everything, writer only send rows, finance read, state prices and rules and close months,
+        /// viewer only read.
+        #[arg(long, value_parser = ["admin", "writer", "finance", "viewer"])]
         role: String,
         #[command(flatten)]
         client: ClientFlags,
@@ -87,13 +88,23 @@ fn write_tokens(format: Format, tokens: &[Token], out: &mut impl Write) -> Resul
         .iter()
         .map(|t| [t.id.clone(), t.name.clone(), t.role.clone(), instant_text(t.created_unix_micros)])
         .collect();
+    write_rows(format, &names, rows, out)
+}
+
+/// Rows of texts as CSV or for people.
+pub(super) fn write_rows<const N: usize>(
+    format: Format,
+    names: &[String; N],
+    rows: Vec<[String; N]>,
+    out: &mut impl Write,
+) -> Result<(), ClientError> {
     if format == Format::Csv {
         let mut csv = csv::Writer::from_writer(out);
-        let wrote = csv.write_record(&names).and_then(|()| rows.iter().try_for_each(|row| csv.write_record(row)));
+        let wrote = csv.write_record(names).and_then(|()| rows.iter().try_for_each(|row| csv.write_record(row)));
         return wrote.map_err(|e| ClientError::Output(std::io::Error::other(e)));
     }
     let rows: Vec<Vec<Value>> = rows.into_iter().map(|row| row.map(Value::String).to_vec()).collect();
-    write_table(out, &names, &rows)
+    write_table(out, names, &rows)
 }
 
 /// An instant for people, to the second.

@@ -120,6 +120,9 @@ pub enum Unit {
 }
 
 impl Unit {
+    pub const ALL: [Self; 6] =
+        [Self::GpuHours, Self::CpuShareHours, Self::MemoryShareHours, Self::CpuHours, Self::GibHours, Self::Months];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::GpuHours => "GPU-Hours",

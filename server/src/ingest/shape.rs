@@ -53,6 +53,7 @@ fn type_name(kind: Kind) -> &'static str {
         Kind::Text => "string",
         Kind::Int => "int64",
         Kind::Float => "float64",
+        Kind::Decimal => "decimal128(38, 18)",
         Kind::TextList => "list<string>",
         Kind::IntList => "list<int64>",
         Kind::FloatList => "list<float64>",
@@ -71,6 +72,7 @@ fn may_cast(from: &DataType, kind: Kind) -> bool {
         // Text views are read as binary ones, see `views.rs`.
         (T::Utf8 | T::LargeUtf8 | T::BinaryView, Kind::Text) => true,
         (from, Kind::Int | Kind::Float) => from.is_numeric(),
+        (from, Kind::Decimal) => from.is_integer() || from.is_decimal(),
         // A time without a zone is read as UTC, the only zone that there is here; a date is its first instant.
         (T::Timestamp(_, _) | T::Date32, Kind::Time) => true,
         (T::Map(entries, _), Kind::TextMap) => match entries.data_type() {

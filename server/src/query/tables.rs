@@ -40,6 +40,12 @@ impl SnapshotTable {
         Self { schema: contract::read_schema(snapshot.table), snapshot }
     }
 
+    /// One whose schema does not say which table it is of, so that it unites with others.
+    pub(super) fn nameless(snapshot: Snapshot) -> Self {
+        let fields = contract::read_schema(snapshot.table).fields().clone();
+        Self { schema: Arc::new(Schema::new(fields)), snapshot }
+    }
+
     pub(super) fn snapshot(&self) -> Snapshot {
         self.snapshot.clone()
     }

@@ -37,8 +37,12 @@ pub const USAGE_RATIOS: [&str; 6] = [
 pub const USAGE_RISES: [&str; 5] =
     ["energy_joules", "pcie_receive_bytes", "pcie_transmit_bytes", "nvlink_receive_bytes", "nvlink_transmit_bytes"];
 
+/// What the hours of months that are not closed cost.
+const LEDGER_OPEN: &str = "ledger_open";
+
 /// Names of all derived tables.
-pub const DERIVED: [&str; 5] = ["gpu_samples_1h", "gpu_samples_1m", "host_samples_1h", "host_samples_1m", USAGE_HOURLY];
+pub const DERIVED: [&str; 6] =
+    ["gpu_samples_1h", "gpu_samples_1m", "host_samples_1h", "host_samples_1m", USAGE_HOURLY, LEDGER_OPEN];
 
 /// The derived tables of a store. Like the tables of the contract they live as long as the process.
 #[derive(Debug)]
@@ -46,18 +50,24 @@ pub struct DerivedTables {
     /// `gpu_samples` and `host_samples`, each by hour and then by minute.
     pub rollups: Vec<Rollup>,
     pub usage_hourly: Table,
+    /// Rows of the ledger whose month is open.
+    pub ledger_open: Table,
 }
 
 impl DerivedTables {
     pub(super) fn new() -> &'static Self {
         let of = |source| [rollup(source, "1h", 3600), rollup(source, "1m", 60)];
         let rollups = ["gpu_samples", "host_samples"].into_iter().flat_map(of).collect();
-        Box::leak(Box::new(Self { rollups, usage_hourly: usage_hourly() }))
+        Box::leak(Box::new(Self { rollups, usage_hourly: usage_hourly(), ledger_open: ledger_open() }))
     }
 
     /// Every table that is stored: the derived ones, and then those that rows are sent to.
     pub(super) fn with_sources(&'static self) -> impl Iterator<Item = &'static Table> {
-        self.rollups.iter().map(|rollup| &rollup.table).chain([&self.usage_hourly]).chain(TABLES)
+        self.rollups
+            .iter()
+            .map(|rollup| &rollup.table)
+            .chain([&self.usage_hourly, &self.ledger_open])
+            .chain(contract::ground_tables())
     }
 }
 
@@ -148,6 +158,16 @@ fn usage_hourly() -> Table {
         time_column: "time",
         sort_key: &["gpu_uuid", "time"],
         columns: columns.leak(),
+    }
+}
+
+fn ledger_open() -> Table {
+    Table {
+        name: LEDGER_OPEN,
+        doc: "Rows of the ledger whose month is open",
+        time_column: "time",
+        sort_key: &["time"],
+        columns: contract::LEDGER_COLUMNS,
     }
 }
 

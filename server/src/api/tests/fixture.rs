@@ -3,6 +3,7 @@
 use crate::access::Access;
 use crate::api::{Running, Services, start};
 use crate::ingest::Ingest;
+use crate::ledger::Ledger;
 use crate::query::{Engine, QuerySettings};
 use crate::store::{Store, StoreSettings};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
@@ -28,7 +29,7 @@ impl Fixture {
     pub(super) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (running, store) = runtime.block_on(async { listen(dir.path()) });
+        let (running, store) = runtime.block_on(listen(dir.path()));
         let token = std::fs::read_to_string(dir.path().join("admin.token")).unwrap().trim().to_owned();
         Self { runtime, running, store, token, _dir: dir }
     }
@@ -71,7 +72,7 @@ impl Fixture {
     }
 }
 
-fn listen(dir: &std::path::Path) -> (Running, Store) {
+async fn listen(dir: &std::path::Path) -> (Running, Store) {
     let store = Store::open(StoreSettings {
         data_dir: dir.into(),
         tables: None,
@@ -89,9 +90,11 @@ fn listen(dir: &std::path::Path) -> (Running, Store) {
         spill_dir: dir.join("spill"),
         spill_bytes_max: 64 << 20,
     };
+    let engine = Engine::new(store.clone(), settings).unwrap();
     let services = Services {
         ingest: Ingest::new(store.clone()),
-        engine: Engine::new(store.clone(), settings).unwrap(),
+        ledger: Ledger::open(store.clone(), engine.clone(), || NOW).await.unwrap(),
+        engine,
         access: Access::open(dir, NOW).unwrap(),
         clock: || NOW,
         store: store.clone(),

@@ -99,6 +99,12 @@ fn schemas_have_the_members_of_the_answers() {
     check("TokenRequest", TokenRequest { name: text(), role: text() });
     let token = Token { id: text(), name: text(), role: text(), created_unix_micros: 0, secret: Some(text()) };
     check("Token", token);
+    let entry =
+        DocumentEntry { kind: text(), name: text(), version: text(), author: text(), stated_unix_micros: 0, bytes: 0 };
+    check("DocumentEntry", entry);
+    check("ClosingRequest", ClosingRequest { period: text(), unpriced: true });
+    check("Closing", Closing { period: text(), closing: text(), rows: 1, cost_micros: 1 });
+    check("ReopeningRequest", ReopeningRequest { period: text(), why: text() });
     check("Status", Status::default());
     check("JobCounts", JobCounts::default());
     check("StateBucket", StateBucket { time_unix_micros: 0, gpus: ByState::default() });

@@ -3,10 +3,11 @@
 use super::convert::Values;
 use super::map::Value;
 use arrow::array::{
-    ArrayRef, Float64Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, RecordBatch, StringBuilder,
-    TimestampMicrosecondBuilder,
+    ArrayRef, Decimal128Builder, Float64Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, RecordBatch,
+    StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::compute::kernels::cast_utils::parse_decimal;
+use arrow::datatypes::{DataType, Decimal128Type, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
@@ -18,6 +19,7 @@ enum Builder {
     Text(StringBuilder),
     Int(Int64Builder),
     Float(Float64Builder),
+    Decimal(Decimal128Builder),
     List(ListBuilder<StringBuilder>),
     Pairs(MapBuilder<StringBuilder, StringBuilder>),
 }
@@ -31,6 +33,9 @@ impl Builder {
             Kind::Text => Self::Text(texts()),
             Kind::Int => Self::Int(Int64Builder::with_capacity(0)),
             Kind::Float => Self::Float(Float64Builder::with_capacity(0)),
+            Kind::Decimal => {
+                Self::Decimal(Decimal128Builder::with_capacity(0).with_data_type(contract::arrow_type(Kind::Decimal)))
+            }
             Kind::TextList | Kind::IntList | Kind::FloatList => {
                 let builder = ListBuilder::with_capacity(texts(), 0);
                 Self::List(match contract::arrow_type(Kind::TextList) {
@@ -57,6 +62,8 @@ impl Builder {
             (Self::Int(b), _) => b.append_null(),
             (Self::Float(b), Some(Value::Float(v))) => b.append_value(v),
             (Self::Float(b), _) => b.append_null(),
+            (Self::Decimal(b), Some(Value::Text(v))) => b.append_value(parse_decimal::<Decimal128Type>(&v, 38, 18)?),
+            (Self::Decimal(b), _) => b.append_null(),
             (Self::List(b), Some(Value::List(v))) => b.append_value(v.into_iter().map(Some)),
             (Self::List(b), _) => b.append_null(),
             (Self::Pairs(b), Some(Value::Pairs(pairs))) => {
@@ -77,6 +84,7 @@ impl Builder {
             Self::Text(b) => Arc::new(b.finish()),
             Self::Int(b) => Arc::new(b.finish()),
             Self::Float(b) => Arc::new(b.finish()),
+            Self::Decimal(b) => Arc::new(b.finish()),
             Self::List(b) => Arc::new(b.finish()),
             Self::Pairs(b) => Arc::new(b.finish()),
         }
@@ -154,6 +162,7 @@ mod tests {
             Kind::Text => Value::Text("t".to_owned()),
             Kind::Int => Value::Int(3),
             Kind::Float => Value::Float(0.5),
+            Kind::Decimal => Value::Text("0.5".to_owned()),
             Kind::TextList | Kind::IntList | Kind::FloatList => Value::List(vec!["a".to_owned(), "b".to_owned()]),
             Kind::TextMap => Value::Pairs(vec![("k".to_owned(), "v".to_owned())]),
         };

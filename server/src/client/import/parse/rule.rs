@@ -208,7 +208,7 @@ impl RuleText {
 pub(in super::super) fn default_read(column: &Column, unit: Option<Unit>, base: Unit) -> Read {
     match column.kind {
         Kind::Time => Read::Time { formats: vec![Format::Iso] },
-        Kind::Text => Read::Text { names: BTreeMap::new() },
+        Kind::Text | Kind::Decimal => Read::Text { names: BTreeMap::new() },
         Kind::Int => Read::Int { unit, base },
         Kind::Float => Read::Float { unit, base },
         Kind::TextList | Kind::IntList | Kind::FloatList => Read::List,

@@ -1,0 +1,146 @@
+//! `coulomb import prices` and the like, `coulomb documents`, `coulomb close`: what is stated about money.
+
+use super::ClientError;
+use super::connection::Connection;
+use super::output::Format;
+use super::token::{instant_text, write_rows};
+use crate::config::ClientFlags;
+use clap::{Args, Subcommand};
+use contract::answers::{Closing, ClosingRequest, DocumentEntry, ReopeningRequest};
+use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct DocumentFlags {
+    /// Name that a later version has to be given, too (default: the file's name for prices, the kind for others).
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Only say what is wrong with it.
+    #[arg(long)]
+    dry_run: bool,
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    client: ClientFlags,
+}
+
+/// Sends a document and says under which version it is known.
+pub(super) fn state(kind: &str, flags: &DocumentFlags, out: &mut impl Write) -> Result<(), ClientError> {
+    let wrong = |why: String| ClientError::Argument { what: "file", text: flags.file.display().to_string(), why };
+    let text = std::fs::read_to_string(&flags.file).map_err(|e| wrong(e.to_string()))?;
+    let of_file = || flags.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = flags.name.clone().unwrap_or_else(|| if kind == "prices" { of_file() } else { kind.to_owned() });
+    let path =
+        format!("/api/v1/documents/{kind}/{}{}", encoded(&name), if flags.dry_run { "?dry_run=true" } else { "" });
+    let stated: DocumentEntry = Connection::open(&flags.client)?.put_text(&path, &text)?;
+    match flags.dry_run {
+        true => writeln!(out, "{kind} {name:?} is as it should be; nothing was changed")?,
+        false => writeln!(out, "{kind} {name:?} holds as version {}", stated.version)?,
+    }
+    Ok(out.flush()?)
+}
+
+fn encoded(name: &str) -> String {
+    url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+#[derive(Debug, Args)]
+pub struct DocumentsCommand {
+    #[command(subcommand)]
+    action: DocumentsAction,
+}
+
+#[derive(Debug, Subcommand)]
+enum DocumentsAction {
+    /// List what was stated: prices, pools, rates, owners, policy, budgets, carbon.
+    List {
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+        #[command(flatten)]
+        client: ClientFlags,
+    },
+    /// Print the latest version of a document.
+    Show {
+        kind: String,
+        /// Default: the kind.
+        name: Option<String>,
+        #[command(flatten)]
+        client: ClientFlags,
+    },
+    /// Take a document back; its versions are kept.
+    TakeBack {
+        kind: String,
+        /// Default: the kind.
+        name: Option<String>,
+        #[command(flatten)]
+        client: ClientFlags,
+    },
+}
+
+/// Does it and writes what came of it to `out`.
+pub fn documents(command: &DocumentsCommand, out: &mut impl Write) -> Result<(), ClientError> {
+    let path = |kind: &str, name: &Option<String>| {
+        format!("/api/v1/documents/{}/{}", encoded(kind), encoded(name.as_deref().unwrap_or(kind)))
+    };
+    match &command.action {
+        DocumentsAction::List { format, client } => {
+            let entries: Vec<DocumentEntry> = Connection::open(client)?.get("/api/v1/documents")?;
+            list(*format, &entries, out)?;
+        }
+        DocumentsAction::Show { kind, name, client } => {
+            out.write_all(Connection::open(client)?.get_text(&path(kind, name))?.as_bytes())?;
+        }
+        DocumentsAction::TakeBack { kind, name, client } => {
+            Connection::open(client)?.delete(&path(kind, name))?;
+            writeln!(out, "{kind} {:?} holds no longer", name.as_deref().unwrap_or(kind))?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn list(format: Format, entries: &[DocumentEntry], out: &mut impl Write) -> Result<(), ClientError> {
+    if format == Format::Json {
+        let text = serde_json::to_string(entries).map_err(std::io::Error::other)?;
+        return Ok(writeln!(out, "{text}")?);
+    }
+    let names = ["kind", "name", "version", "author", "stated"].map(str::to_owned);
+    let row = |e: &DocumentEntry| {
+        [e.kind.clone(), e.name.clone(), e.version.clone(), e.author.clone(), instant_text(e.stated_unix_micros)]
+    };
+    let rows: Vec<[String; 5]> = entries.iter().map(row).collect();
+    write_rows(format, &names, rows, out)
+}
+
+#[derive(Debug, Args)]
+pub struct CloseCommand {
+    /// Month, such as 2026-10.
+    #[arg(long, value_name = "MONTH")]
+    month: String,
+    /// Close it although some hours have no price.
+    #[arg(long)]
+    unpriced: bool,
+    /// Open a closed month again, and say why.
+    #[arg(long, value_name = "WHY", conflicts_with = "unpriced")]
+    reopen: Option<String>,
+    #[command(flatten)]
+    client: ClientFlags,
+}
+
+/// Closes a month, or opens it again.
+pub fn close(command: &CloseCommand, out: &mut impl Write) -> Result<(), ClientError> {
+    let connection = Connection::open(&command.client)?;
+    let period = command.month.clone();
+    match &command.reopen {
+        Some(why) => {
+            connection.post_unanswered("/api/v1/ledger/reopen", &ReopeningRequest { period, why: why.clone() })?;
+            writeln!(out, "{} is open again", command.month)?;
+        }
+        None => {
+            let request = ClosingRequest { period, unpriced: command.unpriced };
+            let closed: Closing = connection.post("/api/v1/ledger/close", &request)?;
+            let (whole, micros) = (closed.cost_micros / 1_000_000, closed.cost_micros.unsigned_abs() % 1_000_000);
+            writeln!(out, "{} is closed: {} rows, {whole}.{micros:06}", closed.period, closed.rows)?;
+        }
+    }
+    Ok(out.flush()?)
+}

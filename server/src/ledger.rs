@@ -1,0 +1,142 @@
+//! The ledger: what each hour of each GPU cost, and whom.
+//!
+//! Owns the documents about money (prices, pools, owners, policy, closings) and the tables `ledger_open` and
+//! `ledger_closed`; gathers what `cost` computes from. Must not know HTTP. **Invariants:** a row of an open month is a
+//! pure function of use, jobs and documents; a row of a closed month never changes, and what is found out later is
+//! posted to the open one.
+
+mod close;
+mod days;
+mod documents;
+mod error;
+mod inputs;
+mod read;
+mod refresh;
+mod rows;
+mod statements;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+
+pub use documents::{DOCUMENT_BYTES_MAX, DocumentKind, Stated};
+pub use error::LedgerError;
+pub use statements::{DEFAULT_CURRENCY, Statements};
+
+use crate::cost::{Notice, NoticeKind};
+use crate::query::Engine;
+use crate::store::Store;
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Shared handle; clones are cheap.
+#[derive(Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    engine: Engine,
+    /// Unix microseconds, UTC.
+    clock: fn() -> i64,
+    statements: RwLock<Arc<Statements>>,
+    /// Whoever states, closes or computes holds it.
+    work: tokio::sync::Mutex<refresh::Known>,
+    /// What was found while computing, by day.
+    notices: Mutex<BTreeMap<i64, Vec<Notice>>>,
+    wake: Notify,
+}
+
+impl Ledger {
+    /// Reads what was stated before.
+    pub async fn open(store: Store, engine: Engine, clock: fn() -> i64) -> Result<Self, LedgerError> {
+        let all = documents::load(&engine).await?;
+        let statements = Statements::read(all).map_err(LedgerError::Faults)?;
+        engine.set_closings(statements.closings.clone());
+        let inner = Inner {
+            store,
+            engine,
+            clock,
+            statements: RwLock::new(Arc::new(statements)),
+            work: Default::default(),
+            notices: Default::default(),
+            wake: Notify::new(),
+        };
+        let ledger = Self { inner: Arc::new(inner) };
+        ledger.show()?;
+        Ok(ledger)
+    }
+
+    /// What holds now.
+    pub fn statements(&self) -> Arc<Statements> {
+        Arc::clone(&self.inner.statements.read())
+    }
+
+    /// What a reader of months `[from, to)` (Unix microseconds) should know, with how often.
+    pub fn notices(&self, from_micros: i64, to_micros: i64) -> Vec<Notice> {
+        let by_day = self.inner.notices.lock();
+        let days = by_day.range(from_micros.div_euclid(days::DAY)..);
+        let mut together: BTreeMap<NoticeKind, Notice> = BTreeMap::new();
+        for notice in days.take_while(|(day, _)| **day * days::DAY < to_micros).flat_map(|(_, notices)| notices) {
+            let sum = together.entry(notice.kind).or_insert_with(|| Notice { count: 0, ..notice.clone() });
+            sum.count += notice.count;
+        }
+        together.into_values().collect()
+    }
+
+    /// Takes a document, or says all that is wrong with it. An empty text takes it back. With `try_out` nothing is
+    /// kept.
+    pub async fn state(
+        &self,
+        kind: DocumentKind,
+        name: &str,
+        text: &str,
+        author: &str,
+        try_out: bool,
+    ) -> Result<Stated, LedgerError> {
+        documents::check(name, text)?;
+        let _work = self.inner.work.lock().await;
+        let before = self.statements();
+        if kind != DocumentKind::Prices && name != kind.as_str() {
+            let hint = format!("there is one document of this kind, {:?}", kind.as_str());
+            return Err(LedgerError::NotFound { what: "document", name: name.to_owned(), hint });
+        }
+        let has_prices = !documents::current(&before.all, DocumentKind::Prices).is_empty();
+        if kind == DocumentKind::Currency && text.trim() != &*before.currency && has_prices {
+            let why = format!("the ledger is kept in {}, and there are prices already", before.currency);
+            return Err(LedgerError::Refused(why));
+        }
+        let stated = Stated::new(self.next_time(), kind, name, author, text);
+        let mut all = before.all.clone();
+        all.push(stated.clone());
+        let after = Statements::read(all).map_err(LedgerError::Faults)?;
+        if !try_out {
+            documents::keep(&self.inner.store, &stated).await?;
+            self.hold(after)?;
+        }
+        Ok(stated)
+    }
+
+    /// Later than that of any document: their order is what counts.
+    fn next_time(&self) -> i64 {
+        let last = self.statements().all.last().map_or(i64::MIN, |stated| stated.time_micros);
+        (self.inner.clock)().max(last.saturating_add(1))
+    }
+
+    /// From now on this holds.
+    fn hold(&self, statements: Statements) -> Result<(), LedgerError> {
+        self.inner.engine.set_closings(statements.closings.clone());
+        *self.inner.statements.write() = Arc::new(statements);
+        self.inner.wake.notify_one();
+        self.show()
+    }
+
+    /// Shows the prices as a table.
+    fn show(&self) -> Result<(), LedgerError> {
+        let statements = self.statements();
+        self.inner.engine.set_sheet("prices", rows::prices(&statements)?);
+        Ok(())
+    }
+}

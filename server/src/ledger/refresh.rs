@@ -1,0 +1,189 @@
+//! Keeps `ledger_open` true: computes each day whose inputs have changed, and writes it whole.
+
+use super::days::{self, DAY};
+use super::inputs::{self, Jobs, Seen};
+use super::read::{Rows, rows_of};
+use super::rows::{self, Common, Posted};
+use super::statements::Statements;
+use super::{Ledger, LedgerError};
+use crate::cost::{self, HOUR_MICROS, Inputs, JobRun, Notice, Period};
+use crate::store::Derived;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often it looks whether something is due; a statement is heard of at once.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// After a failure (a full disk, say) the next try waits this long.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+/// For each second of work in the background it rests so many: pages and ingest go first.
+const REST: u32 = 1;
+/// After its end an hour is still waited for, as the use of an hour is.
+const OPEN_AFTER_END: i64 = 10 * 60 * 1_000_000;
+
+/// What was computed already.
+#[derive(Default)]
+pub(super) struct Known {
+    /// The digest of the inputs of each day; none before it was read from the table.
+    inputs: Option<BTreeMap<i64, String>>,
+    /// Generations of the sources and the last hour, when all days were as they should be.
+    settled: Option<Generation>,
+}
+
+/// When it is the same, nothing can have changed.
+type Generation = (u64, u64, [u8; 32], usize, i64);
+
+impl Ledger {
+    /// Brings the ledger up to date, again and again. Ends when it is dropped.
+    pub async fn keep(&self) {
+        loop {
+            let wait = match self.refresh(REST).await {
+                Ok(()) => LOOK_EVERY,
+                Err(error) => {
+                    tracing::error!(%error, "the ledger could not be brought up to date");
+                    RETRY_AFTER
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => (),
+                () = self.inner.wake.notified() => (),
+            }
+        }
+    }
+
+    /// Brings the ledger up to date as of now, resting `rest` times as long as it works.
+    pub async fn refresh(&self, rest: u32) -> Result<(), LedgerError> {
+        let mut known = self.inner.work.lock().await;
+        self.refresh_locked(&mut known, rest).await
+    }
+
+    /// Likewise, for whoever holds the work.
+    pub(super) async fn refresh_locked(&self, known: &mut Known, rest: u32) -> Result<(), LedgerError> {
+        let store = &self.inner.store;
+        if !store.derives() {
+            return Ok(());
+        }
+        let statements = self.statements();
+        let usage = store.snapshot(&store.derived().usage_hourly);
+        let events = store.snapshot(contract::table("job_events").expect("the contract has job_events"));
+        let known_to = known_to((self.inner.clock)());
+        let generation = (usage.generation, events.generation, statements.digest, statements.all.len(), known_to);
+        if known.settled == Some(generation) {
+            return Ok(());
+        }
+        let (jobs, seen) = (Jobs::ask(&self.inner.engine).await?, Seen::ask(&self.inner.engine).await?);
+        let all = days::All { statements: &statements, usage: &usage.files, jobs: &jobs, seen: &seen, known_to };
+        let wanted = days::inputs(&all);
+        if known.inputs.is_none() {
+            known.inputs = Some(self.written().await?);
+        }
+        let had = known.inputs.get_or_insert_default();
+        let gone = had.keys().filter(|day| !wanted.contains_key(day)).map(|day| (*day, String::new()));
+        let changed = wanted.iter().filter(|(day, digest)| had.get(day) != Some(digest));
+        let due: Vec<(i64, String)> = gone.chain(changed.map(|(day, digest)| (*day, digest.clone()))).collect();
+        for (day, digest) in due {
+            let since = Instant::now();
+            self.write_day(&all, day, &digest, usage.covers).await?;
+            match digest.is_empty() {
+                true => drop(had.remove(&day)),
+                false => drop(had.insert(day, digest)),
+            }
+            tokio::time::sleep(since.elapsed() * rest).await;
+        }
+        known.settled = Some(generation);
+        Ok(())
+    }
+
+    /// The digest of the inputs of each day that has rows.
+    async fn written(&self) -> Result<BTreeMap<i64, String>, LedgerError> {
+        let sql = "select date_trunc('day', time), min(inputs) from ledger_open group by 1";
+        let mut found = BTreeMap::new();
+        for batch in rows_of(&self.inner.engine, sql, Vec::new()).await? {
+            let rows = Rows::new(&batch);
+            for row in 0..batch.num_rows() {
+                let (Some(time), Some(inputs)) = (rows.int(0, row), rows.text(1, row)) else { continue };
+                found.insert(time.div_euclid(DAY), inputs.to_owned());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Computes a day and puts it in the place of what was there.
+    async fn write_day(&self, all: &days::All<'_>, day: i64, digest: &str, covers: u64) -> Result<(), LedgerError> {
+        let (from_micros, to_micros) = (day * DAY, (day + 1) * DAY);
+        let (posted, notices) = if digest.is_empty() { Default::default() } else { self.day(all, day).await? };
+        let table = &self.inner.store.derived().ledger_open;
+        let policy_version = &all.statements.policy_version;
+        let common = Common { policy_version, currency: &all.statements.currency, inputs: digest };
+        let rows = rows::batch(table, &posted, &common)?;
+        let files = self.inner.store.snapshot(table).files;
+        let had_rows = files.iter().any(|file| (from_micros..to_micros).contains(&file.time_min_micros));
+        if rows.num_rows() > 0 || had_rows {
+            let now_micros = (self.inner.clock)();
+            let derived = Derived { rows, from_micros, to_micros, covers, now_micros };
+            self.inner.store.derive(table, derived).await?;
+        }
+        self.inner.notices.lock().insert(day, notices);
+        Ok(())
+    }
+
+    /// The rows of a day that belong to months which are open.
+    async fn day(&self, all: &days::All<'_>, day: i64) -> Result<(Vec<Posted>, Vec<Notice>), LedgerError> {
+        let (from_micros, to_micros) = (day * DAY, (day + 1) * DAY);
+        let statements = all.statements;
+        let range = (from_micros, to_micros);
+        let gpu_hours = inputs::gpu_hours(&self.inner.engine, &statements.pools, all.jobs, range).await?;
+        let accounting_jobs = accounting_jobs(all, range);
+        let known_to_micros = all.known_to;
+        let period = Period::of(from_micros).ok_or_else(|| LedgerError::Internal(format!("day {day} has no month")))?;
+        // A day takes a fraction of a second.
+        let (fresh, notices) = tokio::task::block_in_place(|| {
+            cost::day(&Inputs {
+                from_micros,
+                to_micros: to_micros.min(known_to_micros),
+                known_to_micros,
+                gpu_hours: &gpu_hours,
+                accounting_jobs: &accounting_jobs,
+                prices: &statements.book,
+                ownership: &statements.ownership,
+                policy: &statements.policy,
+            })
+        });
+        let posted = match statements.is_closed(&period.to_string()) {
+            false => fresh.into_iter().map(|row| Posted { row, period, corrects: None }).collect(),
+            true => self.corrections(statements, period, range, fresh).await?,
+        };
+        Ok((posted, notices))
+    }
+}
+
+/// Jobs that only accounting knows and that run within `[from, to)`. One without an end goes on as long as its cluster
+/// is heard of.
+fn accounting_jobs(all: &days::All<'_>, (from, to): (i64, i64)) -> Vec<Arc<JobRun>> {
+    let within = |run: &JobRun| {
+        let start = run.started_micros.unwrap_or(i64::MAX);
+        start < to && (all.jobs.end(run) > from || start >= from)
+    };
+    let here = all.jobs.all.iter().filter(|job| within(&job.run) && !all.seen.measures(job));
+    here.map(|job| match job.run.ended_micros {
+        None if all.jobs.end(&job.run) < to => {
+            Arc::new(JobRun { ended_micros: Some(all.jobs.end(&job.run)), ..(*job.run).clone() })
+        }
+        _ => Arc::clone(&job.run),
+    })
+    .collect()
+}
+
+/// End of the last hour that is over and waited for, Unix microseconds.
+pub(super) fn known_to(now_micros: i64) -> i64 {
+    (now_micros - OPEN_AFTER_END).div_euclid(HOUR_MICROS) * HOUR_MICROS
+}
+
+/// The month that corrections of a closed month are posted to: the first later one that is open.
+pub(super) fn open_after(statements: &Statements, period: Period) -> Period {
+    let mut open = period;
+    while statements.is_closed(&open.to_string()) {
+        open = open.next();
+    }
+    open
+}
