@@ -209,7 +209,7 @@ fn read_rows(documents: &[Document], faults: &mut Faults) -> Vec<PriceRow> {
                     }
                 }
             }
-            None => {}
+            Some(Format::Json) | None => {}
         }
         if rows.len() + owned.len() > ROWS_MAX {
             faults.add(&document.name, 1, format!("there are more than {ROWS_MAX} prices"));

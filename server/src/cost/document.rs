@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(super) use csv_text::csv_rows;
-pub(super) use row::{Amount, Row, is_currency, rate_digits};
+pub(super) use row::{Amount, Row, amount_of, is_currency, rate_digits};
 pub(super) use toml_text::toml_rows;
 
 /// A year of hourly spot prices of a hundred places fits.
@@ -55,6 +55,7 @@ impl fmt::Display for Fault {
 pub(super) enum Format {
     Csv,
     Toml,
+    Json,
 }
 
 /// What was wrong so far.
@@ -98,11 +99,16 @@ pub(super) fn format_of(document: &Document, allowed: &[Format], faults: &mut Fa
     let format = match name.rsplit_once('.') {
         Some((_, "csv")) => Some(Format::Csv),
         Some((_, "toml")) => Some(Format::Toml),
+        Some((_, "json")) => Some(Format::Json),
         _ => None,
     };
     let format = format.filter(|format| allowed.contains(format));
     if format.is_none() {
-        let ending = |format: &Format| if *format == Format::Csv { ".csv" } else { ".toml" };
+        let ending = |format: &Format| match format {
+            Format::Csv => ".csv",
+            Format::Toml => ".toml",
+            Format::Json => ".json",
+        };
         let endings = allowed.iter().map(ending).collect::<Vec<_>>().join(" or ");
         faults.add(&document.name, 1, format!("the name must end in {endings}, which says how it is read"));
     }

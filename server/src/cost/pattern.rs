@@ -74,6 +74,11 @@ impl Pattern {
         self.ends(name).contains(&Some(name.len()))
     }
 
+    /// Whether it has a mark.
+    pub(super) fn tells(&self) -> bool {
+        self.parts.contains(&Part::Told)
+    }
+
     /// The number at the mark of a name that matches: of several ways the one with the most digits.
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         let mark = self.parts.iter().position(|part| *part == Part::Told)?;

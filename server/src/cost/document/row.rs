@@ -51,6 +51,23 @@ impl Amount {
     }
 }
 
+/// The amount that a text says, rounded to the digits of a rate; else what is wrong.
+pub(in super::super) fn amount_of(text: &str, bounds: Amount) -> Result<Decimal, String> {
+    match parse_decimal(text) {
+        Ok(amount) if amount.is_sign_negative() && !amount.is_zero() => Err("must not be negative".to_owned()),
+        Ok(amount) if amount > Decimal::from(bounds.most) => {
+            Err(format!("is more than {}, which looks like a slip", bounds.most))
+        }
+        Ok(amount) => match rate_digits(amount.abs()) {
+            rounded if rounded.is_zero() && !bounds.zero => Err("must be more than 0".to_owned()),
+            rounded => Ok(rounded),
+        },
+        Err(_) => {
+            Err("is not a decimal amount like 2.50, without currency signs and separators of thousands".to_owned())
+        }
+    }
+}
+
 /// Rounded to what rates keep, half to even.
 pub(in super::super) fn rate_digits(amount: Decimal) -> Decimal {
     amount.round_dp_with_strategy(RATE_DIGITS, RoundingStrategy::MidpointNearestEven).normalize()
@@ -60,6 +77,10 @@ impl Row {
     pub(in super::super) fn fault(&self, key: &str, faults: &mut Faults, text: String) {
         let line = self.cells.get(key).map_or(self.line, |cell| cell.line);
         faults.add(&self.origin.document, line, text);
+    }
+
+    pub(in super::super) fn keys(&self) -> Vec<String> {
+        self.cells.keys().cloned().collect()
     }
 
     pub(in super::super) fn has(&self, key: &str) -> bool {
@@ -109,21 +130,13 @@ impl Row {
     /// An amount within its bounds, rounded to the digits of a rate.
     pub(in super::super) fn amount(&self, key: &str, bounds: Amount, faults: &mut Faults) -> Option<Decimal> {
         let text = self.text(key, faults)?;
-        let wrong = match parse_decimal(text) {
-            Ok(amount) if amount.is_sign_negative() && !amount.is_zero() => "must not be negative".to_owned(),
-            Ok(amount) if amount > Decimal::from(bounds.most) => {
-                format!("is more than {}, which looks like a slip", bounds.most)
+        match amount_of(text, bounds) {
+            Ok(amount) => Some(amount),
+            Err(why) => {
+                self.fault(key, faults, format!("{key} {} {why}", quoted(text)));
+                None
             }
-            Ok(amount) => match rate_digits(amount.abs()) {
-                rounded if rounded.is_zero() && !bounds.zero => "must be more than 0".to_owned(),
-                rounded => return Some(rounded),
-            },
-            Err(_) => {
-                "is not a decimal amount like 2.50, without currency signs and separators of thousands".to_owned()
-            }
-        };
-        self.fault(key, faults, format!("{key} {} {wrong}", quoted(text)));
-        None
+        }
     }
 
     pub(in super::super) fn required_amount(&self, key: &str, bounds: Amount, faults: &mut Faults) -> Option<Decimal> {
@@ -231,20 +244,6 @@ impl Row {
             }
         }
         pairs
-    }
-
-    /// Whether the value is a table, as in `region = { field = "…" }`.
-    pub(in super::super) fn is_table(&self, key: &str) -> bool {
-        self.cells.get(key).is_some_and(|cell| matches!(cell.value, Value::Table(_)))
-    }
-
-    /// The one table below this one.
-    pub(in super::super) fn table(&self, key: &str) -> Option<Row> {
-        let cell = self.cells.get(key)?;
-        match &cell.value {
-            Value::Table(row) => Some(Row { line: cell.line, ..row.clone() }),
-            _ => None,
-        }
     }
 }
 
