@@ -119,6 +119,27 @@ pub(super) fn format_of(document: &Document, allowed: &[Format], faults: &mut Fa
     format
 }
 
+/// Where the lines of a text begin.
+pub(super) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(super) fn of(text: &str) -> Self {
+        Self(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+    }
+
+    /// The line of a byte, from 1.
+    pub(super) fn at(&self, byte: usize) -> usize {
+        self.0.partition_point(|start| *start <= byte).max(1)
+    }
+
+    /// The line on which a record of CSV begins, from 1: what the reader calls its place are the line ends before it.
+    pub(super) fn of_record(&self, text: &str, record: &csv::StringRecord) -> usize {
+        let byte = record.position().map_or(0, |at| at.byte() as usize);
+        let ends = text.as_bytes().iter().skip(byte).take_while(|byte| b"\r\n".contains(byte)).count();
+        self.at(byte + ends)
+    }
+}
+
 /// The names that rows share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {

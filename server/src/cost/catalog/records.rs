@@ -1,6 +1,6 @@
 //! The records of a catalog: rows of CSV, or what lies at the bottom of nested JSON.
 
-use super::super::document::{Document, Faults, Format, quoted};
+use super::super::document::{Document, Faults, Format, Lines, quoted};
 use super::map::Level;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -66,13 +66,13 @@ fn csv_records(catalog: &Document, text: &str, faults: &mut Faults) -> Vec<Recor
             return Vec::new();
         }
     };
-    let mut found = Vec::new();
+    let (mut found, lines) = (Vec::new(), Lines::of(text));
     for record in reader.records().take(RECORDS_MAX + 1) {
         match record {
             Ok(record) => {
                 let cells = header.iter().zip(&record).filter(|(_, text)| !text.is_empty());
                 let fields = cells.map(|(name, text)| (name.clone(), Arc::from(text))).collect();
-                found.push(Record { line: record.position().map_or(1, |at| at.line() as usize), fields });
+                found.push(Record { line: lines.of_record(text, &record), fields });
             }
             Err(error) => {
                 let line = error.position().map_or(1, |at| at.line() as usize);

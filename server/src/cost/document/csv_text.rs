@@ -1,7 +1,7 @@
 //! CSV with a header, as spreadsheets and databases write it: byte order mark, CRLF, quoted cells.
 
 use super::row::{Cell, Row, Value};
-use super::{Document, Faults, Origin, ROWS_MAX, any_of, quoted};
+use super::{Document, Faults, Lines, Origin, ROWS_MAX, any_of, quoted};
 use std::collections::BTreeMap;
 
 /// The rows of a CSV document, by column. `known` are the columns that there may be, `required` those that must be.
@@ -27,7 +27,7 @@ pub(in super::super) fn csv_rows(
         }
     };
     let Some(columns) = columns(document, &header, known, required, faults) else { return Vec::new() };
-    let origin = Origin::of(document);
+    let (origin, lines) = (Origin::of(document), Lines::of(text));
     let mut rows = Vec::new();
     for record in records {
         let record = match record {
@@ -41,7 +41,7 @@ pub(in super::super) fn csv_rows(
         if record.iter().all(str::is_empty) {
             continue;
         }
-        let line = record.position().map_or(1, |at| at.line() as usize);
+        let line = lines.of_record(text, &record);
         if record.len() != columns.len() {
             let (has, header) = (record.len(), columns.len());
             let why = "put a text with a comma into quotes";

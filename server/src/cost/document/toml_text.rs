@@ -1,20 +1,20 @@
 //! TOML made of `[[name]]` tables.
 
 use super::row::{Cell, Row, Value};
-use super::{Document, Faults, Origin, ROWS_MAX, any_of, quoted};
+use super::{Document, Faults, Lines, Origin, ROWS_MAX, any_of, quoted};
 use std::ops::Range;
 use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
-/// Where lines begin, to find the line of a byte.
-struct Lines<'a> {
-    starts: Vec<usize>,
+/// Where a document is being read.
+struct Place<'a> {
+    lines: Lines,
     origin: &'a Arc<Origin>,
 }
 
-impl Lines<'_> {
+impl Place<'_> {
     fn at(&self, span: &Range<usize>) -> usize {
-        self.starts.partition_point(|start| *start <= span.start).max(1)
+        self.lines.at(span.start)
     }
 }
 
@@ -22,8 +22,7 @@ impl Lines<'_> {
 pub(in super::super) fn toml_rows(document: &Document, names: &[&str], faults: &mut Faults) -> Vec<(usize, Row)> {
     let text = document.text.strip_prefix('\u{feff}').unwrap_or(&document.text);
     let origin = Origin::of(document);
-    let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-    let lines = Lines { starts, origin: &origin };
+    let lines = Place { lines: Lines::of(text), origin: &origin };
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let why = error.message().lines().collect::<Vec<_>>().join(", ");
@@ -65,7 +64,7 @@ pub(in super::super) fn toml_rows(document: &Document, names: &[&str], faults: &
     rows
 }
 
-fn row(table: DeTable<'_>, span: &Range<usize>, lines: &Lines<'_>) -> Row {
+fn row(table: DeTable<'_>, span: &Range<usize>, lines: &Place<'_>) -> Row {
     let cells = table.into_iter().map(|(key, value)| {
         let line = lines.at(&value.span());
         (key.into_inner().into_owned(), Cell { value: cell(value.into_inner(), lines), line })
@@ -73,7 +72,7 @@ fn row(table: DeTable<'_>, span: &Range<usize>, lines: &Lines<'_>) -> Row {
     Row { origin: lines.origin.clone(), line: lines.at(span), cells: cells.collect() }
 }
 
-fn cell(value: DeValue<'_>, lines: &Lines<'_>) -> Value {
+fn cell(value: DeValue<'_>, lines: &Place<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.trim().to_owned()),
         DeValue::Integer(number) => Value::Text(number.to_string()),
@@ -83,9 +82,9 @@ fn cell(value: DeValue<'_>, lines: &Lines<'_>) -> Value {
         DeValue::Array(values) => {
             let cells = values.into_iter().map(|value| {
                 let line = lines.at(&value.span());
-                (value.span(), Cell { value: cell(value.into_inner(), lines), line })
+                Cell { value: cell(value.into_inner(), lines), line }
             });
-            Value::List(cells.map(|(_, cell)| cell).collect())
+            Value::List(cells.collect())
         }
         DeValue::Table(table) => Value::Table(row(table, &(0..0), lines)),
     }
