@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(super) use csv_text::csv_rows;
-pub(super) use row::{Amount, Row, amount_of, is_currency, rate_digits};
+pub(super) use row::{Amount, Row, Validity, amount_of, is_currency, rate_digits};
 pub(super) use toml_text::toml_rows;
 
 /// A year of hourly spot prices of a hundred places fits.

@@ -13,18 +13,21 @@ const COLUMNS: [&str; 4] = ["date", "from", "to", "rate"];
 /// No two currencies are further apart.
 const RATE_MOST: i64 = 1_000_000_000;
 
+/// From, to.
+type Pair = (Arc<str>, Arc<str>);
+
 /// What one unit of a currency is in another, from each day on until the next is known.
 #[derive(Debug, Clone, Default)]
 pub struct ExchangeRates {
     /// By currencies, in order of days.
-    by_pair: HashMap<(Arc<str>, Arc<str>), Vec<(NaiveDate, Decimal)>>,
+    by_pair: HashMap<Pair, Vec<(NaiveDate, Decimal)>>,
 }
 
 impl ExchangeRates {
     /// Reads CSV `date,from,to,rate`: on that day 1 `from` was `rate` `to`. Amounts in `from` are multiplied by it.
     pub fn parse(documents: &[Document]) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
-        let mut seen: HashMap<(Arc<str>, Arc<str>, NaiveDate), (String, usize)> = HashMap::new();
+        let mut seen: HashMap<(Pair, NaiveDate), (String, usize)> = HashMap::new();
         let mut rates = Self::default();
         let mut total = 0;
         for document in documents {
@@ -56,7 +59,7 @@ impl ExchangeRates {
                     );
                 }
                 let place = (document.name.clone(), row.line);
-                if let Some((name, line)) = seen.insert((from.clone(), to.clone(), day), place) {
+                if let Some((name, line)) = seen.insert(((from.clone(), to.clone()), day), place) {
                     let text = format!("gives {from} to {to} on {day} again, after line {line} of {name}; keep one");
                     faults.add(&document.name, row.line, text);
                 }

@@ -38,6 +38,9 @@ pub(super) struct Entry {
     pub(super) rows: Vec<usize>,
 }
 
+/// What a row is about: its key, and the patterns of node and GPU model.
+type Place = (Key, Option<Arc<str>>, Option<Arc<str>>);
+
 /// Rows of equal rank that hold, and the next instant at which that may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
@@ -63,7 +66,7 @@ fn patterns(row: &PriceRow) -> u8 {
 impl Index {
     pub(super) fn new(rows: &[PriceRow]) -> Self {
         let mut index = Self::default();
-        let mut places: HashMap<(Key, Option<Arc<str>>, Option<Arc<str>>), Vec<usize>> = HashMap::new();
+        let mut places: HashMap<Place, Vec<usize>> = HashMap::new();
         let mut shapes: HashMap<Columns, Vec<u8>> = HashMap::new();
         for (at, row) in rows.iter().enumerate() {
             let (columns, patterns) = (columns(row), patterns(row));

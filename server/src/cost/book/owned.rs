@@ -1,6 +1,6 @@
 //! What an hour of owned GPUs costs: what was paid for them over their life, what they cost each month, electricity.
 
-use super::super::document::{Amount, Faults, Row, rate_digits};
+use super::super::document::{Amount, Faults, Row, Validity, rate_digits};
 use super::super::hours;
 use super::tariff::Tariff;
 use super::{PRICE_MOST, SELECTORS};
@@ -51,7 +51,7 @@ impl Owned {
         row: &Row,
         tariffs: &HashMap<Arc<str>, Arc<Tariff>>,
         faults: &mut Faults,
-    ) -> Option<(Self, (Option<i64>, Option<i64>))> {
+    ) -> Option<(Self, Validity)> {
         let before = faults.count();
         let known: Vec<&str> = KEYS.iter().chain(&SELECTORS).copied().collect();
         row.only(&known, faults);
@@ -125,7 +125,7 @@ fn electricity(
 }
 
 /// From when to when the row holds: within the life of what it is about.
-fn validity(row: &Row, life_months: u32, faults: &mut Faults) -> (Option<i64>, Option<i64>) {
+fn validity(row: &Row, life_months: u32, faults: &mut Faults) -> Validity {
     let (from, to) = row.validity(faults);
     let Some(in_service) = row.hour("in_service", faults).or(from) else {
         if !row.has("in_service") && !row.has("valid_from") {

@@ -1,6 +1,6 @@
 //! A row of the book: for which GPUs and when it holds, and what it says.
 
-use super::super::document::{Amount, Faults, Row, any_of, quoted};
+use super::super::document::{Amount, Faults, Row, Validity, any_of, quoted};
 use super::super::rates::ExchangeRates;
 use super::super::rows::PricedBy;
 use super::owned::Owned;
@@ -81,7 +81,7 @@ impl PriceRow {
         Some(read)
     }
 
-    fn read(row: &Row, kind: &str, (from, to): (Option<i64>, Option<i64>), faults: &mut Faults) -> Option<Self> {
+    fn read(row: &Row, kind: &str, (from, to): Validity, faults: &mut Faults) -> Option<Self> {
         let selectors = SELECTORS.map(|key| row.name(key, faults));
         let by = PricedBy { kind: kind.into(), version: row.origin.version.clone(), line: row.line as i64 };
         Some(Self {

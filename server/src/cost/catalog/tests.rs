@@ -26,6 +26,7 @@ fn book(converted: &Converted) -> Book {
 }
 
 /// A public catalog, which lies beside the repository and is not part of it.
+#[allow(clippy::disallowed_methods, reason = "only tests know of the reference data")]
 fn shared(name: &str) -> Option<Document> {
     let folder = match std::env::var_os("COULOMB_SHARED_DATA") {
         Some(folder) => folder.into(),
@@ -128,7 +129,7 @@ fn list_prices_of_gcp_are_those_of_the_reference_answers() {
         };
         match book.price(&place, at) {
             // The answers have ten digits.
-            Priced::Price(price) => price.per_gpu_hour.round_dp(9).normalize().to_string(),
+            Priced::Price(price) => price.per_gpu_hour.round_sf(10).unwrap_or_default().normalize().to_string(),
             other => format!("{other:?}"),
         }
     };

@@ -10,6 +10,9 @@ use std::sync::Arc;
 /// Digits after the point that rates keep.
 pub(in super::super) const RATE_DIGITS: u32 = 12;
 
+/// First hour that counts, and first that no longer does, Unix microseconds; each open where it is none.
+pub(in super::super) type Validity = (Option<i64>, Option<i64>);
+
 /// A row of CSV, or a table of TOML.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Row {
@@ -177,7 +180,7 @@ impl Row {
     }
 
     /// `valid_from` and `valid_to`, each open where it is not given; the end is after the beginning.
-    pub(in super::super) fn validity(&self, faults: &mut Faults) -> (Option<i64>, Option<i64>) {
+    pub(in super::super) fn validity(&self, faults: &mut Faults) -> Validity {
         let (from, to) = (self.hour("valid_from", faults), self.hour("valid_to", faults));
         if let (Some(from), Some(to)) = (from, to)
             && from >= to
