@@ -3,10 +3,16 @@
 //! **Invariants:** a quantity becomes money in [`Micros::of`] and nowhere else; what is split sums to what it was
 //! split from ([`Micros::split`]); what has no price has no cost, neither 0 nor a guess.
 
+mod anomaly;
 mod book;
+mod budget;
+mod carbon;
+mod catalog;
 mod close;
+mod compare;
 mod document;
 mod fields;
+mod forecast;
 mod hours;
 mod ledger;
 mod money;
@@ -17,15 +23,26 @@ mod policy;
 mod pools;
 mod rates;
 mod rows;
+mod waterfall;
+mod wildcard;
 
+#[cfg(test)]
+mod tests;
+
+pub use anomaly::{Anomaly, DayCosts, anomalies};
 pub use book::{Book, Gap, PriceRow};
+pub use budget::{Budget, BurnDown, Crossing, DayCost, Every};
+pub use carbon::{GridFactor, GridFactors, grams};
+pub use catalog::{CatalogMap, Converted};
 pub use close::{Adjustment, adjustments};
+pub use compare::{Compared, Comparison};
 pub use document::{Document, Fault};
 pub use fields::Fault as LineFault;
+pub use forecast::Forecast;
 pub use ledger::{Inputs, Notice, NoticeKind, day};
 pub use money::{Micros, MoneyError, parse_decimal};
 pub use ownership::{Move, Owners, Ownership, UNOWNED, moved};
-pub use period::{HOUR_MICROS, Period, hour_of};
+pub use period::{DAY_MICROS, HOUR_MICROS, Period, hour_of};
 pub use policy::{Idle, NodeSplit, Overhead, Policy, PoolOwner, SharedGpus, Spread};
 pub use pools::Pools;
 pub use rates::ExchangeRates;
@@ -33,3 +50,4 @@ pub use rows::{
     Category, Electricity, Elsewhen, GpuHour, GpuPlace, JobRun, LedgerRow, Owner, Price, Priced, PricedBy, Prices,
     Unit, Use,
 };
+pub use waterfall::{Activity, Amount, Stage, Step, UnitCosts, Waterfall};

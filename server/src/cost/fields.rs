@@ -2,6 +2,7 @@
 //! with its line. All faults are found, not the first alone.
 
 use super::money::parse_decimal;
+use super::wildcard::Pattern;
 use chrono::{DateTime, NaiveDate, NaiveTime};
 use rust_decimal::Decimal;
 use std::ops::Range;
@@ -102,8 +103,20 @@ impl<'t> Document<'t> {
         self.text(fields, name).unwrap_or_else(|| Arc::from(""))
     }
 
-    /// One text or a list of them, with the byte of each; none where there is nothing of the name.
-    pub(super) fn texts(&mut self, name: &str, value: Spanned<DeValue<'t>>) -> Vec<(usize, String)> {
+    /// One text or a list of them, in which `*` stands for any characters.
+    pub(super) fn patterns(&mut self, name: &str, value: Spanned<DeValue<'t>>) -> Vec<Pattern> {
+        let mut patterns = Vec::new();
+        for (at, text) in self.texts(name, value) {
+            match Pattern::parse(&text) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(why) => self.fault(at, format!("{name}: {why}")),
+            }
+        }
+        patterns
+    }
+
+    /// One text or a list of them, with the byte of each.
+    fn texts(&mut self, name: &str, value: Spanned<DeValue<'t>>) -> Vec<(usize, String)> {
         let at = value.span().start;
         let values = match value.into_inner() {
             DeValue::Array(list) => list.into_iter().collect(),
@@ -123,16 +136,16 @@ impl<'t> Document<'t> {
         texts
     }
 
+    /// A list of numbers, each exactly as it is written; none where it is anything else.
+    pub(super) fn decimals(&self, value: Spanned<DeValue<'t>>) -> Option<Vec<Decimal>> {
+        let DeValue::Array(list) = value.into_inner() else { return None };
+        list.iter().map(|value| decimal_of(value.get_ref())).collect()
+    }
+
     /// A number, exactly as it is written, or as a text.
     pub(super) fn decimal(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Option<Decimal> {
         let (at, value) = fields.take(name)?;
-        let text = match &value {
-            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
-            DeValue::Float(number) => number.as_str(),
-            DeValue::String(text) => text.as_ref(),
-            _ => "",
-        };
-        let read = parse_decimal(text).ok();
+        let read = decimal_of(&value);
         if read.is_none() {
             self.fault(at, format!("{name} is a decimal number like 2.50"));
         }
@@ -254,6 +267,17 @@ impl<'t> Fields<'t> {
             _ => None,
         }
     }
+}
+
+fn decimal_of(value: &DeValue<'_>) -> Option<Decimal> {
+    let text = match value {
+        DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+        DeValue::Float(number) => number.as_str(),
+        DeValue::String(text) => text.as_ref(),
+        _ => return None,
+    };
+    // Whatever is no decimal number is none.
+    parse_decimal(text).ok()
 }
 
 fn instant(text: &str) -> Option<i64> {

@@ -3,17 +3,14 @@
 //! **Invariant:** every job has an owner; where no rule matches it is [`UNOWNED`], which reports show like any other.
 
 mod moved;
-mod pattern;
 
 pub use moved::{Move, moved};
 
 use super::fields::{Document, Fault, Fields};
+use super::wildcard::Pattern;
 use super::rows::{JobRun, Owner};
-use pattern::Pattern;
 use std::collections::HashMap;
 use std::sync::Arc;
-use toml::Spanned;
-use toml::de::DeValue;
 
 /// Team and cost centre of what no rule gives to anybody.
 pub const UNOWNED: &str = "unowned";
@@ -130,7 +127,7 @@ fn rule<'t>(document: &mut Document<'t>, mut table: Fields<'t>) -> Rule {
     let mut selectors = Vec::new();
     for (name, over) in SELECTORS {
         if let Some(value) = table.take_spanned(name) {
-            selectors.push(selector(document, name, over, value));
+            selectors.push(Selector { over, patterns: document.patterns(name, value) });
         }
     }
     if let Some(labels) = document.table(&mut table, "label") {
@@ -141,22 +138,11 @@ fn rule<'t>(document: &mut Document<'t>, mut table: Fields<'t>) -> Rule {
                 document.fault(value.span().start, format!("{written}: {why}"));
                 continue;
             }
-            selectors.push(selector(document, &written, Over::Label(name), value));
+            selectors.push(Selector { over: Over::Label(name), patterns: document.patterns(&written, value) });
         }
     }
     document.finish(table);
     Rule { team, project, cost_centre, from_micros, to_micros, selectors }
-}
-
-fn selector<'t>(document: &mut Document<'t>, name: &str, over: Over, value: Spanned<DeValue<'t>>) -> Selector {
-    let mut patterns = Vec::new();
-    for (at, text) in document.texts(name, value) {
-        match Pattern::parse(&text) {
-            Ok(pattern) => patterns.push(pattern),
-            Err(why) => document.fault(at, format!("{name}: {why}")),
-        }
-    }
-    Selector { over, patterns }
 }
 
 /// Owners of jobs, each found once for a stretch of time in which the rules stay the same. Equal owners are one
@@ -270,7 +256,7 @@ mod tests {
                     [[rule]]\nteam = \"a\"\nvalid_from = \"soon\"\nuser = [\"a\", 1]\n";
         let faults = Ownership::parse(text).expect_err("it is full of faults");
         let found: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        let known = "team, project, cost_centre, valid_to, valid_from, user, account, queue, namespace, project_is, \
+        let known = "team, project, cost_centre, valid_from, valid_to, user, account, queue, namespace, project_is, \
                      cluster, job_name, label";
         let expected = [
             "line 1: team is missing".to_owned(),

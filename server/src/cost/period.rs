@@ -4,6 +4,7 @@ use chrono::{DateTime, Datelike, NaiveDate};
 use std::fmt;
 
 pub const HOUR_MICROS: i64 = 3_600_000_000;
+pub const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 /// A month of the ledger, `2026-11` as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +40,10 @@ impl Period {
             12 => Self { year: self.year + 1, month: 1 },
             month => Self { month: month + 1, ..self },
         }
+    }
+
+    pub fn first_of_quarter(self) -> Self {
+        Self { month: self.month - (self.month - 1) % 3, ..self }
     }
 
     /// Unix microseconds of its start, and of its end, which does not belong to it.

@@ -102,12 +102,8 @@ impl<'i> Accounting<'i> {
                     .places
                     .entry(Arc::clone(cluster))
                     .or_insert_with(|| Arc::new(GpuPlace { cluster: Arc::clone(cluster), ..GpuPlace::default() }));
-                let hour = Stretch {
-                    job: charged.job,
-                    place,
-                    before: (from - charged.from) as u64,
-                    micros: (to - from) as u64,
-                };
+                let hour =
+                    Stretch { job: charged.job, place, before: from.abs_diff(charged.from), micros: to.abs_diff(from) };
                 hour.charge(sheet);
             }
         }
