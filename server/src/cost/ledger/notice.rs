@@ -73,49 +73,49 @@ impl NoticeKind {
     fn words(self) -> [&'static str; 3] {
         match self {
             Self::MissingPrice => {
-                ["hours of GPUs or jobs", "have no price, so they have no cost", "add one to the price book"]
+                ["Hours of GPUs or jobs", "have no price, so they have no cost", "Add one to the price book"]
             }
             Self::PriceEnded => [
-                "hours of GPUs or jobs",
+                "Hours of GPUs or jobs",
                 "lie after the end of their last price, so they have no cost",
-                "prolong it or add one",
+                "Prolong it or add one",
             ],
             Self::PriceBegins => {
-                ["hours of GPUs or jobs", "lie before their first price, so they have no cost", "let one begin earlier"]
+                ["Hours of GPUs or jobs", "lie before their first price, so they have no cost", "Let one begin earlier"]
             }
             Self::OverlappingPrices => [
-                "hours of GPUs or jobs",
+                "Hours of GPUs or jobs",
                 "have several prices of which none is more specific, so they have no cost",
-                "end one of them",
+                "End one of them",
             ],
             Self::AmountTooLarge => {
-                ["amounts", "are beyond what a ledger can hold, so they are left out", "look at the price"]
+                ["Amounts", "are beyond what a ledger can hold, so they are left out", "Look at the price"]
             }
             Self::EnergyNotMeasured => [
-                "hours of owned GPUs or jobs on them",
+                "Hours of owned GPUs or jobs on them",
                 "lack measured energy, so they cost less than they did by their electricity",
-                "look at their collectors",
+                "Look at their collectors",
             ],
-            Self::UnknownOwner => ["jobs", "match no ownership rule and are charged to \"unowned\"", "add a rule"],
+            Self::UnknownOwner => ["Jobs", "match no ownership rule and are charged to \"unowned\"", "Add a rule"],
             Self::WorkWithoutJob => [
-                "hours of GPUs",
+                "Hours of GPUs",
                 "have work of which no job is known, charged to \"unowned\"",
-                "look for processes beside the scheduler",
+                "Look for processes beside the scheduler",
             ],
             Self::JobWithoutEnd => {
-                ["jobs", "have no end and are charged until what is known ends", "see whether they run still"]
+                ["Jobs", "have no end and are charged until what is known ends", "See whether they run still"]
             }
             Self::EndBeforeStart => {
-                ["jobs", "end before they start and are charged nothing", "correct them in accounting"]
+                ["Jobs", "end before they start and are charged nothing", "Correct them in accounting"]
             }
-            Self::ZeroGpuJob => ["jobs", "asked for no GPU and are charged for none", "nothing needs to be done"],
+            Self::ZeroGpuJob => ["Jobs", "asked for no GPU and are charged for none", "Nothing needs to be done"],
             Self::DuplicateJob => {
-                ["jobs", "come twice for the same time and are charged once", "look at the accounting's export"]
+                ["Jobs", "come twice for the same time and are charged once", "Look at the accounting's export"]
             }
             Self::UnknownSlices => [
-                "hours of MIG instances",
+                "Hours of MIG instances",
                 "have no profile that says their size and count as one slice",
-                "look at their collectors",
+                "Look at their collectors",
             ],
         }
     }
@@ -125,7 +125,7 @@ impl Notice {
     /// A sentence for a document.
     pub fn sentence(&self) -> String {
         let [what, became, remedy] = self.kind.words();
-        format!("{} {what} {became} (the first: {}): {remedy}.", self.count, self.example)
+        format!("{what} that {became}: {} (the first: {}). {remedy}.", self.count, self.example)
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
         for kind in NoticeKind::ALL {
             assert_eq!(NoticeKind::parse(kind.code()), Some(kind));
             let sentence = Notice { kind, count: 3, example: "job 7".to_owned() }.sentence();
-            assert!(sentence.starts_with("3 ") && sentence.contains("job 7"), "{sentence}");
+            assert!(sentence.contains(": 3 (the first: job 7). "), "{sentence}");
         }
     }
 }

@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// No GPU costs a million an hour; sums over any fleet and year have room above it.
 const PER_HOUR_MAX: i64 = 1_000_000;
 
+/// The price of a place, or what happened instead and why.
+type Found = Result<Arc<Price>, (NoticeKind, String)>;
+
 pub(super) struct Sheet<'i> {
     pub(super) policy: &'i Policy,
     prices: &'i dyn Prices,
@@ -22,9 +25,9 @@ pub(super) struct Sheet<'i> {
     pub(super) hour: i64,
     pub(super) known_to: i64,
     /// By the address of the place, within the hour.
-    priced: HashMap<usize, Option<Arc<Price>>>,
+    shared: HashMap<usize, Arc<Price>>,
     /// By the value of the place, within the hour.
-    priced_places: HashMap<GpuPlace, (Option<Arc<Price>>, Option<(NoticeKind, String)>)>,
+    priced: HashMap<GpuPlace, Found>,
     nobody: Arc<Owner>,
     unowned_jobs: HashSet<(Arc<str>, Arc<str>, i64)>,
     pub(super) rows: Vec<LedgerRow>,
@@ -44,8 +47,8 @@ impl<'i> Sheet<'i> {
             owners,
             hour: inputs.from_micros,
             known_to: inputs.known_to_micros,
+            shared: HashMap::new(),
             priced: HashMap::new(),
-            priced_places: HashMap::new(),
             unowned_jobs: HashSet::new(),
             rows: Vec::with_capacity(inputs.gpu_hours.len() * 2),
             idle: Vec::new(),
@@ -57,34 +60,27 @@ impl<'i> Sheet<'i> {
     /// Starts an hour.
     pub(super) fn open(&mut self, hour: i64) {
         self.hour = hour;
+        self.shared.clear();
         self.priced.clear();
-        self.priced_places.clear();
         self.payers.clear();
     }
 
     /// The price of a place in this hour. Without one, what happened is noted for whom it concerns.
     pub(super) fn price(&mut self, place: &GpuPlace, whom: impl FnOnce() -> String) -> Option<Arc<Price>> {
-        let (price, outcome) = match self.priced_places.get(place) {
-            Some(known) => known.clone(),
-            None => {
-                let found = self.find_price(place);
-                self.priced_places.insert(place.clone(), found.clone());
-                found
+        let hour = self.hour;
+        match self.found(place).clone() {
+            Ok(price) => Some(price),
+            Err((kind, why)) => {
+                self.notices.note(kind, || format!("{} at {}{why}", whom(), instant_text(hour)));
+                None
             }
-        };
-        if let Some((kind, why)) = outcome {
-            let hour = self.hour;
-            self.notices.note(kind, || format!("{} at {}{why}", whom(), instant_text(hour)));
         }
-        price
     }
 
     /// The price of a place that may do without one.
     pub(super) fn price_if_any(&mut self, place: &GpuPlace) -> Option<Arc<Price>> {
-        if !self.priced_places.contains_key(place) {
-            self.priced_places.insert(place.clone(), self.find_price(place));
-        }
-        self.priced_places.get(place).and_then(|(price, _)| price.clone())
+        // Whose price it is not is nobody's concern.
+        self.found(place).clone().ok()
     }
 
     /// The price of a place that many GPUs have, by its address.
@@ -94,35 +90,20 @@ impl<'i> Sheet<'i> {
         whom: impl FnOnce() -> String,
     ) -> Option<Arc<Price>> {
         let at = Arc::as_ptr(place) as usize;
-        if let Some(Some(price)) = self.priced.get(&at) {
+        if let Some(price) = self.shared.get(&at) {
             return Some(Arc::clone(price));
         }
-        let price = self.price(place, whom);
-        self.priced.insert(at, price.clone());
-        price
+        let price = self.price(place, whom)?;
+        self.shared.insert(at, Arc::clone(&price));
+        Some(price)
     }
 
-    fn find_price(&self, place: &GpuPlace) -> (Option<Arc<Price>>, Option<(NoticeKind, String)>) {
-        match self.prices.price(place, self.hour) {
-            Priced::Price(price) if sane(&price) => (Some(Arc::new(price)), None),
-            Priced::Price(price) => {
-                let why = format!(": {} an hour is no price", price.per_gpu_hour);
-                (None, Some((NoticeKind::AmountTooLarge, why)))
-            }
-            Priced::Ambiguous(by) => {
-                let lines: Vec<String> = by.iter().map(|by| format!("{} line {}", by.version, by.line)).collect();
-                (None, Some((NoticeKind::OverlappingPrices, format!(": {}", lines.join(" and ")))))
-            }
-            Priced::Unpriced => match self.prices.elsewhen(place, self.hour) {
-                Some(Elsewhen::Ended(at)) => {
-                    (None, Some((NoticeKind::PriceEnded, format!(": the price ended at {}", instant_text(at)))))
-                }
-                Some(Elsewhen::Begins(at)) => {
-                    (None, Some((NoticeKind::PriceBegins, format!(": the price begins at {}", instant_text(at)))))
-                }
-                None => (None, Some((NoticeKind::MissingPrice, String::new()))),
-            },
+    fn found(&mut self, place: &GpuPlace) -> &Found {
+        if !self.priced.contains_key(place) {
+            let found = find(self.prices, place, self.hour);
+            self.priced.insert(place.clone(), found);
         }
+        &self.priced[place]
     }
 
     pub(super) fn unowned(&self) -> Arc<Owner> {
@@ -158,11 +139,32 @@ impl<'i> Sheet<'i> {
     }
 }
 
+fn find(prices: &dyn Prices, place: &GpuPlace, hour: i64) -> Found {
+    match prices.price(place, hour) {
+        Priced::Price(price) if sane(&price) => Ok(Arc::new(price)),
+        Priced::Price(price) => {
+            let why = format!(": {} an hour is no price", price.per_gpu_hour);
+            Err((NoticeKind::AmountTooLarge, why))
+        }
+        Priced::Ambiguous(by) => {
+            let lines: Vec<String> = by.iter().map(|by| format!("{} line {}", by.version, by.line)).collect();
+            Err((NoticeKind::OverlappingPrices, format!(": {}", lines.join(" and "))))
+        }
+        Priced::Unpriced => Err(match prices.elsewhen(place, hour) {
+            Some(Elsewhen::Ended(at)) => (NoticeKind::PriceEnded, format!(": the price ended at {}", instant_text(at))),
+            Some(Elsewhen::Begins(at)) => {
+                (NoticeKind::PriceBegins, format!(": the price begins at {}", instant_text(at)))
+            }
+            None => (NoticeKind::MissingPrice, String::new()),
+        }),
+    }
+}
+
 /// Neither below zero nor beyond what sums have room for.
 fn sane(price: &Price) -> bool {
     let optional = [price.per_cpu_hour, price.per_memory_gib_hour, price.electricity.map(|e| e.per_kwh)];
     let mut rates = optional.into_iter().flatten().chain([price.per_gpu_hour]);
-    rates.all(|rate| !(rate.is_sign_negative() && !rate.is_zero()) && rate <= Decimal::from(PER_HOUR_MAX))
+    rates.all(|rate| (rate.is_zero() || !rate.is_sign_negative()) && rate <= Decimal::from(PER_HOUR_MAX))
 }
 
 pub(super) fn job_text(job: &JobRun) -> String {

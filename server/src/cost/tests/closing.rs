@@ -69,7 +69,12 @@ fn earlier(one: &Facts, other: &Facts, keep: usize) -> Facts {
     Facts {
         gpus: one.gpus.iter().take(keep).chain(other.gpus.iter().take(2)).cloned().collect(),
         jobs: one.jobs.iter().take(keep).copied().collect(),
-        prices: one.prices.iter().zip(&other.prices).map(|(a, b)| if keep % 2 == 0 { *a } else { *b }).collect(),
+        prices: one
+            .prices
+            .iter()
+            .zip(&other.prices)
+            .map(|(a, b)| if keep.is_multiple_of(2) { *a } else { *b })
+            .collect(),
         ..other.clone()
     }
 }

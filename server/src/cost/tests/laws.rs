@@ -304,8 +304,8 @@ proptest! {
     }
 
     #[test]
-    fn documents_never_break_the_reader(text in "(\\[\\[?(rule|overhead|node_split|pool_owner\\.a)\\]?\\]\n|[a-z_.]{1,8} = (\"[a-z*]{0,4}\"|[-0-9.]{1,9}|\\[[\",a1]{0,6}\\]|\\{\\})\n|[\\[\\]\"=\n ]){0,12}") {
-        for faults in [Ownership::parse(&text).err(), Policy::parse(&text).err()].into_iter().flatten() {
+    fn documents_never_break_the_reader(text in "(\\[\\[?(rule|overhead|budget|node_split|pool_owner\\.a)\\]?\\]\n|[a-z_.]{1,8} = (\"[a-z*]{0,4}\"|[-0-9.]{1,9}|\\[[\",a1]{0,6}\\]|\\{\\})\n|[\\[\\]\"=\n ]){0,12}") {
+        for faults in [Ownership::parse(&text).err(), Policy::parse(&text).err(), Budget::parse(&text).err()].into_iter().flatten() {
             prop_assert!(!faults.is_empty());
             prop_assert!(faults.iter().all(|fault| (1..=text.lines().count().max(1) + 1).contains(&fault.line)));
         }

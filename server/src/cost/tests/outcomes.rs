@@ -20,8 +20,8 @@ fn a_missing_price_is_told_and_costs_neither_nothing_nor_a_guess() {
     assert_eq!(story.outcomes(), [("missing_price", 1)]);
     assert_eq!(
         sentence(&story, NoticeKind::MissingPrice),
-        "1 hours of GPUs or jobs have no price, so they have no cost (the first: GPU \"g\" of node \"n1\" in cluster \
-         \"c\" at 2026-11-01T00:00:00Z): add one to the price book."
+        "Hours of GPUs or jobs that have no price, so they have no cost: 1 (the first: GPU \"g\" of node \"n1\" in \
+         cluster \"c\" at 2026-11-01T00:00:00Z). Add one to the price book."
     );
     let spread = story.policy("idle = \"even\"");
     assert_eq!(spread.lines()[1], "0 g - all idle unallocated 0.5000 unpriced");
