@@ -1,5 +1,6 @@
 //! What the API answers. Times are Unix microseconds, UTC; ratios are 0 to 1; null is "not reported".
 
+pub use crate::costs::*;
 use crate::state::{ByState, GpuState};
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,7 @@ pub struct ErrorBody {
 }
 
 /// A half-open window of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     pub from_unix_micros: i64,
     pub to_unix_micros: i64,
@@ -296,45 +297,4 @@ pub struct GpuDetail {
     pub series: Vec<Series>,
     pub states: Vec<StateSpan>,
     pub events: Vec<DeviceEvent>,
-}
-
-/// A version of a document about money.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DocumentEntry {
-    pub kind: String,
-    pub name: String,
-    pub version: String,
-    /// Name of the token that stated it.
-    pub author: String,
-    pub stated_unix_micros: i64,
-    pub bytes: u64,
-}
-
-/// `POST /api/v1/ledger/close`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClosingRequest {
-    /// Such as `2026-10`.
-    pub period: String,
-    /// Close it although some hours have no price.
-    #[serde(default)]
-    pub unpriced: bool,
-}
-
-/// The closing of a month.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Closing {
-    pub period: String,
-    pub closing: String,
-    pub rows: u64,
-    pub cost_micros: i64,
-}
-
-/// `POST /api/v1/ledger/reopen`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ReopeningRequest {
-    pub period: String,
-    /// Kept for auditors.
-    pub why: String,
 }

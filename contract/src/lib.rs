@@ -4,6 +4,7 @@
 //! stored or drawn. **Invariant:** no I/O, no clock, no async; `web` compiles this without Arrow.
 
 pub mod answers;
+mod costs;
 mod ids;
 #[cfg(feature = "arrow")]
 mod schema;

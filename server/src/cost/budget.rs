@@ -5,9 +5,9 @@
 use super::fields::{Document, Fault, Fields};
 use super::forecast::{Forecast, forecast};
 use super::money::Micros;
-use super::wildcard::Pattern;
 use super::period::{DAY_MICROS, Period};
 use super::rows::LedgerRow;
+use super::wildcard::Pattern;
 use rust_decimal::Decimal;
 use std::sync::Arc;
 use toml::Spanned;

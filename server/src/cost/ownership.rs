@@ -7,8 +7,8 @@ mod moved;
 pub use moved::{Move, moved};
 
 use super::fields::{Document, Fault, Fields};
-use super::wildcard::Pattern;
 use super::rows::{JobRun, Owner};
+use super::wildcard::Pattern;
 use std::collections::HashMap;
 use std::sync::Arc;
 
