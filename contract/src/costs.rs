@@ -116,3 +116,34 @@ pub struct CostNotice {
     pub code: String,
     pub text: String,
 }
+
+/// `POST /api/v1/policies/compare`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComparisonRequest {
+    /// Such as `2026-10`.
+    pub period: String,
+    /// Policies as TOML.
+    pub a: String,
+    pub b: String,
+}
+
+/// What each owner would pay under two policies.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PolicyComparison {
+    pub period: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    pub a_micros: i64,
+    pub b_micros: i64,
+    pub owners: Vec<ComparedOwner>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ComparedOwner {
+    pub team: String,
+    pub project: Option<String>,
+    pub cost_centre: String,
+    pub a_micros: i64,
+    pub b_micros: i64,
+}

@@ -20,7 +20,7 @@ mod token;
 mod verify;
 
 pub use backup::{BackupCommand, backup};
-pub use books::{CloseCommand, DocumentsCommand, close, documents};
+pub use books::{CloseCommand, DocumentsCommand, PolicyCommand, close, documents, policy};
 pub use check::{CheckCommand, check};
 pub use error::ClientError;
 pub use import::{ImportCommand, ImportError, import};

@@ -6,8 +6,8 @@
 //! and a bucket's credentials on their way to the store.
 
 use crate::client::{
-    BackupCommand, CheckCommand, CloseCommand, DocumentsCommand, ImportCommand, QueryCommand, RestoreCommand,
-    TokenCommand, VerifyCommand,
+    BackupCommand, CheckCommand, CloseCommand, DocumentsCommand, ImportCommand, PolicyCommand, QueryCommand,
+    RestoreCommand, TokenCommand, VerifyCommand,
 };
 use crate::query::QuerySettings;
 use crate::store::{self, BucketSettings, StoreSettings};
@@ -70,6 +70,8 @@ pub enum Command {
     Import(ImportCommand),
     /// List, show and take back what was stated about money; `import` states it.
     Documents(DocumentsCommand),
+    /// Compare two policies on the same month.
+    Policy(PolicyCommand),
     /// Close a month of the ledger: its rows never change from then on.
     Close(CloseCommand),
     /// Make, list and revoke API tokens, or make a one-time login link for a browser.

@@ -6,6 +6,8 @@
 //! posted to the open one.
 
 mod close;
+mod compare;
+mod costs;
 mod days;
 mod documents;
 mod error;

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Query(command) => asked(client::query(&command, &mut out)),
         Command::Import(command) => asked(client::import(&command, now_micros(), &mut out)),
         Command::Documents(command) => asked(client::documents(&command, &mut out)),
+        Command::Policy(command) => asked(client::policy(&command, &mut out)),
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),
         Command::Check(command) => asked(client::check(&command, &mut out)),

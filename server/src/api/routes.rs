@@ -68,6 +68,9 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/api/v1/documents/{kind}/{name}", READ),
     route("PUT", "/api/v1/documents/{kind}/{name}", KEEP_BOOKS),
     route("DELETE", "/api/v1/documents/{kind}/{name}", KEEP_BOOKS),
+    route("GET", "/api/v1/costs", READ),
+    route("GET", "/api/v1/waterfall", READ),
+    route("POST", "/api/v1/policies/compare", READ),
     route("POST", "/api/v1/ledger/close", KEEP_BOOKS),
     route("POST", "/api/v1/ledger/reopen", KEEP_BOOKS),
     route("POST", "/api/v1/ledger/refresh", READ),
@@ -155,6 +158,9 @@ fn configure_money(app: &mut ServiceConfig) {
                 .route(web::put().to(money::state_document))
                 .route(web::delete().to(money::take_back_document)),
         )
+        .route("/api/v1/costs", web::get().to(money::costs))
+        .route("/api/v1/waterfall", web::get().to(money::waterfall))
+        .route("/api/v1/policies/compare", web::post().to(money::compare))
         .route("/api/v1/ledger/close", web::post().to(money::close))
         .route("/api/v1/ledger/reopen", web::post().to(money::reopen))
         .route("/api/v1/ledger/refresh", web::post().to(money::refresh));

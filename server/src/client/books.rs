@@ -6,7 +6,9 @@ use super::output::Format;
 use super::token::{instant_text, write_rows};
 use crate::config::ClientFlags;
 use clap::{Args, Subcommand};
-use contract::answers::{Closing, ClosingRequest, DocumentEntry, ReopeningRequest};
+use contract::answers::{
+    Closing, ClosingRequest, ComparedOwner, ComparisonRequest, DocumentEntry, PolicyComparison, ReopeningRequest,
+};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -138,9 +140,80 @@ pub fn close(command: &CloseCommand, out: &mut impl Write) -> Result<(), ClientE
         None => {
             let request = ClosingRequest { period, unpriced: command.unpriced };
             let closed: Closing = connection.post("/api/v1/ledger/close", &request)?;
-            let (whole, micros) = (closed.cost_micros / 1_000_000, closed.cost_micros.unsigned_abs() % 1_000_000);
-            writeln!(out, "{} is closed: {} rows, {whole}.{micros:06}", closed.period, closed.rows)?;
+            writeln!(out, "{} is closed: {} rows, {}", closed.period, closed.rows, amount(closed.cost_micros))?;
         }
     }
     Ok(out.flush()?)
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyCommand {
+    #[command(subcommand)]
+    action: PolicyAction,
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyAction {
+    /// What each owner would pay for a month under two policies; nothing is kept.
+    Compare {
+        /// Month, such as 2026-10.
+        #[arg(long, value_name = "MONTH")]
+        month: String,
+        #[arg(value_name = "A.toml")]
+        a: PathBuf,
+        #[arg(value_name = "B.toml")]
+        b: PathBuf,
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+        #[command(flatten)]
+        client: ClientFlags,
+    },
+}
+
+/// Compares policies.
+pub fn policy(command: &PolicyCommand, out: &mut impl Write) -> Result<(), ClientError> {
+    let PolicyAction::Compare { month, a, b, format, client } = &command.action;
+    let read = |path: &PathBuf| {
+        let wrong = |e: std::io::Error| ClientError::Argument {
+            what: "file",
+            text: path.display().to_string(),
+            why: e.to_string(),
+        };
+        std::fs::read_to_string(path).map_err(wrong)
+    };
+    let request = ComparisonRequest { period: month.clone(), a: read(a)?, b: read(b)? };
+    let compared: PolicyComparison = Connection::open(client)?.post("/api/v1/policies/compare", &request)?;
+    if *format == Format::Json {
+        let text = serde_json::to_string(&compared).map_err(std::io::Error::other)?;
+        writeln!(out, "{text}")?;
+        return Ok(out.flush()?);
+    }
+    let names = ["team", "project", "cost_centre", "a", "b", "difference", "currency"].map(str::to_owned);
+    let row = |o: &ComparedOwner| {
+        let [a, b, more] = [o.a_micros, o.b_micros, o.b_micros - o.a_micros].map(amount);
+        let project = o.project.clone().unwrap_or_default();
+        [o.team.clone(), project, o.cost_centre.clone(), a, b, more, compared.currency.clone()]
+    };
+    write_rows(*format, &names, compared.owners.iter().map(row).collect(), out)?;
+    Ok(out.flush()?)
+}
+
+/// Micros as a decimal amount.
+fn amount(micros: i64) -> String {
+    let (sign, whole) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
+    format!("{sign}{}.{:06}", whole / 1_000_000, whole % 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_have_all_their_digits() {
+        for (micros, text) in
+            [(0, "0.000000"), (-1, "-0.000001"), (1_500_000, "1.500000"), (i64::MIN, "-9223372036854.775808")]
+        {
+            assert_eq!(amount(micros), text);
+        }
+    }
 }

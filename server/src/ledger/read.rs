@@ -40,6 +40,10 @@ impl<'a> Rows<'a> {
         Some(column.as_primitive_opt::<Int64Type>()?.value(row))
     }
 
+    pub(super) fn bool(&self, at: usize, row: usize) -> Option<bool> {
+        Some(self.valid(at, row)?.as_boolean_opt()?.value(row))
+    }
+
     pub(super) fn float(&self, at: usize, row: usize) -> Option<f64> {
         Some(self.valid(at, row)?.as_primitive_opt::<Float64Type>()?.value(row))
     }

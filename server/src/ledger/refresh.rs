@@ -6,7 +6,7 @@ use super::read::{Rows, rows_of};
 use super::rows::{self, Common, Posted};
 use super::statements::Statements;
 use super::{Ledger, LedgerError};
-use crate::cost::{self, HOUR_MICROS, Inputs, JobRun, Notice, Period};
+use crate::cost::{self, HOUR_MICROS, Inputs, JobRun, LedgerRow, Notice, Period, Policy};
 use crate::store::Derived;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -129,31 +129,41 @@ impl Ledger {
 
     /// The rows of a day that belong to months which are open.
     async fn day(&self, all: &days::All<'_>, day: i64) -> Result<(Vec<Posted>, Vec<Notice>), LedgerError> {
+        let range = (day * DAY, (day + 1) * DAY);
+        let period = Period::of(range.0).ok_or_else(|| LedgerError::Internal(format!("day {day} has no month")))?;
+        let (fresh, notices) = self.computed(all, day, &all.statements.policy).await?;
+        let posted = match all.statements.is_closed(&period.to_string()) {
+            false => fresh.into_iter().map(|row| Posted { row, period, corrects: None }).collect(),
+            true => self.corrections(all.statements, period, range, fresh).await?,
+        };
+        Ok((posted, notices))
+    }
+
+    /// The rows of a day under a policy, as if its month were open.
+    pub(super) async fn computed(
+        &self,
+        all: &days::All<'_>,
+        day: i64,
+        policy: &Policy,
+    ) -> Result<(Vec<LedgerRow>, Vec<Notice>), LedgerError> {
         let (from_micros, to_micros) = (day * DAY, (day + 1) * DAY);
         let statements = all.statements;
         let range = (from_micros, to_micros);
         let gpu_hours = inputs::gpu_hours(&self.inner.engine, &statements.pools, all.jobs, range).await?;
         let accounting_jobs = accounting_jobs(all, range);
-        let known_to_micros = all.known_to;
-        let period = Period::of(from_micros).ok_or_else(|| LedgerError::Internal(format!("day {day} has no month")))?;
         // A day takes a fraction of a second.
-        let (fresh, notices) = tokio::task::block_in_place(|| {
+        Ok(tokio::task::block_in_place(|| {
             cost::day(&Inputs {
                 from_micros,
-                to_micros: to_micros.min(known_to_micros),
-                known_to_micros,
+                to_micros: to_micros.min(all.known_to),
+                known_to_micros: all.known_to,
                 gpu_hours: &gpu_hours,
                 accounting_jobs: &accounting_jobs,
                 prices: &statements.book,
                 ownership: &statements.ownership,
-                policy: &statements.policy,
+                policy,
             })
-        });
-        let posted = match statements.is_closed(&period.to_string()) {
-            false => fresh.into_iter().map(|row| Posted { row, period, corrects: None }).collect(),
-            true => self.corrections(statements, period, range, fresh).await?,
-        };
-        Ok((posted, notices))
+        }))
     }
 }
 

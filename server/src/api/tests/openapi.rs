@@ -105,6 +105,14 @@ fn schemas_have_the_members_of_the_answers() {
     check("ClosingRequest", ClosingRequest { period: text(), unpriced: true });
     check("Closing", Closing { period: text(), closing: text(), rows: 1, cost_micros: 1 });
     check("ReopeningRequest", ReopeningRequest { period: text(), why: text() });
+    check("Costs", Costs::default());
+    check("CostGroup", CostGroup::default());
+    check("WaterfallStep", WaterfallStep::default());
+    check("CostMonth", CostMonth::default());
+    check("CostNotice", CostNotice::default());
+    check("ComparisonRequest", ComparisonRequest { period: text(), a: text(), b: text() });
+    check("ComparedOwner", ComparedOwner::default());
+    check("PolicyComparison", PolicyComparison::default());
     check("Status", Status::default());
     check("JobCounts", JobCounts::default());
     check("StateBucket", StateBucket { time_unix_micros: 0, gpus: ByState::default() });
@@ -126,6 +134,7 @@ fn real_answers_have_what_their_schema_requires() {
         ("/api/v1/overview", "Overview"),
         ("/api/v1/fleet", "Fleet"),
         ("/api/v1/session", "Session"),
+        ("/api/v1/costs", "Costs"),
     ] {
         let answer = server.ask("GET", &example_path(pattern)).send();
         assert_eq!(answer.status, 200, "{pattern}: {}", answer.text());

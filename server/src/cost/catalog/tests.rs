@@ -1,6 +1,7 @@
-use super::super::book::{Book, Priced};
+use super::super::book::Book;
 use super::super::rates::ExchangeRates;
 use super::super::rows::GpuPlace;
+use super::super::rows::{Priced, Prices};
 use super::*;
 use proptest::prelude::*;
 use std::path::Path;
