@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 mod reference {
     mod genai;
+    mod money;
     mod nvidia_smi;
     mod philly;
     mod supercloud;
