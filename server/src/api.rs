@@ -21,6 +21,7 @@ mod prometheus;
 mod query;
 mod questions;
 mod range;
+mod reports;
 mod routes;
 mod rows;
 mod serve;

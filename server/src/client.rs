@@ -1,5 +1,5 @@
-//! The `coulomb` commands that ask a running server: query, import, documents, close, token, check, backup,
-//! verify; and restore,
+//! The `coulomb` commands that ask a running server: query, import, documents, policy, close, report, token, check,
+//! backup, verify; and restore,
 //! which makes the folder of one that is not there yet.
 //!
 //! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
@@ -15,6 +15,7 @@ mod import;
 mod output;
 mod progress;
 mod query;
+mod report;
 mod restore;
 mod token;
 mod verify;
@@ -26,6 +27,7 @@ pub use error::ClientError;
 pub use import::{ImportCommand, ImportError, import};
 pub use output::Format;
 pub use query::{QueryCommand, query};
+pub use report::{ReportCommand, report};
 pub use restore::{RestoreCommand, restore};
 pub use token::{TokenCommand, token};
 pub use verify::{VerifyCommand, verify};

@@ -7,7 +7,7 @@
 
 use crate::client::{
     BackupCommand, CheckCommand, CloseCommand, DocumentsCommand, ImportCommand, PolicyCommand, QueryCommand,
-    RestoreCommand, TokenCommand, VerifyCommand,
+    ReportCommand, RestoreCommand, TokenCommand, VerifyCommand,
 };
 use crate::query::QuerySettings;
 use crate::store::{self, BucketSettings, StoreSettings};
@@ -74,6 +74,8 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Close a month of the ledger: its rows never change from then on.
     Close(CloseCommand),
+    /// Make a document about use and money: CSV, Parquet, XLSX, HTML or PDF.
+    Report(ReportCommand),
     /// Make, list and revoke API tokens, or make a one-time login link for a browser.
     Token(TokenCommand),
     /// Say whether a server can be reached, is ready, takes the token and has fresh rows.

@@ -13,4 +13,5 @@ pub mod flight;
 pub mod ingest;
 pub mod ledger;
 pub mod query;
+pub mod report;
 pub mod store;

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Documents(command) => asked(client::documents(&command, &mut out)),
         Command::Policy(command) => asked(client::policy(&command, &mut out)),
         Command::Close(command) => asked(client::close(&command, &mut out)),
+        Command::Report(command) => asked(client::report(&command, &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),
         Command::Check(command) => asked(client::check(&command, &mut out)),
         Command::Backup(command) => asked(client::backup(&command, &mut out)),

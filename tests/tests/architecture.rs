@@ -47,7 +47,7 @@ struct Technology {
     rooms: &'static [&'static str],
 }
 
-const SERVER_TECHNOLOGIES: [Technology; 14] = [
+const SERVER_TECHNOLOGIES: [Technology; 18] = [
     Technology { name: "actix_web", rooms: &["api"] },
     Technology { name: "arrow_flight", rooms: &["flight"] },
     Technology { name: "tonic", rooms: &["flight"] },
@@ -58,6 +58,10 @@ const SERVER_TECHNOLOGIES: [Technology; 14] = [
     Technology { name: "object_store", rooms: &["store", "query"] },
     Technology { name: "arrow", rooms: &["store", "ingest", "query", "ledger", "api", "flight", "client", "report"] },
     Technology { name: "polars", rooms: &["report"] },
+    Technology { name: "typst", rooms: &["report"] },
+    Technology { name: "typst_layout", rooms: &["report"] },
+    Technology { name: "typst_pdf", rooms: &["report"] },
+    Technology { name: "rust_xlsxwriter", rooms: &["report"] },
     Technology { name: "rusqlite", rooms: &["store", "access", "alert"] },
     Technology { name: "clap", rooms: &["config", "client", "main"] },
     Technology { name: "ureq", rooms: &["client", "alert"] },

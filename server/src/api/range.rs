@@ -1,6 +1,6 @@
-//! `from` and `to` of a request: RFC 3339, or `now` with an offset. Pure; the clock is an argument.
+//! `from` and `to` of a request: RFC 3339, a date, or `now` with an offset. Pure; the clock is an argument.
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
 use contract::answers::Range;
 
 /// What a page shows when nothing is said: a day.
@@ -20,10 +20,13 @@ pub(super) fn parse_range(from: Option<&str>, to: Option<&str>, now_micros: i64)
 }
 
 fn parse_instant(name: &str, text: &str, now_micros: i64) -> Result<i64, String> {
-    let usage = || format!("{name} {text:?} is not a time, give RFC 3339 or a form like now, now-24h, now-7d");
+    let usage = || format!("{name} {text:?} is not a time, give RFC 3339, a date or a form like now, now-24h, now-7d");
     // In a query string an unescaped `+` of an offset arrives as a space.
     let text = text.trim().replace(' ', "+");
     let Some(offset) = text.strip_prefix("now") else {
+        if let Some(date) = parse_date(&text) {
+            return Ok(date);
+        }
         return DateTime::parse_from_rfc3339(&text).map(|t| t.timestamp_micros()).map_err(|_| usage());
     };
     if offset.is_empty() {
@@ -48,6 +51,12 @@ fn parse_instant(name: &str, text: &str, now_micros: i64) -> Result<i64, String>
     offset_micros.and_then(|offset| now_micros.checked_add(offset)).ok_or_else(usage)
 }
 
+/// Midnight of a day like 2017-09-01, UTC.
+fn parse_date(text: &str) -> Option<i64> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| text.len() == 10)?;
+    Some(day.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,14 +72,28 @@ mod tests {
             ("now+1m", NOW + 60_000_000),
             ("now-2w", NOW - 14 * 86_400_000_000),
             ("2023-11-14T22:13:20Z", NOW),
+            ("2023-11-14", NOW - 80_000_000_000),
             ("2023-11-14T23:13:20+01:00", NOW),
             ("2023-11-14T23:13:20 01:00", NOW),
             ("2023-11-14T22:13:20.000001Z", NOW + 1),
         ] {
             assert_eq!(parse_instant("from", text, NOW), Ok(expected), "{text}");
         }
-        for bad in ["", "yesterday", "now-", "now-h", "now-5", "now-5y", "now*5h", "now-99999999999h", "now-é", "2023"]
-        {
+        for bad in [
+            "",
+            "yesterday",
+            "now-",
+            "now-h",
+            "now-5",
+            "now-5y",
+            "now*5h",
+            "now-99999999999h",
+            "now-é",
+            "2023",
+            "2023-11",
+            "2023-11-31",
+            "2023-1-01",
+        ] {
             assert!(parse_instant("from", bad, NOW).is_err(), "{bad:?} was accepted");
         }
     }

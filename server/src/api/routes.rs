@@ -1,6 +1,6 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
-use super::{backup, ingest, metrics, money, openapi, prometheus, query, questions, sessions};
+use super::{backup, ingest, metrics, money, openapi, prometheus, query, questions, reports, sessions};
 use crate::access::Action;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -38,6 +38,8 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/api/openapi.json", Needs::Identity),
     route("POST", "/v1/ingest/{table}", Needs::May(Action::Ingest)),
     route("POST", "/api/v1/query", READ),
+    route("GET", "/api/v1/reports/{kind}", READ),
+    route("POST", "/api/v1/reports/{kind}", READ),
     route("GET", "/api/v1/status", READ),
     route("GET", "/api/v1/overview", READ),
     route("GET", "/api/v1/fleet", READ),
@@ -135,6 +137,11 @@ pub(super) fn configure(app: &mut ServiceConfig) {
         .route("/api/v1/backup", web::post().to(backup::backup))
         .route("/api/v1/verify", web::post().to(backup::verify))
         .route("/api/v1/tokens/{id}", web::delete().to(sessions::revoke_token))
+        .service(
+            web::resource("/api/v1/reports/{kind}")
+                .route(web::get().to(reports::asked))
+                .route(web::post().to(reports::sent)),
+        )
         .service(
             web::resource("/api/v1/session")
                 .route(web::post().to(sessions::log_in))

@@ -15,6 +15,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// A client that sends its headers slower than this is not a client.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,6 +66,8 @@ pub(super) struct State {
     pub(super) ready: AtomicBool,
     /// Bytes of ingest bodies that are in memory now.
     pub(super) body_bytes: AtomicU64,
+    /// Places for documents in the making.
+    pub(super) making: Semaphore,
 }
 
 /// A listening server.
@@ -91,6 +94,7 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
         loopback_only: address.ip().is_loopback(),
         ready: AtomicBool::new(true),
         body_bytes: AtomicU64::new(0),
+        making: Semaphore::new(super::reports::MAKING_MAX),
     }));
     if !state.loopback_only {
         tracing::warn!(%address, "listening beyond this machine without TLS; put a proxy with TLS in front");

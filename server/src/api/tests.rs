@@ -63,6 +63,11 @@ fn errors_are_json_with_the_request_id_of_the_header() {
         (server.ask("GET", "/api/v1/overview?from=yesterday"), 400, "invalid"),
         (server.ask("GET", "/api/v1/overview?since=now"), 400, "invalid"),
         (server.ask("GET", "/api/v1/fleet?metric=beauty"), 400, "invalid"),
+        (server.ask("GET", "/api/v1/reports/poem?month=2026-11"), 404, "not_found"),
+        (server.ask("GET", "/api/v1/reports/chargeback"), 400, "invalid"),
+        (server.ask("GET", "/api/v1/reports/chargeback?month=2026-11&from=2026-11-01"), 400, "invalid"),
+        (server.ask("GET", "/api/v1/reports/chargeback?month=2026-11&format=doc"), 400, "invalid"),
+        (server.ask("POST", "/api/v1/reports/showback").json(&json!({ "month": "November" })), 400, "invalid"),
         (server.ask("GET", "/api/v1/nodes/c/n"), 404, "not_found"),
         (server.ask("GET", "/api/v1/gpus/GPU-1"), 404, "not_found"),
         (server.ask("DELETE", "/api/v1/tokens/x"), 404, "not_found"),
@@ -85,6 +90,8 @@ fn a_wrong_name_lists_the_known_ones() {
     assert!(known(server.ask("GET", "/api/v1/fleet?metric=beauty")).contains(&json!("power_watts")));
     assert!(known(server.sql("select * from gpus")).contains(&json!("gpu_samples")));
     assert!(known(server.ask("POST", "/v1/ingest/gpus").body("x", "text/plain")).contains(&json!("gpu_samples")));
+    let by = "/api/v1/reports/chargeback?month=2026-11&by=colour";
+    assert!(known(server.ask("GET", by)).contains(&json!("cost_centre")));
     let role = json!({ "name": "x", "role": "root" });
     assert!(known(server.ask("POST", "/api/v1/tokens").json(&role)).contains(&json!("writer")));
 }

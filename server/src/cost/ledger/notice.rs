@@ -65,6 +65,25 @@ impl NoticeKind {
         }
     }
 
+    /// A heading for a document.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::MissingPrice => "Missing price",
+            Self::PriceEnded => "Price in the past",
+            Self::PriceBegins => "Price in the future",
+            Self::OverlappingPrices => "Overlapping prices",
+            Self::AmountTooLarge => "Amount too large",
+            Self::EnergyNotMeasured => "Electricity not measured",
+            Self::UnknownOwner => "Unknown owner",
+            Self::WorkWithoutJob => "Work without a job",
+            Self::JobWithoutEnd => "Job without end",
+            Self::EndBeforeStart => "End before start",
+            Self::ZeroGpuJob => "Job without GPUs",
+            Self::DuplicateJob => "Duplicate job",
+            Self::UnknownSlices => "Unknown MIG slices",
+        }
+    }
+
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
     }

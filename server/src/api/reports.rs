@@ -1,0 +1,137 @@
+//! `/api/v1/reports/{kind}`: a document, asked for by the query string or by JSON.
+
+use super::error::Refusal;
+use super::range::parse_range;
+use super::serve::State;
+use crate::cost;
+use crate::report::{self, Dimension, Document, Format, Kind, Making, Note, Period, ReportError, Request};
+use crate::store::ParquetParts;
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use contract::answers::Range;
+use serde::Deserialize;
+
+/// Documents that are made at once: each may hold a core for seconds and some hundred megabytes.
+pub(super) const MAKING_MAX: usize = 2;
+const DEFAULT_BY: &str = "team";
+const DEFAULT_FORMAT: &str = "csv";
+
+/// Of a query string; `by` is divided by commas.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    from: Option<String>,
+    to: Option<String>,
+    /// In place of `from` and `to`.
+    month: Option<String>,
+    by: Option<String>,
+    format: Option<String>,
+}
+
+/// Of a body, where a dimension may hold a comma.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sent {
+    from: Option<String>,
+    to: Option<String>,
+    month: Option<String>,
+    by: Option<Vec<String>>,
+    format: Option<String>,
+}
+
+pub(super) async fn asked(
+    kind: web::Path<String>,
+    asked: web::Query<Asked>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Refusal> {
+    let Asked { from, to, month, by, format } = asked.into_inner();
+    let by = by.map(|by| by.split(',').map(|name| name.trim().to_owned()).collect());
+    answer(&kind, Sent { from, to, month, by, format }, &state).await
+}
+
+pub(super) async fn sent(
+    kind: web::Path<String>,
+    sent: web::Json<Sent>,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Refusal> {
+    answer(&kind, sent.into_inner(), &state).await
+}
+
+async fn answer(kind: &str, sent: Sent, state: &State) -> Result<HttpResponse, Refusal> {
+    let now = (state.clock)();
+    let request = request(kind, sent, now)?;
+    let _making = state.making.acquire().await.map_err(|e| ReportError::Internal(e.to_string()))?;
+    let gathered = report::gather(&state.engine, &request).await?;
+    let (from, to) = range_of(request.period);
+    let told = state.ledger.notices(from, to).into_iter();
+    let notes = told.map(|notice| Note { title: notice.kind.title().to_owned(), text: notice.sentence() }).collect();
+    let file = format!("coulomb-{kind}.{}", request.format.as_str());
+    let format = request.format;
+    // Beside the workers: shaping and typesetting take time.
+    let made = tokio::task::spawn_blocking(move || {
+        let making = Making { made_micros: now, notes, ..Making::default() };
+        bytes(&report::shape(&request, gathered, making)?, format)
+    });
+    let bytes = made.await.map_err(|e| ReportError::Internal(e.to_string()))??;
+    let mut response = HttpResponse::Ok();
+    response.content_type(media_type(format));
+    // A file to keep: a browser shows none of it under this origin.
+    response.insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")));
+    if matches!(format, Format::Parquet | Format::Xlsx | Format::Pdf) {
+        response.insert_header(header::ContentEncoding::Identity);
+    }
+    Ok(response.body(bytes))
+}
+
+fn request(kind: &str, sent: Sent, now: i64) -> Result<Request, Refusal> {
+    let kind =
+        Kind::parse(kind).map_err(|e| Refusal { known: e.known().to_vec(), ..Refusal::not_found(e.to_string()) })?;
+    let period = match (sent.month, sent.from, sent.to) {
+        (Some(month), None, None) => Period::month(&month)?,
+        (None, Some(from), to) => {
+            let range = parse_range(Some(&from), to.as_deref(), now).map_err(Refusal::invalid)?;
+            let Range { from_unix_micros: from_micros, to_unix_micros: to_micros } = range;
+            Period::Range { from_micros, to_micros }
+        }
+        _ => return Err(Refusal::invalid("give month, or from and to: the time that the document is about")),
+    };
+    let by = sent.by.unwrap_or_else(|| vec![DEFAULT_BY.to_owned()]);
+    let by = by.iter().map(|name| Dimension::parse(name)).collect::<Result<_, _>>()?;
+    let format = Format::parse(sent.format.as_deref().unwrap_or(DEFAULT_FORMAT))?;
+    Ok(Request::new(kind, period, by, format)?)
+}
+
+/// Unix microseconds.
+fn range_of(period: Period) -> (i64, i64) {
+    match period {
+        Period::Range { from_micros, to_micros } => (from_micros, to_micros),
+        Period::Month { year, month } => cost::Period::new(year, month).map_or((0, 0), cost::Period::range_micros),
+    }
+}
+
+fn bytes(document: &Document, format: Format) -> Result<Vec<u8>, Refusal> {
+    if format != Format::Parquet {
+        return Ok(report::render(document, format)?);
+    }
+    let batch = report::record_batch(document)?;
+    let mut parts = ParquetParts::new(&batch.schema())?;
+    let mut bytes = parts.write(&batch)?;
+    bytes.extend(parts.end()?);
+    Ok(bytes)
+}
+
+fn media_type(format: Format) -> &'static str {
+    match format {
+        Format::Csv => "text/csv; charset=utf-8",
+        Format::Parquet => "application/vnd.apache.parquet",
+        Format::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        Format::Html => "text/html; charset=utf-8",
+        Format::Pdf => "application/pdf",
+    }
+}
+
+impl From<ReportError> for Refusal {
+    fn from(error: ReportError) -> Self {
+        Self { known: error.known().to_vec(), ..Self::of_kind(error.kind(), error.to_string()) }
+    }
+}

@@ -1,0 +1,196 @@
+//! A document as plain values: what every format shows, already decided, sorted and summed.
+
+use super::figures::{money, number};
+
+/// A sentence that a reader of money needs, with its heading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    pub title: String,
+    pub text: String,
+}
+
+/// Emissions of the electricity in the document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Carbon {
+    pub grams: f64,
+    /// Whose factors these are, for which grid and when.
+    pub source: String,
+}
+
+/// What a document is made with, beside the rows.
+#[derive(Debug, Clone, Default)]
+pub struct Making {
+    /// Unix microseconds, UTC.
+    pub made_micros: i64,
+    /// Named outcomes of the pricing, shown first among the notes.
+    pub notes: Vec<Note>,
+    pub carbon: Option<Carbon>,
+}
+
+/// What every renderer reads.
+#[derive(Debug, Clone)]
+pub struct Document {
+    pub(super) title: &'static str,
+    /// Of the period, in words.
+    pub(super) period: String,
+    /// The dimensions, in words.
+    pub(super) grouped: String,
+    /// Which rows of the ledger count.
+    pub(super) basis: String,
+    /// When it was made, UTC.
+    pub(super) made: String,
+    pub(super) made_micros: i64,
+    pub(super) currency: String,
+    /// What the document is not.
+    pub(super) disclaimer: Option<&'static str>,
+    pub(super) figures: Vec<Figure>,
+    pub(super) chart: Option<Chart>,
+    pub(super) table: Table,
+    pub(super) notes: Vec<Note>,
+    pub(super) appendix: Appendix,
+}
+
+/// A number of the summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Figure {
+    pub(super) label: &'static str,
+    pub(super) value: String,
+    pub(super) unit: String,
+    /// What it is compared with, or made of.
+    pub(super) remark: String,
+}
+
+/// Amounts over time, stacked bottom up.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Chart {
+    pub(super) title: String,
+    pub(super) unit: String,
+    pub(super) remark: Option<&'static str>,
+    /// Days, months or years, without gaps.
+    pub(super) buckets: Vec<String>,
+    pub(super) series: Vec<Series>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Series {
+    pub(super) name: String,
+    /// As `#rrggbb`.
+    pub(super) colour: &'static str,
+    /// One a bucket.
+    pub(super) values: Vec<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    /// In files for programs.
+    pub(super) name: String,
+    /// On paper.
+    pub(super) title: String,
+    pub(super) kind: CellKind,
+    /// In CSV and Parquet.
+    pub(super) exported: bool,
+    /// In XLSX, HTML and PDF.
+    pub(super) shown: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CellKind {
+    Text,
+    Hours,
+    /// Millionths of the currency.
+    Micros,
+    Ratio,
+    /// Currency a GPU-hour.
+    Rate,
+}
+
+impl Column {
+    pub(super) fn is_number(&self) -> bool {
+        self.kind != CellKind::Text
+    }
+
+    /// The title, with the currency where amounts stand below it.
+    pub(super) fn heading(&self, currency: &str) -> String {
+        match self.kind {
+            CellKind::Micros | CellKind::Rate => format!("{}, {currency}", self.title),
+            CellKind::Text | CellKind::Hours | CellKind::Ratio => self.title.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cell {
+    Empty,
+    Text(String),
+    Hours(f64),
+    Micros(i64),
+    Ratio(f64),
+    Rate(f64),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    /// Those of the dimensions first.
+    pub(super) columns: Vec<Column>,
+    pub(super) rows: Vec<Vec<Cell>>,
+    /// Groups that are left out, and their sums.
+    pub(super) rest: Option<(usize, Vec<Cell>)>,
+    pub(super) total: Vec<Cell>,
+}
+
+impl Table {
+    /// Positions of the columns that a reader sees.
+    pub(super) fn shown(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.columns.iter().enumerate().filter(|(_, column)| column.shown)
+    }
+
+    /// Positions of the columns that a program gets.
+    pub(super) fn exported(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.columns.iter().enumerate().filter(|(_, column)| column.exported)
+    }
+}
+
+/// The way back from a number to its rows.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Appendix {
+    pub(super) prices: Vec<PriceUse>,
+    pub(super) policies: Vec<PolicyUse>,
+    /// All rows of the document, and those of each of its first groups.
+    pub(super) statements: Vec<(String, String)>,
+}
+
+/// A version of a price book within the document.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct PriceUse {
+    pub(super) version: String,
+    pub(super) kind: String,
+    /// First and last line of the book that were used.
+    pub(super) lines: Option<(i64, i64)>,
+    pub(super) gpu_hours: f64,
+    pub(super) cost_micros: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct PolicyUse {
+    pub(super) version: String,
+    pub(super) rows: i64,
+    pub(super) cost_micros: Option<i64>,
+}
+
+impl PriceUse {
+    pub(super) fn lines_text(&self) -> String {
+        match self.lines {
+            Some((first, last)) if first == last => format!("{first}"),
+            Some((first, last)) => format!("{first}\u{2013}{last}"),
+            None => String::new(),
+        }
+    }
+}
+
+impl PolicyUse {
+    pub(super) fn sentence(&self, currency: &str) -> String {
+        let rows = number(self.rows as f64, 0);
+        let cost = self.cost_micros.map_or("no amount".to_owned(), |micros| format!("{} {currency}", money(micros)));
+        format!("Policy {} made {rows} rows of the ledger, {cost} in total.", self.version)
+    }
+}

@@ -1,0 +1,182 @@
+//! The table of a document: its columns, its rows in order, what is left out, the sums.
+
+use super::ReportError;
+use super::ask::{Kind, Request};
+use super::document::{Cell, CellKind, Column, Table};
+use super::gather::Gathered;
+use super::shape::{Of, frame};
+use contract::GpuState;
+use polars::prelude::*;
+
+/// Sums of `usage_groups` after the six states: a ratio times its hours, and the hours that report it.
+const RATIOS: [(&str, &str); 3] =
+    [("busy_ratio", "Busy"), ("sm_active_ratio", "SM active"), ("tensor_active_ratio", "Tensor active")];
+
+fn dimension(at: usize) -> String {
+    format!("d{at}")
+}
+
+fn dimensions(request: &Request) -> Vec<(String, Of)> {
+    (0..request.by.len()).map(|at| (dimension(at), Of::Text)).collect()
+}
+
+fn weighted(ratio: &str) -> String {
+    format!("{ratio}_hours")
+}
+
+/// What is summed of each group, beside its names.
+fn measures(kind: Kind) -> Vec<String> {
+    match kind {
+        Kind::Chargeback | Kind::Showback => ["gpu_hours", "cost", "unpriced_gpu_hours"].map(str::to_owned).to_vec(),
+        Kind::Utilization => {
+            let states = GpuState::ALL.map(|state| state.as_str().to_owned());
+            let ratios = RATIOS.iter().flat_map(|(name, _)| [(*name).to_owned(), weighted(name)]);
+            let rest = ["idle_cost".to_owned(), "gpu_hours".to_owned()];
+            states.into_iter().chain(ratios).chain(rest).collect()
+        }
+    }
+}
+
+/// The groups, the one that matters most first: by cost, or by hours where the document is about use.
+pub(super) fn sorted(request: &Request, gathered: &Gathered) -> Result<DataFrame, ReportError> {
+    let names: Vec<Expr> = (0..request.by.len()).map(|at| col(dimension(at))).collect();
+    let (groups, first) = match request.kind {
+        Kind::Chargeback | Kind::Showback => {
+            let measures = [("gpu_hours", Of::Float), ("cost", Of::Int), ("unpriced_gpu_hours", Of::Float)];
+            let columns = measures.map(|(name, of)| (name.to_owned(), of));
+            let columns: Vec<_> = dimensions(request).into_iter().chain(columns).collect();
+            (frame(&gathered.groups, &columns)?.lazy(), ["cost", "gpu_hours"])
+        }
+        Kind::Utilization => (usage(request, gathered, &names)?, ["gpu_hours", "idle_cost"]),
+    };
+    let by: Vec<Expr> = first.iter().map(|name| col(*name)).chain(names).collect();
+    let descending: Vec<bool> = (0..by.len()).map(|at| at < first.len()).collect();
+    let options = SortMultipleOptions::default().with_order_descending_multi(descending).with_nulls_last(true);
+    Ok(groups.sort_by_exprs(by, options).collect()?)
+}
+
+/// Hours of use with the money of their idle part. Either may know groups that the other does not.
+fn usage(request: &Request, gathered: &Gathered, names: &[Expr]) -> Result<LazyFrame, ReportError> {
+    let summed = measures(request.kind).into_iter().filter(|name| !["idle_cost", "gpu_hours"].contains(&name.as_str()));
+    let columns: Vec<_> = dimensions(request).into_iter().chain(summed.map(|name| (name, Of::Float))).collect();
+    let hours = frame(&gathered.groups, &columns)?.lazy();
+    let columns: Vec<_> = dimensions(request).into_iter().chain([("idle_cost".to_owned(), Of::Int)]).collect();
+    let money = frame(&gathered.idle_money, &columns)?.lazy();
+    let mut args = JoinArgs::new(JoinType::Full).with_coalesce(JoinCoalesce::CoalesceColumns);
+    args.nulls_equal = true;
+    let states = GpuState::ALL.map(|state| col(state.as_str()).fill_null(lit(0.0)));
+    let total = states.clone().into_iter().reduce(|a, b| a + b).unwrap_or_else(|| lit(0.0));
+    let joined = hours.join(money, names, names, args).with_columns(states);
+    Ok(joined.with_columns([total.alias("gpu_hours")]))
+}
+
+/// Names of the group in a row.
+pub(super) fn names(request: &Request, sorted: &DataFrame, row: usize) -> Result<Vec<Option<String>>, ReportError> {
+    let name = |at| Ok(sorted.column(&dimension(at))?.str()?.get(row).map(str::to_owned));
+    (0..request.by.len()).map(name).collect()
+}
+
+/// Sums of rows from one on, as a frame of one row.
+pub(super) fn sums(kind: Kind, sorted: &DataFrame, from: usize) -> Result<DataFrame, ReportError> {
+    let sums: Vec<Expr> = measures(kind).iter().map(|name| col(name.as_str()).sum()).collect();
+    let part = sorted.slice(i64::try_from(from).unwrap_or(i64::MAX), sorted.height().saturating_sub(from));
+    Ok(part.lazy().select(sums).collect()?)
+}
+
+pub(super) fn float(frame: &DataFrame, name: &str, row: usize) -> Result<f64, ReportError> {
+    Ok(frame.column(name)?.f64()?.get(row).unwrap_or_default())
+}
+
+pub(super) fn int(frame: &DataFrame, name: &str, row: usize) -> Result<Option<i64>, ReportError> {
+    Ok(frame.column(name)?.i64()?.get(row))
+}
+
+fn column(name: &str, title: &str, kind: CellKind, exported: bool, shown: bool) -> Column {
+    Column { name: name.to_owned(), title: title.to_owned(), kind, exported, shown }
+}
+
+fn columns(request: &Request, has_unpriced: bool) -> Vec<Column> {
+    let of_dimension = |d: &super::Dimension| column(&d.name(), &d.title(), CellKind::Text, true, true);
+    let mut columns: Vec<Column> = request.by.iter().map(of_dimension).collect();
+    columns.push(column("gpu_hours", "GPU-hours", CellKind::Hours, true, true));
+    match request.kind {
+        Kind::Chargeback | Kind::Showback => columns.extend([
+            column("cost", "Cost", CellKind::Micros, true, true),
+            column("share", "Share", CellKind::Ratio, false, true),
+            column("cost_per_gpu_hour", "Per GPU-hour", CellKind::Rate, false, true),
+            column("unpriced_gpu_hours", "Unpriced hours", CellKind::Hours, false, has_unpriced),
+        ]),
+        Kind::Utilization => {
+            for state in GpuState::ALL {
+                let title = state.as_str().replace('_', " ");
+                let name = format!("{}_gpu_hours", state.as_str());
+                columns.push(column(&name, &capital(&title), CellKind::Hours, true, true));
+            }
+            columns.extend(RATIOS.map(|(name, title)| column(name, title, CellKind::Ratio, true, true)));
+            columns.push(column("idle_cost", "Idle cost", CellKind::Micros, true, true));
+        }
+    }
+    columns
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// The measures of a row of `frame`, in the order of [`columns`].
+fn cells(kind: Kind, frame: &DataFrame, row: usize, whole_micros: i64) -> Result<Vec<Cell>, ReportError> {
+    let micros = |value: Option<i64>| value.map_or(Cell::Empty, Cell::Micros);
+    let hours = float(frame, "gpu_hours", row)?;
+    let mut cells = vec![Cell::Hours(hours)];
+    if kind == Kind::Utilization {
+        for state in GpuState::ALL {
+            cells.push(Cell::Hours(float(frame, state.as_str(), row)?));
+        }
+        for (name, _) in RATIOS {
+            let watched = float(frame, &weighted(name), row)?;
+            let ratio = float(frame, name, row)? / watched;
+            cells.push(if watched > 0.0 { Cell::Ratio(ratio) } else { Cell::Empty });
+        }
+        cells.push(micros(int(frame, "idle_cost", row)?));
+        return Ok(cells);
+    }
+    let cost = int(frame, "cost", row)?;
+    let unpriced = float(frame, "unpriced_gpu_hours", row)?;
+    let priced = hours - unpriced;
+    let unpriced_cell = if unpriced > 0.0 { Cell::Hours(unpriced) } else { Cell::Empty };
+    let share =
+        |cost: i64| if whole_micros == 0 { Cell::Empty } else { Cell::Ratio(cost as f64 / whole_micros as f64) };
+    let rate = |cost: i64| if priced > 0.0 { Cell::Rate(super::figures::units(cost) / priced) } else { Cell::Empty };
+    cells.extend([micros(cost), cost.map_or(Cell::Empty, share), cost.map_or(Cell::Empty, rate), unpriced_cell]);
+    Ok(cells)
+}
+
+/// The table with at most `shown` groups in rows; those after them are summed.
+pub(super) fn table(
+    request: &Request,
+    sorted: &DataFrame,
+    shown: usize,
+    has_unpriced: bool,
+) -> Result<Table, ReportError> {
+    let kind = request.kind;
+    let all = sums(kind, sorted, 0)?;
+    let whole = if kind == Kind::Utilization { 0 } else { int(&all, "cost", 0)?.unwrap_or_default() };
+    let height = sorted.height();
+    let mut rows = Vec::with_capacity(height.min(shown));
+    for row in 0..height.min(shown) {
+        let mut line: Vec<Cell> =
+            names(request, sorted, row)?.into_iter().map(|name| name.map_or(Cell::Empty, Cell::Text)).collect();
+        line.extend(cells(kind, sorted, row, whole)?);
+        rows.push(line);
+    }
+    let under = |frame: &DataFrame| -> Result<Vec<Cell>, ReportError> {
+        let blank = vec![Cell::Empty; request.by.len()];
+        Ok(blank.into_iter().chain(cells(kind, frame, 0, whole)?).collect())
+    };
+    let rest = match height > shown {
+        true => Some((height - shown, under(&sums(kind, sorted, shown)?)?)),
+        false => None,
+    };
+    Ok(Table { columns: columns(request, has_unpriced), rows, rest, total: under(&all)? })
+}
