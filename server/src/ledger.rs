@@ -30,6 +30,7 @@ use crate::store::Store;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 /// Shared handle; clones are cheap.
@@ -43,6 +44,8 @@ struct Inner {
     engine: Engine,
     /// Unix microseconds, UTC.
     clock: fn() -> i64,
+    /// Where days are computed: whoever asks may have one thread only.
+    runtime: Handle,
     statements: RwLock<Arc<Statements>>,
     /// Whoever states, closes or computes holds it.
     work: tokio::sync::Mutex<refresh::Known>,
@@ -52,7 +55,7 @@ struct Inner {
 }
 
 impl Ledger {
-    /// Reads what was stated before.
+    /// Reads what was stated before. Called within a runtime of several threads, which computes from then on.
     pub async fn open(store: Store, engine: Engine, clock: fn() -> i64) -> Result<Self, LedgerError> {
         let all = documents::load(&engine).await?;
         let statements = Statements::read(all).map_err(LedgerError::Faults)?;
@@ -61,6 +64,7 @@ impl Ledger {
             store,
             engine,
             clock,
+            runtime: Handle::current(),
             statements: RwLock::new(Arc::new(statements)),
             work: Default::default(),
             notices: Default::default(),
@@ -125,6 +129,15 @@ impl Ledger {
     fn next_time(&self) -> i64 {
         let last = self.statements().all.last().map_or(i64::MIN, |stated| stated.time_micros);
         (self.inner.clock)().max(last.saturating_add(1))
+    }
+
+    /// Runs work that computes days.
+    async fn on_runtime<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, LedgerError>> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let done = self.inner.runtime.spawn(work).await;
+        done.map_err(|error| LedgerError::Internal(format!("the work stopped: {error}")))?
     }
 
     /// From now on this holds.

@@ -179,7 +179,7 @@ impl Waterfall {
         let possible: Vec<Total> = self.reached.iter().zip(&self.unknown).map(|(r, u)| r.plus(*u)).collect();
         let step = |(at, stage): (usize, Stage)| {
             let (reached, above) = (self.reached[at], possible[at.saturating_sub(1)]);
-            let nothing_known = reached.time == 0 && self.unknown[at].time > 0;
+            let nothing_known = reached.time == 0 && reached.cost == 0 && self.unknown[at].time > 0;
             Step {
                 stage,
                 reached: (!nothing_known).then(|| reached.amount()),

@@ -32,6 +32,11 @@ impl Ledger {
     /// Closes a month: its rows are kept as they are now and never change. With `unpriced` also where some have no
     /// price. Fails when the month is not over, is closed already, or an earlier one is open.
     pub async fn close(&self, period: Period, author: &str, unpriced: bool) -> Result<Closed, LedgerError> {
+        let (ledger, author) = (self.clone(), author.to_owned());
+        self.on_runtime(async move { ledger.close_here(period, &author, unpriced).await }).await
+    }
+
+    async fn close_here(&self, period: Period, author: &str, unpriced: bool) -> Result<Closed, LedgerError> {
         let mut known = self.inner.work.lock().await;
         let name = period.to_string();
         let now = (self.inner.clock)();

@@ -9,6 +9,11 @@ impl Ledger {
     /// What each owner would pay for a month under two policies, computed from the use and the prices of now; nothing
     /// is kept. A day at a time.
     pub async fn compare(&self, period: Period, a: &str, b: &str) -> Result<Comparison, LedgerError> {
+        let (ledger, a, b) = (self.clone(), a.to_owned(), b.to_owned());
+        self.on_runtime(async move { ledger.compare_here(period, &a, &b).await }).await
+    }
+
+    async fn compare_here(&self, period: Period, a: &str, b: &str) -> Result<Comparison, LedgerError> {
         let policies = [("A", a), ("B", b)].map(|(name, text)| {
             Policy::parse(text).map_err(|found| {
                 let fault = |f: crate::cost::LineFault| Fault { document: name.to_owned(), line: f.line, text: f.what };

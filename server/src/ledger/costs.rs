@@ -34,8 +34,8 @@ const DIMENSIONS: [(&str, &str); 16] = [
     ("period", "period"),
 ];
 /// GPU-hours, of all rows and of those without a price.
-const HOURS: &str = "coalesce(sum(quantity) filter (where unit = 'GPU-Hours'), 0.0), \
-    coalesce(sum(quantity) filter (where unit = 'GPU-Hours' and cost_micros is null), 0.0)";
+const HOURS: &str = "coalesce(sum(quantity) filter (where unit = 'GPU-Hours'), 0.0) as hours, \
+    coalesce(sum(quantity) filter (where unit = 'GPU-Hours' and cost_micros is null), 0.0) as unpriced";
 const DAY_MICROS: i64 = super::days::DAY;
 
 /// Which rows a question is about.
@@ -118,7 +118,7 @@ impl Ledger {
         let condition = part.condition("");
         let sql = format!(
             "select {column}, coalesce(sum(cost_micros), 0) as cost, {HOURS} from ledger where {condition} \
-             group by 1 order by 2 desc, 3 desc, 1"
+             group by 1 order by cost desc, hours desc, 1"
         );
         let mut places: HashMap<Option<String>, usize> = HashMap::new();
         for batch in rows_of(&self.inner.engine, &sql, part.parameters()).await? {

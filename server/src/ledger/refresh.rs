@@ -53,8 +53,12 @@ impl Ledger {
 
     /// Brings the ledger up to date as of now, resting `rest` times as long as it works.
     pub async fn refresh(&self, rest: u32) -> Result<(), LedgerError> {
-        let mut known = self.inner.work.lock().await;
-        self.refresh_locked(&mut known, rest).await
+        let ledger = self.clone();
+        self.on_runtime(async move {
+            let mut known = ledger.inner.work.lock().await;
+            ledger.refresh_locked(&mut known, rest).await
+        })
+        .await
     }
 
     /// Likewise, for whoever holds the work.

@@ -90,7 +90,8 @@ fn each_group_of_both_traces_costs_what_it_should_to_the_cent() {
     let whole = found(&server, "mit", "team", "team", range);
     assert_eq!(whole, Cents::from([("unowned".to_owned(), 8_769_493)]));
     let by_user = found(&server, "mit", "user", "\"user\"", range);
-    for (user, cents) in expected(&data, "jobs_mit_supercloud", "gpu_hours_by_user_top10", ["id_user", "cost_usd_at_2"]) {
+    for (user, cents) in expected(&data, "jobs_mit_supercloud", "gpu_hours_by_user_top10", ["id_user", "cost_usd_at_2"])
+    {
         assert_eq!(by_user.get(&user), Some(&cents), "user {user}");
     }
 }
