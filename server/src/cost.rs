@@ -4,6 +4,7 @@
 //! split from ([`Micros::split`]); what has no price has no cost, neither 0 nor a guess.
 
 mod anomaly;
+mod bill;
 mod book;
 mod budget;
 mod carbon;
@@ -11,7 +12,9 @@ mod catalog;
 mod close;
 mod compare;
 mod document;
+mod exact;
 mod fields;
+mod focus;
 mod forecast;
 mod hours;
 mod ledger;
@@ -22,6 +25,7 @@ mod period;
 mod policy;
 mod pools;
 mod rates;
+mod reconcile;
 mod rows;
 mod waterfall;
 mod wildcard;
@@ -38,6 +42,19 @@ pub use close::{Adjustment, adjustments};
 pub use compare::{Compared, Comparison};
 pub use document::{Document, Fault};
 pub use fields::Fault as LineFault;
+pub use bill::{
+    BillError, BillFault, BillGroups, BillLine, BillReading, BillSummary, BillSums, ChargeCategory, NO_VALUE, Period,
+    read_bill,
+};
+pub use exact::ExactSum;
+pub use focus::{
+    DECIMAL_DIGITS as FOCUS_DECIMAL_DIGITS, FocusColumn, FocusCsv, FocusError, FocusExport, FocusGrain, FocusNames,
+    FocusNote, FocusRow, FocusSource, FocusType, FocusValue, FocusVersion, QUANTITY_DIGITS as FOCUS_QUANTITY_DIGITS,
+    UnpricedUse, focus_metadata, focus_quantity,
+};
+pub use reconcile::{
+    BillBasis, BillMap, BillMapError, BillRule, Explained, LedgerUse, Reason, Reconciliation, reconcile,
+};
 pub use forecast::Forecast;
 pub use ledger::{Inputs, Notice, NoticeKind, day};
 pub use money::{Micros, MoneyError, parse_decimal};
