@@ -34,6 +34,11 @@ mod wildcard;
 mod tests;
 
 pub use anomaly::{Anomaly, DayCosts, anomalies};
+pub use bill::{
+    BillError, BillFault, BillGroups, BillLine, BillReading, BillSummary, BillSums, ChargeCategory, NO_VALUE,
+    Period as BillPeriod,
+    read_bill,
+};
 pub use book::{Book, Gap, PriceRow};
 pub use budget::{Budget, BurnDown, Crossing, DayCost, Every};
 pub use carbon::{GridFactor, GridFactors, grams};
@@ -41,19 +46,12 @@ pub use catalog::{CatalogMap, Converted};
 pub use close::{Adjustment, adjustments};
 pub use compare::{Compared, Comparison};
 pub use document::{Document, Fault};
-pub use fields::Fault as LineFault;
-pub use bill::{
-    BillError, BillFault, BillGroups, BillLine, BillReading, BillSummary, BillSums, ChargeCategory, NO_VALUE, Period,
-    read_bill,
-};
 pub use exact::ExactSum;
+pub use fields::Fault as LineFault;
 pub use focus::{
     DECIMAL_DIGITS as FOCUS_DECIMAL_DIGITS, FocusColumn, FocusCsv, FocusError, FocusExport, FocusGrain, FocusNames,
     FocusNote, FocusRow, FocusSource, FocusType, FocusValue, FocusVersion, QUANTITY_DIGITS as FOCUS_QUANTITY_DIGITS,
     UnpricedUse, focus_metadata, focus_quantity,
-};
-pub use reconcile::{
-    BillBasis, BillMap, BillMapError, BillRule, Explained, LedgerUse, Reason, Reconciliation, reconcile,
 };
 pub use forecast::Forecast;
 pub use ledger::{Inputs, Notice, NoticeKind, day};
@@ -63,6 +61,9 @@ pub use period::{DAY_MICROS, HOUR_MICROS, Period, hour_of};
 pub use policy::{Idle, NodeSplit, Overhead, Policy, PoolOwner, SharedGpus, Spread};
 pub use pools::Pools;
 pub use rates::ExchangeRates;
+pub use reconcile::{
+    BillBasis, BillMap, BillMapError, BillRule, Explained, LedgerUse, Reason, Reconciliation, reconcile,
+};
 pub use rows::{
     Category, Electricity, Elsewhen, GpuHour, GpuPlace, JobRun, LedgerRow, Owner, Price, Priced, PricedBy, Prices,
     Unit, Use,

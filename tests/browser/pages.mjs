@@ -88,6 +88,10 @@ try {
   const overview = await mainText(page);
   await look(page, `overview-${mode}`);
   await lookNarrow(page, `overview-${mode}`);
+  await go(page, "Costs");
+  const costs = await mainText(page);
+  await look(page, `costs-${mode}`);
+  await lookNarrow(page, `costs-${mode}`);
   await go(page, "Fleet");
   const fleet = await mainText(page);
   await look(page, `fleet-${mode}`);
@@ -96,9 +100,11 @@ try {
   if (mode === "empty") {
     const invites = /no (rows|data|samples|telemetry|gpus?|nodes?)|nothing|connect|collector/i;
     check(invites.test(overview), `an empty Overview says so: ${overview.slice(0, 200)}`);
+    check(/coulomb import prices/.test(costs), `empty Costs say which command states prices: ${costs.slice(0, 200)}`);
     check(invites.test(fleet), `an empty Fleet says so: ${fleet.slice(0, 200)}`);
   } else {
     check(/GPU/.test(overview) && /\d/.test(overview), `Overview has figures: ${overview.slice(0, 200)}`);
+    check(/price/i.test(costs) && costs.length > 100, `Costs without prices say so: ${costs.slice(0, 200)}`);
     check((await page.locator("main canvas, main svg").count()) > 0, "Fleet draws its heat map");
     const address = page.url();
     await page.reload();

@@ -2,15 +2,19 @@
 //!
 //! **Invariant:** the address is the state of the pages; `parse(href(a)) == a`, and a default is left out of it.
 
+use crate::costs::{DIMENSIONS, Dimension};
 use crate::metric::{METRICS, Metric};
 
 pub(crate) const DEFAULT_FROM: &str = "now-24h";
 pub(crate) const DEFAULT_TO: &str = "now";
+/// Of pages about money, which is read in days and months.
+pub(crate) const DEFAULT_FROM_OF_COSTS: &str = "now-30d";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page {
     Overview,
     Fleet,
+    Costs,
     Login,
     /// No page has this path.
     Missing,
@@ -21,6 +25,7 @@ impl Page {
         match self {
             Self::Overview | Self::Missing => "/",
             Self::Fleet => "/fleet",
+            Self::Costs => "/costs",
             Self::Login => "/login",
         }
     }
@@ -29,9 +34,15 @@ impl Page {
         match self {
             Self::Overview => "Overview",
             Self::Fleet => "Fleet",
+            Self::Costs => "Costs",
             Self::Login => "Log in",
             Self::Missing => "Not found",
         }
+    }
+
+    /// Where its range begins unless the address says so.
+    pub(crate) fn default_from(self) -> &'static str {
+        if self == Self::Costs { DEFAULT_FROM_OF_COSTS } else { DEFAULT_FROM }
     }
 }
 
@@ -52,8 +63,10 @@ pub(crate) struct Address {
     pub(crate) cluster: String,
     pub(crate) metric: &'static Metric,
     pub(crate) filter: String,
-    /// Column of the node table, with a leading `-` for downwards; empty is the fleet's own order.
+    /// Column of the page's table, with a leading `-` for downwards; empty is the answer's own order.
     pub(crate) sort: String,
+    /// What costs are grouped by.
+    pub(crate) by: &'static Dimension,
     pub(crate) open: Option<Open>,
     /// Where a login leads to: path and query of this application.
     pub(crate) next: String,
@@ -65,12 +78,13 @@ impl Address {
     pub(crate) fn of_page(page: Page) -> Self {
         Self {
             page,
-            from: DEFAULT_FROM.to_owned(),
+            from: page.default_from().to_owned(),
             to: DEFAULT_TO.to_owned(),
             cluster: String::new(),
             metric: &METRICS[0],
             filter: String::new(),
             sort: String::new(),
+            by: &DIMENSIONS[0],
             open: None,
             next: String::new(),
             code: String::new(),
@@ -82,6 +96,7 @@ impl Address {
         let mut address = Self::of_page(match path.trim_end_matches('/') {
             "" | "/overview" => Page::Overview,
             "/fleet" => Page::Fleet,
+            "/costs" => Page::Costs,
             "/login" => Page::Login,
             _ => Page::Missing,
         });
@@ -96,6 +111,7 @@ impl Address {
                 "metric" => address.metric = Metric::named(&value).unwrap_or(&METRICS[0]),
                 "filter" => address.filter = value,
                 "sort" => address.sort = value,
+                "by" => address.by = Dimension::named(&value).unwrap_or(&DIMENSIONS[0]),
                 "gpu" if !value.is_empty() => address.open = Some(Open::Gpu(value)),
                 "node" if !value.is_empty() => node = Some(value),
                 "in" => node_cluster = value,
@@ -118,12 +134,13 @@ impl Address {
                 pairs.push((key, value));
             }
         };
-        put("from", self.from.as_str(), DEFAULT_FROM);
+        put("from", self.from.as_str(), self.page.default_from());
         put("to", &self.to, DEFAULT_TO);
         put("cluster", &self.cluster, "");
         put("metric", self.metric.name, METRICS[0].name);
         put("filter", &self.filter, "");
         put("sort", &self.sort, "");
+        put("by", self.by.name, DIMENSIONS[0].name);
         match &self.open {
             Some(Open::Node { cluster, node }) => {
                 put("in", cluster, "");
@@ -139,11 +156,13 @@ impl Address {
         if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
     }
 
-    /// Another page with the same time and cluster.
+    /// Another page with the same time and cluster; a range that nobody chose is the other page's own.
     pub(crate) fn to_page(&self, page: Page) -> Self {
         let mut next = Self::of_page(page);
-        next.from.clone_from(&self.from);
-        next.to.clone_from(&self.to);
+        if self.from != self.page.default_from() || self.to != DEFAULT_TO {
+            next.from.clone_from(&self.from);
+            next.to.clone_from(&self.to);
+        }
         next.cluster.clone_from(&self.cluster);
         next
     }
@@ -236,6 +255,22 @@ mod tests {
             let (path, query) = href.split_once('?').expect("there is a query");
             assert_eq!(Address::parse(path, query), address, "{href}");
         }
+    }
+
+    #[test]
+    fn a_range_that_nobody_chose_is_the_pages_own() {
+        let overview = Address::of_page(Page::Overview);
+        let mut costs = overview.to_page(Page::Costs);
+        assert_eq!((costs.from.as_str(), costs.href().as_str()), (DEFAULT_FROM_OF_COSTS, "/costs"));
+        assert_eq!(costs.to_page(Page::Fleet).from, DEFAULT_FROM);
+        costs.from = DEFAULT_FROM.to_owned();
+        costs.by = Dimension::named("gpu_model").expect("models are a dimension");
+        assert_eq!(costs.href(), "/costs?from=now-24h&by=gpu_model");
+        assert_eq!(Address::parse("/costs", "?from=now-24h&by=gpu_model"), costs);
+        let mut week = overview;
+        week.from = "now-7d".to_owned();
+        assert_eq!(week.to_page(Page::Costs).href(), "/costs?from=now-7d");
+        assert_eq!(Address::parse("/costs", "by=nope"), Address::of_page(Page::Costs));
     }
 
     #[test]

@@ -54,7 +54,9 @@ fn text_can_be_read_on_every_surface() {
 fn graphics_stand_out_from_the_card() {
     let states = ["active", "held-idle", "held-empty", "unallocated", "down", "unknown"].map(|s| format!("state-{s}"));
     check(&states.each_ref().map(String::as_str), &["card"], 3.0);
-    check(&["series-0", "series-1", "series-2", "series-3"], &["card"], 3.0);
+    let series = crate::charts::colours::SERIES;
+    check(&series, &["card"], 3.0);
+    check(&[crate::charts::colours::OTHER], &["card"], 3.0);
 }
 
 #[test]

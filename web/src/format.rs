@@ -1,5 +1,7 @@
 //! Numbers as text, and nowhere else. Three significant digits on pages; `exact_*` for hovers and exports. Pure.
 
+pub(crate) mod money;
+
 use crate::instant::{Civil, DAY, HOUR, MINUTE, SECOND, civil};
 
 /// Shown for a null.
@@ -176,6 +178,11 @@ pub(crate) fn gpu_hours(hours: f64) -> String {
     format!("{} GPU-h", compact(hours))
 }
 
+/// Hours for a column, whose points lie one below the other: `12,431.0`.
+pub(crate) fn hours(hours: f64) -> String {
+    grouped(&format!("{hours:.1}"))
+}
+
 /// `812 kWh`, `1.24 MWh`.
 pub(crate) fn energy(joules: f64) -> String {
     scaled(joules / 3600.0, "Wh")
@@ -208,6 +215,12 @@ pub(crate) fn age(micros: i64) -> String {
 pub(crate) fn instant(micros: i64) -> String {
     let Civil { year, month, day, hour, minute, second } = civil(micros);
     format!("{day} {} {year}, {hour:02}:{minute:02}:{second:02} UTC", MONTHS[(month - 1) as usize])
+}
+
+/// `24 Nov 2026`.
+pub(crate) fn date(micros: i64) -> String {
+    let Civil { year, month, day, .. } = civil(micros);
+    format!("{day} {} {year}", MONTHS[(month - 1) as usize])
 }
 
 /// `24 Nov 01:02`.

@@ -9,6 +9,7 @@ mod address;
 mod charts;
 #[cfg(test)]
 mod contrast;
+mod costs;
 mod csv;
 mod format;
 mod instant;

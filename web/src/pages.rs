@@ -5,6 +5,7 @@
 mod api;
 mod app;
 mod browser;
+mod costs;
 mod fleet;
 mod frame;
 mod login;
@@ -12,6 +13,8 @@ mod overview;
 mod panel;
 mod pieces;
 mod plot;
+mod sorting;
+mod stat;
 
 use crate::address::Page;
 use app::App;

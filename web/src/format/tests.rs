@@ -23,6 +23,7 @@ fn three_significant_digits() {
 #[test]
 fn units_read_as_people_write_them() {
     assert_eq!(gpu_hours(12_431.0), "12.4k GPU-h");
+    assert_eq!(hours(12_431.04), "12,431.0");
     assert_eq!(gpu_hours(999.7), "1.00k GPU-h");
     assert_eq!(gpu_hours(184_320.0), "184k GPU-h");
     assert_eq!(value(Unit::Watts, 412.3), "412 W");
@@ -69,6 +70,7 @@ fn windows_and_ticks() {
     assert_eq!(window(start, start + HOUR), "14 Nov 22:13 – 23:13 UTC");
     assert_eq!(window(start, start + DAY), "14 Nov 22:13 – 15 Nov 22:13 UTC");
     assert_eq!(instant(start), "14 Nov 2023, 22:13:20 UTC");
+    assert_eq!(date(start), "14 Nov 2023");
     assert_eq!(tick(start, HOUR), "22:13");
     assert_eq!(tick(start - start % DAY, HOUR), "14 Nov");
     assert_eq!(tick(start, DAY), "14 Nov");

@@ -175,7 +175,8 @@ impl App {
             let target = event.target().and_then(|t| t.dyn_into::<Element>().ok());
             let link = target.and_then(|t| t.closest("a[href^='/']").ok().flatten());
             let Some(link) = link.and_then(|l| l.dyn_into::<HtmlAnchorElement>().ok()) else { return };
-            if plain && !event.default_prevented() && link.target().is_empty() {
+            let leads_to_a_page = link.target().is_empty() && !link.has_attribute("download");
+            if plain && !event.default_prevented() && leads_to_a_page {
                 event.prevent_default();
                 self.go(Address::parse(&link.pathname(), &link.search()));
             }

@@ -5,13 +5,15 @@ mod window;
 
 use super::app::App;
 use super::pieces::{icon, shape};
-use super::{browser, fleet, overview, panel};
+use super::{browser, costs, fleet, overview, panel};
 use crate::address::Page;
 use leptos::prelude::*;
 
 /// The pages that exist, by group.
-const GROUPS: &[(&str, &[(Page, &str)])] =
-    &[("Observe", &[(Page::Overview, shape::OVERVIEW), (Page::Fleet, shape::FLEET)])];
+const GROUPS: &[(&str, &[(Page, &str)])] = &[
+    ("Observe", &[(Page::Overview, shape::OVERVIEW), (Page::Fleet, shape::FLEET)]),
+    ("Spend", &[(Page::Costs, shape::COSTS)]),
+];
 
 pub(crate) fn frame(page: Page) -> impl IntoView {
     let app = App::here();
@@ -20,6 +22,7 @@ pub(crate) fn frame(page: Page) -> impl IntoView {
     let content = match page {
         Page::Overview => overview::overview().into_any(),
         Page::Fleet => fleet::fleet().into_any(),
+        Page::Costs => costs::costs().into_any(),
         Page::Login | Page::Missing => missing().into_any(),
     };
     view! {

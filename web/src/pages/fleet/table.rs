@@ -7,6 +7,7 @@ use crate::format::{self, Unit};
 use crate::pages::app::App;
 use crate::pages::browser;
 use crate::pages::pieces::{icon, shape, state_parts, states_in_words};
+use crate::pages::sorting::{self, Head};
 use crate::roster::{self, COLUMNS, Column, NodeRow};
 use contract::answers::Fleet;
 use leptos::ev::KeyboardEvent;
@@ -46,7 +47,7 @@ pub(super) fn table(app: App, found: Signal<Arc<Fleet>>, shown: Memo<Vec<usize>>
             </header>
             <div class="scroller">
                 <table class="sticky">
-                    <thead><tr>{COLUMNS.map(|c| head(app, sort, c)).into_iter().collect_view()}</tr></thead>
+                    <thead><tr>{COLUMNS.map(|c| column(app, sort, c)).into_iter().collect_view()}</tr></thead>
                     <tbody>{move || rows.read().iter().take(limit()).map(|r| row(app, r)).collect_view()}</tbody>
                 </table>
             </div>
@@ -55,32 +56,10 @@ pub(super) fn table(app: App, found: Signal<Arc<Fleet>>, shown: Memo<Vec<usize>>
     }
 }
 
-fn head(app: App, sort: Memo<String>, column: Column) -> impl IntoView {
+fn column(app: App, sort: Memo<String>, column: Column) -> impl IntoView {
     let key = column.key;
-    let direction = move || match sort.read().strip_prefix('-') {
-        Some(by) if by == key => "descending",
-        None if *sort.read() == key => "ascending",
-        _ => "none",
-    };
-    let arrow = move || match direction() {
-        "ascending" => "↑",
-        "descending" => "↓",
-        _ => "",
-    };
-    // Numbers are most often wanted largest first, names from A.
-    let turn = move |_| {
-        let next = match (untrack(direction), column.numeric || key == "state") {
-            ("none", true) | ("ascending", true) => format!("-{key}"),
-            ("ascending", false) => format!("-{key}"),
-            _ => key.to_owned(),
-        };
-        app.amend(|a| a.sort = next);
-    };
-    view! {
-        <th class:number=column.numeric aria-sort=direction scope="col">
-            <button on:click=turn>{column.head} <span class="arrow" aria-hidden="true">{arrow}</span></button>
-        </th>
-    }
+    let head = Head { key, is_number: column.numeric, is_down_first: column.numeric || key == "state" };
+    sorting::head(app, sort, head, column.head)
 }
 
 fn number(unit: Unit, value: Option<f64>) -> impl IntoView {

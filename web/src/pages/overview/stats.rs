@@ -2,33 +2,13 @@
 
 use crate::charts::share;
 use crate::format;
-use crate::pages::pieces::sparkline;
+use crate::pages::stat::{More, Stat, stat};
 use contract::ByState;
 use contract::answers::{Overview, Severity};
 use leptos::prelude::*;
 
-/// Whether more of it is good, bad or neither.
-#[derive(Clone, Copy)]
-enum More {
-    Good,
-    Bad,
-    Neutral,
-}
-
-struct Stat {
-    label: &'static str,
-    hint: &'static str,
-    value: String,
-    unit: &'static str,
-    /// Text of the change and its direction.
-    change: Option<(String, f64)>,
-    more: More,
-    note: String,
-    spark: (&'static str, Vec<Option<f64>>),
-}
-
 pub(super) fn stats(found: &Overview) -> impl IntoView + use<> {
-    [hours(found), active(found), in_vain(found), broken(found)].map(card).into_iter().collect_view()
+    [hours(found), active(found), in_vain(found), broken(found)].map(stat).into_iter().collect_view()
 }
 
 fn series(found: &Overview, of: impl Fn(&ByState<f64>) -> Option<f64>) -> Vec<Option<f64>> {
@@ -42,11 +22,12 @@ fn hours(found: &Overview) -> Stat {
         label: "GPU-hours",
         hint: "Hours of all GPUs in the range, whatever they did",
         value: format::compact(total),
-        unit: "GPU-h",
+        unit: "GPU-h".into(),
         change: format::change(total, before).map(|c| (format::signed_percent(c), c)),
         more: More::Neutral,
         note: before.map_or_else(String::new, |b| format!("{} before", format::compact(b))),
-        spark: ("", series(found, |g| Some(share::total(g)))),
+        spark: Some(("", series(found, |g| Some(share::total(g))))),
+        ..Stat::default()
     }
 }
 
@@ -58,11 +39,12 @@ fn active(found: &Overview) -> Stat {
         label: "Active share",
         hint: "Active hours of all hours with telemetry",
         value: now.map_or_else(|| format::NOT_REPORTED.to_owned(), |r| format!("{:.1}", r * 100.0)),
-        unit: if now.is_some() { "%" } else { "" },
+        unit: if now.is_some() { "%" } else { "" }.into(),
         change: change.map(|c| (format::points(c), c)),
         more: More::Good,
         note: before.map_or_else(String::new, |b| format!("{} before", format::percent(b))),
-        spark: ("active", series(found, share::active_ratio)),
+        spark: Some(("active", series(found, share::active_ratio))),
+        ..Stat::default()
     }
 }
 
@@ -73,7 +55,7 @@ fn in_vain(found: &Overview) -> Stat {
         label: "Held but not working",
         hint: "Hours in which a job held a GPU without using it: held, idle and held, empty",
         value: format::compact(total),
-        unit: "GPU-h",
+        unit: "GPU-h".into(),
         change: format::change(total, before).map(|c| (format::signed_percent(c), c)),
         more: More::Bad,
         note: format!(
@@ -81,7 +63,8 @@ fn in_vain(found: &Overview) -> Stat {
             format::compact(found.gpu_hours.held_idle),
             format::compact(found.gpu_hours.held_empty)
         ),
-        spark: ("held", series(found, |g| Some(share::held_in_vain(g)))),
+        spark: Some(("held", series(found, |g| Some(share::held_in_vain(g))))),
+        ..Stat::default()
     }
 }
 
@@ -97,32 +80,9 @@ fn broken(found: &Overview) -> Stat {
         label: "GPUs down",
         hint: "Off the bus, or on a node out of service, at the end of the range",
         value: format::count(now.down),
-        unit: "",
-        change: None,
         more: More::Bad,
         note,
-        spark: ("down", series(found, |g| Some(g.down))),
-    }
-}
-
-fn card(stat: Stat) -> impl IntoView {
-    let class = |change: f64| match stat.more {
-        _ if change.abs() < 5e-4 => "change",
-        More::Neutral => "change",
-        More::Good if change > 0.0 => "change good",
-        More::Bad if change < 0.0 => "change good",
-        More::Good | More::Bad => "change bad",
-    };
-    let change = stat.change.map(|(text, change)| {
-        view! { <span class=class(change) title="Against the same length of time just before">{text}</span> }
-    });
-    let unit = (!stat.unit.is_empty()).then(|| view! { <span class="unit">{stat.unit}</span> });
-    view! {
-        <section class="card stat c3">
-            <h2 class="label" title=stat.hint>{stat.label}</h2>
-            <div class="value">{stat.value} {unit}</div>
-            {sparkline(stat.spark.0, &stat.spark.1)}
-            <div class="note">{change} <span class="rest">{stat.note}</span></div>
-        </section>
+        spark: Some(("down", series(found, |g| Some(g.down)))),
+        ..Stat::default()
     }
 }

@@ -1,0 +1,82 @@
+//! What was paid, by whom, and what did it buy?
+
+mod controls;
+mod empty;
+mod groups;
+mod months;
+mod notices;
+mod over_time;
+mod totals;
+mod waterfall;
+
+use super::api::{Asked, ask};
+use super::app::App;
+use super::pieces::{answered, skeleton, stale_line};
+use crate::address::encode;
+use crate::costs::bands;
+use contract::answers::Costs;
+use leptos::prelude::*;
+use std::sync::Arc;
+
+pub(crate) fn costs() -> impl IntoView {
+    let app = App::here();
+    let asked: Asked<Costs> = ask(move || {
+        app.address
+            .with(|a| format!("/api/v1/costs?{}&by={}&cluster={}", a.window_query(), a.by.name, encode(&a.cluster)))
+    });
+    view! {
+        {controls::controls(app)}
+        {stale_line(asked)}
+        {answered(asked, || waiting().into_any(), move |found| filled(app, found).into_any())}
+    }
+}
+
+/// What an answer has to show.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Content {
+    All,
+    /// Use without any price: hours and whose they are.
+    HoursAlone,
+    NoPrices,
+    NoUse,
+}
+
+fn content(found: &Costs) -> Content {
+    let has_use = found.gpu_hours > 0.0 || found.cost_micros != 0 || !found.groups.is_empty();
+    match (found.has_prices, has_use) {
+        (true, true) => Content::All,
+        (false, true) => Content::HoursAlone,
+        (false, false) => Content::NoPrices,
+        (true, false) => Content::NoUse,
+    }
+}
+
+fn filled(app: App, found: Signal<Arc<Costs>>) -> impl IntoView {
+    let content = Memo::new(move |_| content(&found.read()));
+    move || match content.get() {
+        Content::All => sections(app, found).into_any(),
+        Content::HoursAlone => {
+            view! { {empty::no_prices(found.read_untracked().gpu_hours)} {groups::groups(app, found)} }.into_any()
+        }
+        Content::NoPrices => empty::no_prices(0.0).into_any(),
+        Content::NoUse => view! { {empty::no_use(app)} {move || months::months(&found.read(), "c12")} }.into_any(),
+    }
+}
+
+fn sections(app: App, found: Signal<Arc<Costs>>) -> impl IntoView {
+    // The answer is to the question before while the next is on its way; only its own words fit it.
+    let bands = Memo::new(move |_| bands(&found.read(), app.address.with_untracked(|a| a.by)));
+    view! {
+        {move || totals::totals(&found.read())}
+        {move || notices::notices(&found.read())}
+        {over_time::over_time(app, found, bands)}
+        {move || waterfall::waterfall(&found.read())}
+        {groups::groups(app, found)}
+        {move || months::months(&found.read(), "c4 own-height")}
+    }
+}
+
+fn waiting() -> impl IntoView {
+    let card = |class: &'static str, height| view! { <div class=class>{skeleton(height)}</div> };
+    view! { {(0..4).map(|_| card("c3", 132)).collect_view()} {card("c8", 396)} {card("c4", 396)} {card("c8", 360)} {card("c4", 240)} }
+}

@@ -1,0 +1,40 @@
+//! The line above: what costs are grouped by, and the rows as a file.
+
+use crate::address::encode;
+use crate::costs::{DIMENSIONS, Dimension};
+use crate::pages::app::App;
+use crate::pages::pieces::{icon, shape};
+use leptos::prelude::*;
+
+pub(super) fn controls(app: App) -> impl IntoView {
+    let chosen = Memo::new(move |_| app.address.read().by.name);
+    let option = move |d: &'static Dimension| {
+        view! { <option value=d.name selected=move || chosen.get() == d.name>{d.label}</option> }
+    };
+    let choose = move |e| {
+        if let Some(by) = Dimension::named(&event_target_value(&e)) {
+            app.turn(|a| a.by = by);
+        }
+    };
+    let report = move || {
+        app.address.with(|a| {
+            let cluster = if a.cluster.is_empty() { String::new() } else { format!("&cluster={}", encode(&a.cluster)) };
+            format!("/api/v1/reports/chargeback?{}&by={}&format=csv{cluster}", a.window_query(), a.by.name)
+        })
+    };
+    view! {
+        <div class="filters">
+            <label class="choice">
+                "By"
+                <select class="control" aria-label="Group costs by" prop:value=move || chosen.get() on:change=choose>
+                    {DIMENSIONS.iter().map(option).collect_view()}
+                </select>
+            </label>
+            <div class="grow"></div>
+            <a class="control" href=report download title="All groups of this range, exact amounts, as CSV">
+                {icon(shape::DOWNLOAD)}
+                "CSV"
+            </a>
+        </div>
+    }
+}

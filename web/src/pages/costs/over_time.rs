@@ -1,0 +1,129 @@
+//! What did each day cost? The largest groups stacked, the rest as one.
+
+use crate::costs::{Band, edges};
+use crate::format::{self, Unit, money};
+use crate::instant::{DAY, SECOND};
+use crate::pages::app::App;
+use crate::pages::plot::{Hover, Line, Look, Plot, plot};
+use contract::answers::{Costs, Range};
+use leptos::prelude::*;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const HEIGHT: u32 = 300;
+
+/// Labels of the bands that are switched off.
+type Hidden = RwSignal<BTreeSet<String>>;
+
+pub(super) fn over_time(app: App, found: Signal<Arc<Costs>>, bands: Memo<Vec<Band>>) -> impl IntoView {
+    let hidden: Hidden = RwSignal::new(BTreeSet::new());
+    let hover: Hover = RwSignal::new(None);
+    let aside = move || {
+        let by = app.address.read().by.label.to_lowercase();
+        format!("{} a day by {by}", found.read().currency)
+    };
+    let notes = move || {
+        let is_below = bands.read().iter().any(|b| b.by_day_micros.iter().any(|c| *c < 0));
+        let left_out = found.read().groups_left_out;
+        let below = is_below.then_some(
+            "Corrections took some days below zero; these are drawn as nothing, and the hover has the amount.",
+        );
+        let beyond = (left_out > 0).then(|| {
+            format!("{} are too small to be listed and are not drawn.", format::counted(left_out, "further group"))
+        });
+        let text = [below.map(str::to_owned), beyond].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        (!text.is_empty()).then(|| view! { <p class="small muted">{text}</p> })
+    };
+    view! {
+        <section class="card c8">
+            <header><h2>"What did each day cost?"</h2> <span class="aside">{aside}</span></header>
+            <div class="body">
+                <div class="chart" role="img" aria-label="Cost of each day by group; the table below has the sums">
+                    {plot(move || Some(stacked(&found.read(), &bands.read(), &hidden.read())), hover)}
+                    {move || hover.get().and_then(|(at, x)| tip(&found.read(), &bands.read(), at, x))}
+                </div>
+                {move || legend(&bands.read(), hidden)}
+                {notes}
+            </div>
+        </section>
+    }
+}
+
+/// Sums from the bottom up, drawn from the top down so that each lies on what is above it.
+fn stacked(found: &Costs, bands: &[Band], hidden: &BTreeSet<String>) -> Plot {
+    let shown: Vec<&Band> = bands.iter().filter(|b| !hidden.contains(&b.label)).collect();
+    let line = |(band, values): (&&Band, Vec<Option<f64>>)| Line { colour: band.colour, look: Look::Area, values };
+    let mut lines: Vec<Line> = shown.iter().zip(edges(&shown)).map(line).collect();
+    lines.reverse();
+    Plot {
+        range: days(found),
+        times_unix_micros: found.days_unix_micros.clone(),
+        bucket_seconds: DAY / SECOND,
+        lines,
+        height: HEIGHT,
+        unit: Unit::Count,
+        low: Some(0.0),
+        high: None,
+        group: "page",
+        has_time_axis: true,
+        events: vec![],
+    }
+}
+
+/// Whole days, so that the first and the last are as wide as the others.
+fn days(found: &Costs) -> Range {
+    match (found.days_unix_micros.first(), found.days_unix_micros.last()) {
+        (Some(first), Some(last)) => Range { from_unix_micros: *first, to_unix_micros: last.saturating_add(DAY) },
+        _ => found.range,
+    }
+}
+
+/// Top of the stack first, as it lies in the picture.
+fn tip(found: &Costs, bands: &[Band], at: usize, x: f64) -> Option<impl IntoView + use<>> {
+    let day = *found.days_unix_micros.get(at)?;
+    let row = |band: &Band| {
+        let micros = band.by_day_micros.get(at).copied().unwrap_or(0);
+        view! {
+            <dt>{swatch(band)} <span class="cut">{band.label.clone()}</span></dt>
+            <dd>{money::money(micros)}</dd>
+        }
+    };
+    // Beside the crosshair, on the side where there is room.
+    let place = if at * 2 < found.days_unix_micros.len() {
+        format!("top:8px;left:{:.0}px", x + 14.0)
+    } else {
+        format!("top:8px;right:calc(100% - {:.0}px)", x - 14.0)
+    };
+    let part =
+        if day < found.range.from_unix_micros || day + DAY > found.range.to_unix_micros { ", in part" } else { "" };
+    Some(view! {
+        <div class="tip" style=place>
+            <div class="when">{format!("{}{part} · {}", format::date(day), found.currency)}</div>
+            <dl>{bands.iter().rev().map(row).collect_view()}</dl>
+        </div>
+    })
+}
+
+pub(super) fn swatch(band: &Band) -> impl IntoView + use<> {
+    view! { <i class="swatch" style=format!("--fill:var(--{})", band.colour)></i> }
+}
+
+fn legend(bands: &[Band], hidden: Hidden) -> impl IntoView + use<> {
+    let entry = move |band: &Band| {
+        let (label, turned) = (band.label.clone(), band.label.clone());
+        let turn = move |_| {
+            hidden.update(|h| {
+                if !h.remove(&turned) {
+                    h.insert(turned.clone());
+                }
+            });
+        };
+        view! {
+            <button aria-pressed=move || (!hidden.read().contains(&label)).to_string() on:click=turn>
+                {swatch(band)}
+                <span class="cut">{band.label.clone()}</span>
+            </button>
+        }
+    };
+    view! { <div class="legend" role="group" aria-label="Groups shown">{bands.iter().map(entry).collect_view()}</div> }
+}
