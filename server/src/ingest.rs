@@ -18,6 +18,7 @@ use crate::error::ErrorKind;
 use crate::store::{Appended, Store, StoreError};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use bytes::Bytes;
 use contract::answers::{IngestAnswer, Rejection};
@@ -172,8 +173,8 @@ impl Ingest {
         self.counters.body_bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
         // On a thread of its own: casting takes a while, and should a reader panic on bytes that the framing
         // check let through, it ends there as a refused request.
-        let memory = Arc::clone(&self.memory);
-        let checked = tokio::task::spawn_blocking(move || check(table, &body, now_micros, &memory)).await;
+        let (memory, schema) = (Arc::clone(&self.memory), self.store.schema(table));
+        let checked = tokio::task::spawn_blocking(move || check(table, &schema, &body, now_micros, &memory)).await;
         let checked = checked.map_err(|ended| match ended.is_panic() {
             true => IngestError::NotArrow("its messages contradict each other".into()),
             false => IngestError::Store(StoreError::Closed),
@@ -230,7 +231,14 @@ fn reserve(memory: &Arc<Semaphore>, bytes: u64) -> Result<OwnedSemaphorePermit, 
     Arc::clone(memory).try_acquire_many_owned(permits).map_err(|_| IngestError::Busy)
 }
 
-fn check(table: &'static Table, body: &[u8], now_micros: i64, memory: &Arc<Semaphore>) -> Result<Checked, IngestError> {
+/// `schema` is [`contract::schema`] of the table.
+fn check(
+    table: &'static Table,
+    schema: &SchemaRef,
+    body: &[u8],
+    now_micros: i64,
+    memory: &Arc<Semaphore>,
+) -> Result<Checked, IngestError> {
     let framed = framing::check(body)?;
     let mut held = reserve(memory, framed.decompressed.unsigned_abs())?;
     let not_arrow = |e: ArrowError| IngestError::NotArrow(e.to_string());
@@ -243,7 +251,7 @@ fn check(table: &'static Table, body: &[u8], now_micros: i64, memory: &Arc<Semap
         let batch = batch.map_err(not_arrow)?;
         held.merge(reserve(memory, unpacked.count(table, &batch)?)?);
         let columns = shape::conform(table, &batch, first_row)?;
-        let sifted = rows::sift(table, columns, first_row, now_micros).map_err(not_arrow)?;
+        let sifted = rows::sift(table, schema, columns, first_row, now_micros).map_err(not_arrow)?;
         first_row += batch.num_rows() as u64;
         let room = rows::REJECTIONS_LISTED_MAX - rejected.len();
         rejected.extend(sifted.rejected.into_iter().take(room));
@@ -252,7 +260,7 @@ fn check(table: &'static Table, body: &[u8], now_micros: i64, memory: &Arc<Semap
     }
     let rows = match kept.len() {
         1 => kept.swap_remove(0),
-        _ => concat_batches(&contract::schema(table), &kept).map_err(not_arrow)?,
+        _ => concat_batches(schema, &kept).map_err(not_arrow)?,
     };
     Ok(Checked { rows, rejected, rejected_rows, _memory: held })
 }

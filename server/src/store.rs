@@ -25,11 +25,13 @@ mod logged;
 mod merge;
 mod meta;
 mod open;
+mod order;
 mod pace;
 mod place;
 mod read_file;
 mod replaced;
 mod replay;
+mod sorted;
 mod summed;
 mod synced_puts;
 #[cfg(test)]
@@ -47,9 +49,11 @@ pub use error::StoreError;
 pub use export::ParquetParts;
 pub use read_file::{ParquetFile, read_parquet};
 pub use replay::Damage;
+pub use sorted::SortedRows;
 pub use verify::Checked;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use contract::{Table, WriterId};
 use object_store::{ObjectStore, path::Path};
 use std::path::PathBuf;
@@ -107,6 +111,8 @@ impl DataFile {
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     pub table: &'static Table,
+    /// [`contract::read_schema`] of the table.
+    pub schema: SchemaRef,
     /// Rises with every change of the table.
     pub generation: u64,
     /// Rows that are not in files yet, in [`contract::read_schema`], in order of arrival.
@@ -115,6 +121,14 @@ pub struct Snapshot {
     pub files: Arc<Vec<DataFile>>,
     /// Of a derived table: the position of the log up to which it holds its source; 0 for others.
     pub covers: u64,
+}
+
+impl Snapshot {
+    /// Whether it may have rows of `[from_micros, to_micros)`.
+    pub fn may_hold(&self, from_micros: i64, to_micros: i64) -> bool {
+        let within = |file: &DataFile| file.time_max_micros >= from_micros && file.time_min_micros < to_micros;
+        !self.hot.is_empty() || self.files.iter().any(within)
+    }
 }
 
 /// What the store counts about itself since it started.
@@ -165,10 +179,11 @@ impl Store {
             self.inner.ask_for_flush();
             return Err(StoreError::Full { bytes: tables.bytes(), retry_after_seconds: 1 });
         };
-        let ipc = logged::to_ipc(&batch)?;
+        let schemas = tables.schemas(table);
+        let ipc = logged::to_ipc(&schemas.logged, &batch, bytes)?;
         // What stays in memory is read back from the log's bytes: it is the same as after a replay, and it holds
         // no more than its own rows, however large the body was that they came in.
-        let rows = columns::to_read_schema(table, &logged::from_ipc(table, &ipc)?)?;
+        let rows = columns::as_read(&schemas.read, &logged::from_ipc(table, &schemas.stored, &ipc)?)?;
         drop(batch);
         let (answer, outcome) = oneshot::channel();
         let writer = writer.as_str().to_owned();
@@ -194,6 +209,35 @@ impl Store {
 
     pub fn snapshot(&self, table: &'static Table) -> Snapshot {
         self.inner.tables.snapshot(table)
+    }
+
+    /// [`contract::schema`] of a table, made once.
+    pub fn schema(&self, table: &'static Table) -> SchemaRef {
+        Arc::clone(&self.inner.tables.schemas(table).stored)
+    }
+
+    /// Rows of files of a table in the order of its key, of these columns, in the types of [`contract::read_schema`].
+    /// Each file takes some megabytes of memory. Reading blocks.
+    ///
+    /// # Errors
+    /// When a file cannot be read; also while the rows are taken.
+    pub async fn sorted_rows(
+        &self,
+        table: &'static Table,
+        mut files: Vec<DataFile>,
+        columns: &[&str],
+    ) -> Result<SortedRows, StoreError> {
+        // Of equal keys the same come first, in whatever order the files are listed.
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut fetched = Vec::with_capacity(files.len());
+        for file in &files {
+            fetched.push(self.inner.place.fetch(file).await?);
+        }
+        let read = &self.inner.tables.schemas(table).read;
+        let places = columns.iter().map(|name| read.index_of(name)).collect::<Result<Vec<_>, _>>();
+        let schema = places.and_then(|places| read.project(&places)).map_err(StoreError::internal)?;
+        let paths: Vec<PathBuf> = fetched.iter().map(|file| file.path().to_owned()).collect();
+        Ok(SortedRows { rows: sorted::Sorted::open(table, Arc::new(schema), &paths)?, _files: fetched })
     }
 
     /// Where the files of the snapshots are.

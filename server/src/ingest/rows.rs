@@ -1,8 +1,8 @@
 //! Which rows are kept: required values there, times not in the future, ratios between 0 and 1.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch};
-use arrow::compute::{filter_record_batch, nullif};
-use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, RecordBatchOptions};
+use arrow::compute::{filter, max, min, nullif};
+use arrow::datatypes::{Float64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use contract::answers::Rejection;
 use contract::{Column, Kind, Table};
@@ -24,9 +24,10 @@ pub(super) struct Sifted {
     pub rejected_rows: u64,
 }
 
-/// `columns` are in the table's order and types; `first_row` is the position of their first row in the body.
+/// `schema` is that of the table; `columns` are in its order and types; `first_row` is the position of their first row in the body.
 pub(super) fn sift(
     table: &'static Table,
+    schema: &SchemaRef,
     mut columns: Vec<ArrayRef>,
     first_row: u64,
     now_micros: i64,
@@ -40,6 +41,9 @@ pub(super) fn sift(
             *array = without_nan(array)?;
         }
         let is_time = column.name == table.time_column;
+        if is_faultless((column, is_time), array, now_micros) {
+            continue;
+        }
         for (row, kept) in keep.iter_mut().enumerate() {
             if let Some(reason) = fault((column, is_time), array, row, now_micros)
                 && *kept
@@ -53,13 +57,12 @@ pub(super) fn sift(
             }
         }
     }
-    // The schema without nulls in required columns holds only after the filter.
-    let loose = arrow::datatypes::Schema::new(
-        contract::schema(table).fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect::<Vec<_>>(),
-    );
-    let batch = RecordBatch::try_new(Arc::new(loose), columns)?;
-    let kept = if rejected_rows == 0 { batch } else { filter_record_batch(&batch, &BooleanArray::from(keep))? };
-    let kept = RecordBatch::try_new(contract::schema(table), kept.columns().to_vec())?;
+    if rejected_rows > 0 {
+        let keep = BooleanArray::from(keep);
+        columns = columns.iter().map(|column| filter(column, &keep)).collect::<Result<_, _>>()?;
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows - rejected_rows as usize));
+    let kept = RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?;
     rejected.sort_by_key(|r| r.row);
     Ok(Sifted { kept, rejected, rejected_rows })
 }
@@ -71,6 +74,30 @@ fn without_nan(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         return Ok(Arc::clone(array));
     }
     nullif(array, &BooleanArray::from_unary(values, f64::is_nan))
+}
+
+/// Whether no row of a column has a fault, as far as one look at the whole column says so: nearly all are good.
+fn is_faultless((column, is_time): (&Column, bool), array: &ArrayRef, now_micros: i64) -> bool {
+    if !column.nullable && array.null_count() > 0 {
+        return false;
+    }
+    match column.kind {
+        Kind::Float => {
+            // Whatever stands where a value is null may fail it, too: then each row is looked at.
+            let (least, most) = if column.unit == "ratio" { (0.0, 1.0) } else { (f64::MIN, f64::MAX) };
+            array.as_primitive::<Float64Type>().values().iter().all(|value| (least..=most).contains(value))
+        }
+        Kind::Time => {
+            let times = array.as_primitive::<TimestampMicrosecondType>();
+            let bounds = [min(times), max(times)];
+            bounds.into_iter().flatten().all(|micros| time_fault((column, is_time), micros, now_micros).is_none())
+        }
+        Kind::Text => {
+            let is_identity = !column.nullable && is_identity(column.name);
+            !is_identity || array.as_string::<i32>().offsets().windows(2).all(|ends| ends[0] < ends[1])
+        }
+        _ => true,
+    }
 }
 
 /// The same words for the same cause, so that they can be counted.

@@ -20,6 +20,15 @@ struct Fixture {
     store: Store,
 }
 
+fn check_body(
+    table: &'static Table,
+    body: &[u8],
+    now_micros: i64,
+    memory: &Arc<Semaphore>,
+) -> Result<Checked, IngestError> {
+    check(table, &contract::schema(table), body, now_micros, memory)
+}
+
 fn settings(dir: &std::path::Path) -> StoreSettings {
     StoreSettings {
         data_dir: dir.to_owned(),
@@ -220,7 +229,7 @@ fn not_full() -> Arc<Semaphore> {
 }
 
 fn check_samples(batch: &RecordBatch) -> Result<Checked, IngestError> {
-    check(contract::table("gpu_samples").unwrap(), &body(batch), NOW, &not_full())
+    check_body(contract::table("gpu_samples").unwrap(), &body(batch), NOW, &not_full())
 }
 
 #[test]
@@ -257,7 +266,7 @@ fn overlapping_views_of_lists_are_counted_as_often_as_they_are_named() {
     let all = (vec![0_i32; n].into(), vec![n as i32; n].into());
     let views: ArrayRef = Arc::new(arrow::array::ListViewArray::new(field, all.0, all.1, items, None));
     let batch = metrics(n, vec![("histogram_bounds", views)]);
-    let checked = check(contract::table("metrics").unwrap(), &body(&batch), NOW, &not_full());
+    let checked = check_body(contract::table("metrics").unwrap(), &body(&batch), NOW, &not_full());
     let error = checked.map(|c| c.rows.num_rows()).unwrap_err();
     assert!(error.is_too_large(), "{error}");
 }
@@ -266,9 +275,9 @@ fn overlapping_views_of_lists_are_counted_as_often_as_they_are_named() {
 fn bodies_that_are_unpacked_at_once_are_bounded() {
     let table = contract::table("gpu_samples").unwrap();
     let memory = Arc::new(Semaphore::new(4));
-    let first = check(table, &body(&samples(&[NOW], vec![])), NOW, &memory).map(|c| c.rows.num_rows());
+    let first = check_body(table, &body(&samples(&[NOW], vec![])), NOW, &memory).map(|c| c.rows.num_rows());
     assert_eq!((first.unwrap(), memory.available_permits()), (1, 4), "given back");
-    let error = check(table, &body(&samples(&[NOW; 100], vec![])), NOW, &memory).map(|c| c.rows.num_rows());
+    let error = check_body(table, &body(&samples(&[NOW; 100], vec![])), NOW, &memory).map(|c| c.rows.num_rows());
     let error = error.unwrap_err();
     assert_eq!((error.kind(), error.retry_after_seconds()), (ErrorKind::Unavailable, Some(1)));
 }
@@ -290,7 +299,7 @@ fn casts(column: &'static str, array: ArrayRef) -> Result<String, IngestError> {
     let (at, n) = (vec![NOW; array.len()], array.len());
     let batch =
         if table.name == "metrics" { metrics(n, vec![(column, array)]) } else { samples(&at, vec![(column, array)]) };
-    let checked = check(table, &body(&batch), NOW, &not_full())?;
+    let checked = check_body(table, &body(&batch), NOW, &not_full())?;
     assert_eq!((checked.rows.num_rows(), checked.rejected_rows), (n, 0), "{column}");
     let kept = checked.rows.column_by_name(column).unwrap();
     let texts = (0..n).map(|i| arrow::util::display::array_value_to_string(kept, i).unwrap());
@@ -384,7 +393,8 @@ fn a_lossy_value_is_named_by_its_row_in_the_body() {
     let mut writer = StreamWriter::try_new(Vec::new(), &good.schema()).unwrap();
     writer.write(&good).and_then(|()| writer.write(&bad)).and_then(|()| writer.finish()).unwrap();
     let table = contract::table("gpu_samples").unwrap();
-    let error = check(table, &writer.into_inner().unwrap(), NOW, &not_full()).map(|c| c.rows.num_rows()).unwrap_err();
+    let error =
+        check_body(table, &writer.into_inner().unwrap(), NOW, &not_full()).map(|c| c.rows.num_rows()).unwrap_err();
     assert!(error.to_string().contains("row 6: 1.5"), "{error}");
 }
 
@@ -447,7 +457,7 @@ proptest! {
             bytes[at] = byte;
         }
         // A panic inside the Arrow reader is caught where it is called; anything else would fail this test.
-        let outcome = std::panic::catch_unwind(|| check(contract::table("gpu_samples").unwrap(), &bytes, NOW, &not_full()).map(|c| c.rows.num_rows()));
+        let outcome = std::panic::catch_unwind(|| check_body(contract::table("gpu_samples").unwrap(), &bytes, NOW, &not_full()).map(|c| c.rows.num_rows()));
         if let Ok(Ok(rows)) = outcome {
             prop_assert!(rows <= 2);
         }

@@ -84,16 +84,6 @@ impl Asking {
         Ok(self.frame_of(snapshot, sql, with).await?.execute_stream_partitioned().await?)
     }
 
-    /// The same in one stream, in order.
-    pub(super) async fn stream_of(
-        &self,
-        snapshot: Snapshot,
-        sql: impl FnOnce(&str) -> String,
-        with: Vec<ScalarValue>,
-    ) -> Result<SendableRecordBatchStream, QueryError> {
-        Ok(self.frame_of(snapshot, sql, with).await?.execute_stream().await?)
-    }
-
     /// The rows in order, as they come.
     pub(super) async fn stream(
         &self,

@@ -19,6 +19,10 @@ pub(super) struct Presences {
 
 impl Presences {
     pub(super) async fn ask(asking: &Asking, scope: &Scope, since: i64, to: i64) -> Result<Self, QueryError> {
+        let mut found = Self { by_gpu: HashMap::new(), by_node: HashMap::new() };
+        if !asking.snapshot("device_events").await?.may_hold(since, to) {
+            return Ok(found);
+        }
         let scope = Scope { gpu_uuid: None, ..scope.clone() };
         let (conditions, values) = scope.conditions(3);
         let sql = format!(
@@ -27,7 +31,6 @@ impl Presences {
         );
         let mut with = vec![instant(since), instant(to)];
         with.extend(values);
-        let mut found = Self { by_gpu: HashMap::new(), by_node: HashMap::new() };
         for row in each_row(&asking.rows(&sql, with).await?) {
             let Some(time) = row.time(0) else { continue };
             let presence = Presence { time, lost: row.text(1) == Some("lost") };
@@ -44,6 +47,9 @@ impl Presences {
 
     /// Of the GPU, of the GPU that it is cut from, and of its node as a whole.
     pub(super) fn of(&self, gpu: &GpuFold) -> Vec<Presence> {
+        if self.by_gpu.is_empty() && self.by_node.is_empty() {
+            return Vec::new();
+        }
         let parent = gpu.identity.parent.as_ref().and_then(|parent| self.by_gpu.get(parent));
         let node = self.by_node.get(&(gpu.identity.cluster.clone(), gpu.identity.node.clone()));
         let mut all: Vec<Presence> =

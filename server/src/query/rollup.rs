@@ -1,11 +1,13 @@
 //! Keeps the derived tables true: minutes and hours of the samples, and the use of each hour.
 //!
 //! Works in the background, an hour of samples at a time. **Invariant:** what is written is a pure function of rows
-//! in files; an hour is written whole, and again when rows of it come late.
+//! in files; an hour is written whole, and again when rows of it come late. While rows of an hour are in memory it
+//! waits for their flush, so that it is not written twice for them.
 
 mod due;
 mod fold;
 mod rows;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -15,12 +17,11 @@ pub(super) use due::{DAY, HOUR, first_missing, hour_of, late, runs};
 use super::answer::AbortOnDrop;
 use super::ask::{Asking, instant};
 use super::{Engine, QueryError};
-use crate::store::{Derived, Rollup, Snapshot, StoreError};
+use crate::store::{DataFile, Derived, Rollup, Snapshot, StoreError};
 use arrow::array::RecordBatch;
 use arrow::compute::{cast, concat_batches};
 use contract::Table;
-use fold::Fold;
-use futures::StreamExt;
+use fold::{Fold, Of};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -38,6 +39,10 @@ const MINUTE_SAMPLES_MIN: i64 = 10;
 /// Samples of a longer interval are not followed into the next hour; where there are such, hours do not stand for
 /// samples in any answer.
 pub(super) const INTERVAL_MICROS_MAX: i64 = 600 * 1_000_000;
+/// So long an hour waits for a flush of its rows in memory: two flushes, or somebody never stops to send such rows.
+const WAIT_MICROS_MAX: i64 = 10 * 60 * 1_000_000;
+/// Rows that are folded before others have their turn.
+const FOLDED_ROWS: usize = 4096;
 /// A device counts for a week after its last row.
 const WEEK_HOURS: i64 = 7 * 24;
 /// A counter's rise is told up to a day after the sample before.
@@ -47,6 +52,8 @@ const RISE_HOURS: i64 = 24;
 #[derive(Default)]
 pub(super) struct Progress {
     until: Mutex<HashMap<&'static str, i64>>,
+    /// Hours of a table that wait for rows in memory, and since when some do.
+    waiting: Mutex<HashMap<&'static str, (i64, BTreeSet<i64>)>>,
 }
 
 impl Engine {
@@ -101,12 +108,14 @@ impl Work {
         // The use of an hour takes from the rollup, so it knows of nothing that the rollup may not have yet.
         let open = due::open_hour((self.clock)());
         let tables = ["gpu_samples", "device_events"].map(contract::table);
-        let sources: Vec<Snapshot> = tables.into_iter().flatten().map(|table| self.snapshot(table)).collect();
+        let mut sources: Vec<Snapshot> = tables.into_iter().flatten().map(|table| self.snapshot(table)).collect();
+        let in_memory = sources.first().map(due::in_memory).unwrap_or_default();
+        sources.iter_mut().for_each(|source| source.hot.clear());
         for pair in self.engine.inner.store.derived().rollups.chunks(2) {
             let [hours, minutes] = pair else { continue };
             self.roll_up(hours, minutes, open).await?;
         }
-        self.usage(&sources, open).await
+        self.usage(&sources, &in_memory, open).await
     }
 
     fn snapshot(&self, table: &'static Table) -> Snapshot {
@@ -128,18 +137,33 @@ impl Work {
         self.engine.inner.progress.until.lock().insert(table.name, open);
     }
 
+    /// Leaves hours for later whose rows in memory are about to be flushed.
+    fn wait(&self, table: &'static Table, due: &mut BTreeSet<i64>, are_in_memory: impl Fn(i64) -> bool) {
+        let now = (self.clock)();
+        let mut waiting = self.engine.inner.progress.waiting.lock();
+        let (since, waited) = waiting.remove(table.name).unwrap_or((now, BTreeSet::new()));
+        due.extend(waited);
+        let wait: BTreeSet<i64> = due.iter().copied().filter(|hour| are_in_memory(*hour)).collect();
+        if !wait.is_empty() && now - since < WAIT_MICROS_MAX {
+            due.retain(|hour| !wait.contains(hour));
+            waiting.insert(table.name, (since, wait));
+        }
+    }
+
     async fn roll_up(&mut self, hours: &'static Rollup, minutes: &'static Rollup, open: i64) -> Result<(), QueryError> {
         // The derived table first: what it covers by then is in the source's snapshot.
         let derived = self.snapshot(&hours.table);
         let source = self.snapshot(hours.source);
         let mut due = due::new(&source, self.missing(&hours.table, &derived), open);
         due.extend(due::late(&source, derived.covers, RISE_HOURS, open));
+        let in_memory = due::in_memory(&source);
+        self.wait(&hours.table, &mut due, |hour| in_memory.contains(&hour));
         if due.is_empty() {
             return Ok(());
         }
         let turn = Turn { due, open, covers: (derived.covers, due::position(&source)) };
         let source = Snapshot { hot: Vec::new(), ..source };
-        let mut fold = Fold::new(hours, &[hours.step_seconds, minutes.step_seconds]);
+        let mut fold = Fold::new(hours, &[(hours.step_seconds, Of::Values), (minutes.step_seconds, Of::Nothing)]);
         let runs = due::runs(&turn.due);
         let mut last = i64::MIN;
         for (i, (from, to)) in runs.iter().copied().enumerate() {
@@ -151,9 +175,9 @@ impl Work {
             last = to;
             let mut parts = Vec::new();
             for hour in from..to {
-                self.fold_hour(&mut fold, &source, hour).await?;
-                parts.push(rows::rows(hours, &fold.steps[0].take())?);
-                self.write_minutes(&mut fold, minutes, hour, covers).await?;
+                let (hour_rows, minute_rows) = self.sum_up(&mut fold, minutes, &source, hour).await?;
+                parts.push(hour_rows);
+                self.write_minutes(minute_rows, minutes, hour, covers).await?;
                 self.rest().await;
             }
             self.write_day(&hours.table, from, to, parts, covers).await?;
@@ -165,54 +189,94 @@ impl Work {
 
     /// Tells the fold what the counters showed before an hour.
     async fn remember(&self, fold: &mut Fold, rollup: &'static Rollup, hour: i64) -> Result<(), QueryError> {
+        let since = (hour - RISE_HOURS) * HOUR;
+        if !self.snapshot(&rollup.table).may_hold(since, hour * HOUR) {
+            return Ok(());
+        }
         let asking = Asking::new(&self.engine)?;
-        let with = vec![instant((hour - RISE_HOURS) * HOUR), instant(hour * HOUR)];
+        let with = vec![instant(since), instant(hour * HOUR)];
         for batch in asking.rows(&Fold::sql_before(rollup, rollup.table.name), with).await? {
             fold.add_before(&batch)?;
         }
         Ok(())
     }
 
+    /// The rows of an hour and of its minutes. Minutes are kept where they are far fewer than the samples; elsewhere
+    /// the samples themselves are as good, so their values are added up only where that is to be expected.
+    async fn sum_up(
+        &self,
+        fold: &mut Fold,
+        minutes: &'static Rollup,
+        source: &Snapshot,
+        hour: i64,
+    ) -> Result<(RecordBatch, RecordBatch), QueryError> {
+        let before = fold.readings();
+        self.fold_hour(fold, source, hour).await?;
+        let (mut of_hour, mut of_minutes) = (fold.steps[0].take(), fold.steps[1].take());
+        let samples: i64 = of_minutes.iter().map(|group| group.samples).sum();
+        let are_few = samples >= MINUTE_SAMPLES_MIN * of_minutes.len() as i64;
+        let expected = std::mem::replace(&mut fold.steps[1].of, if are_few { Of::Values } else { Of::Nothing });
+        if !are_few {
+            of_minutes.clear();
+        } else if expected == Of::Nothing && !of_minutes.is_empty() {
+            fold.go_back(before);
+            self.fold_hour(fold, source, hour).await?;
+            (of_hour, of_minutes) = (fold.steps[0].take(), fold.steps[1].take());
+        }
+        let of_hour = rows::rows(fold.rollup(), &of_hour, &fold.keys)?;
+        let of_minutes = rows::rows(minutes, &of_minutes, &fold.keys)?;
+        fold.forget_keys();
+        Ok((of_hour, of_minutes))
+    }
+
     async fn fold_hour(&self, fold: &mut Fold, source: &Snapshot, hour: i64) -> Result<(), QueryError> {
-        let rollup = fold.rollup();
-        let asking = Asking::new(&self.engine)?;
-        let (from, to) = (hour * HOUR, (hour + 1) * HOUR);
-        let with = vec![instant(from - INTERVAL_MICROS_MAX), instant(to)];
-        let mut stream = asking.stream_of(source.clone(), |table| Fold::sql(rollup, table), with).await?;
-        while let Some(batch) = stream.next().await {
-            fold.add(&batch?, from..to)?;
+        let hour = hour * HOUR..(hour + 1) * HOUR;
+        let since = hour.start - INTERVAL_MICROS_MAX;
+        let has_rows = |file: &&DataFile| file.time_max_micros >= since && file.time_min_micros < hour.end;
+        let files = source.files.iter().filter(has_rows).cloned().collect();
+        let store = &self.engine.inner.store;
+        let rows = store.sorted_rows(source.table, files, &scan::of_samples(fold.rollup())).await.map_err(failed)?;
+        let mut folded = 0;
+        for batch in rows {
+            let batch = batch.map_err(failed)?;
+            fold.add(&batch, &hour)?;
+            folded += batch.num_rows();
+            if folded >= FOLDED_ROWS {
+                folded = 0;
+                tokio::task::yield_now().await;
+            }
         }
         Ok(())
     }
 
-    /// Minutes are kept where they are far fewer than the samples; elsewhere the samples themselves are as good.
     async fn write_minutes(
         &self,
-        fold: &mut Fold,
+        rows: RecordBatch,
         minutes: &'static Rollup,
         hour: i64,
         covers: u64,
     ) -> Result<(), QueryError> {
-        let mut groups = fold.steps[1].take();
-        let samples: i64 = groups.iter().map(|group| group.samples).sum();
-        if samples < MINUTE_SAMPLES_MIN * groups.len() as i64 {
-            groups.clear();
-        }
         let (from_micros, to_micros) = (hour * HOUR, (hour + 1) * HOUR);
         let within = |time: i64| (from_micros..to_micros).contains(&time);
-        if groups.is_empty() && !self.snapshot(&minutes.table).files.iter().any(|file| within(file.time_min_micros)) {
+        if rows.num_rows() == 0 && !self.snapshot(&minutes.table).files.iter().any(|file| within(file.time_min_micros))
+        {
             return Ok(());
         }
-        let rows = rows::rows(minutes, &groups)?;
         self.write(&minutes.table, Derived { rows, from_micros, to_micros, covers, now_micros: (self.clock)() }).await
     }
 
-    async fn usage(&mut self, sources: &[Snapshot], open: i64) -> Result<(), QueryError> {
+    /// `in_memory` are the hours of samples that are in memory.
+    async fn usage(&mut self, sources: &[Snapshot], in_memory: &BTreeSet<i64>, open: i64) -> Result<(), QueryError> {
         let table = &self.engine.inner.store.derived().usage_hourly;
         let derived = self.snapshot(table);
-        let Some(turn) = usage_turn(self.missing(table, &derived), derived.covers, sources, open) else {
+        let Some(mut turn) = usage_turn(self.missing(table, &derived), derived.covers, sources, open) else {
             return Ok(());
         };
+        let reach = |hour: i64| hour - WEEK_HOURS..=hour + 1;
+        self.wait(table, &mut turn.due, |hour| in_memory.range(reach(hour)).any(|hour| *hour < open));
+        if turn.due.is_empty() {
+            return Ok(());
+        }
         let runs = due::runs(&turn.due);
         for (i, (from, to)) in runs.iter().copied().enumerate() {
             let covers = if i + 1 == runs.len() { turn.covers.1 } else { turn.covers.0 };
@@ -235,16 +299,17 @@ impl Work {
     ) -> Result<(), QueryError> {
         let day = from.div_euclid(24);
         let (from_micros, to_micros) = (day * DAY, (day + 1) * DAY);
-        let asking = Asking::new(&self.engine)?;
-        let sql =
-            format!("select * from {} where (time >= $1 and time < $2) or (time >= $3 and time < $4)", table.name);
-        let with = [from_micros, from * HOUR, to * HOUR, to_micros].map(instant).to_vec();
-        for batch in asking.rows(&sql, with).await? {
-            parts.push(in_stored_schema(table, &batch)?);
-        }
-        let failed = |error: arrow::error::ArrowError| QueryError::Internal(error.to_string());
-        let rows = concat_batches(&contract::schema(table), &parts).map_err(failed)?;
         let had_rows = self.snapshot(table).files.iter().any(|f| (from_micros..to_micros).contains(&f.time_min_micros));
+        if had_rows {
+            let asking = Asking::new(&self.engine)?;
+            let sql =
+                format!("select * from {} where (time >= $1 and time < $2) or (time >= $3 and time < $4)", table.name);
+            let with = [from_micros, from * HOUR, to * HOUR, to_micros].map(instant).to_vec();
+            for batch in asking.rows(&sql, with).await? {
+                parts.push(in_stored_schema(table, &batch)?);
+            }
+        }
+        let rows = concat_batches(&contract::schema(table), &parts).map_err(|e| QueryError::Internal(e.to_string()))?;
         if rows.num_rows() == 0 && !had_rows {
             return Ok(());
         }
@@ -252,11 +317,14 @@ impl Work {
     }
 
     async fn write(&self, table: &'static Table, derived: Derived) -> Result<(), QueryError> {
-        let written = self.engine.inner.store.derive(table, derived).await;
-        written.map_err(|error| match error {
-            StoreError::Closed => QueryError::Unavailable("the store is closed".into()),
-            other => QueryError::Internal(other.to_string()),
-        })
+        self.engine.inner.store.derive(table, derived).await.map_err(failed)
+    }
+}
+
+fn failed(error: StoreError) -> QueryError {
+    match error {
+        StoreError::Closed => QueryError::Unavailable("the store is closed".into()),
+        other => QueryError::Internal(other.to_string()),
     }
 }
 

@@ -97,6 +97,10 @@ pub(super) async fn fold_rows(
     buckets: &Buckets,
     metrics: &[&str],
 ) -> Result<Vec<GpuFold>, QueryError> {
+    let (since, to) = times.unwrap_or((i64::MIN, i64::MAX));
+    if !snapshot.may_hold(since, to) {
+        return Ok(Vec::new());
+    }
     let (conditions, values) = scope.conditions(3);
     let metric_columns: String = metrics.iter().map(|m| format!(", cast({m} as double) as metric_{m}")).collect();
     let state = state::expression();

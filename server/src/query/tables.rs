@@ -37,7 +37,7 @@ pub(super) struct SnapshotTable {
 
 impl SnapshotTable {
     pub(super) fn new(snapshot: Snapshot) -> Self {
-        Self { schema: contract::read_schema(snapshot.table), snapshot }
+        Self { schema: Arc::clone(&snapshot.schema), snapshot }
     }
 
     /// One whose schema does not say which table it is of, so that it unites with others.

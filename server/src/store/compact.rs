@@ -186,11 +186,11 @@ mod tests {
     /// A file of rows of the first days, as the table names it.
     fn file(tables_dir: &std::path::Path, codes: std::ops::Range<i64>, days: i64) -> Vec<DataFile> {
         let rows = columns::to_read_schema(table(), &rows(codes, days)).unwrap();
-        let write = |day: columns::Day| {
+        let write = |day: columns::Day<'_>| {
             let path = format!("day={}/{:020}-{}.parquet", day_name(day.day), 1, uuid::Uuid::new_v4());
             let full = tables_dir.join(table().name).join(&path);
             std::fs::create_dir_all(full.parent().unwrap()).unwrap();
-            let written = columns::write_file(table(), &day.rows, &full).unwrap();
+            let written = columns::write_file(table(), &day, &full).unwrap();
             NewFile { path, day: day.day, written }.as_data_file(table())
         };
         columns::by_day(table(), &[rows]).unwrap().into_iter().map(write).collect()

@@ -56,13 +56,13 @@ pub(super) async fn derive(store: &Running, table: &'static Table, derived: Deri
 async fn write(place: &Place, table: &'static Table, rows: RecordBatch, covers: u64) -> Result<NewFile, StoreError> {
     let (place, runtime) = (place.clone(), Handle::current());
     let write = move || {
-        let rows = columns::to_read_schema(table, &rows)?;
-        let [day] = <[_; 1]>::try_from(columns::by_day(table, &[rows])?)
+        let rows = [columns::to_read_schema(table, &rows)?];
+        let [day] = <[_; 1]>::try_from(columns::by_day(table, &rows)?)
             .map_err(|_| StoreError::Internal(format!("rows of {} are not of one day", table.name)))?;
         let path = format!("day={}/{covers:020}-{}.parquet", day_name(day.day), uuid::Uuid::new_v4());
         let within_place = format!("{}/{path}", table.name);
         let draft = place.draft(&within_place)?;
-        let written = columns::write_file(table, &day.rows, draft.path())?;
+        let written = columns::write_file(table, &day, draft.path())?;
         runtime.block_on(place.keep(&[(within_place, draft)]))?;
         Ok(NewFile { path, day: day.day, written })
     };

@@ -325,7 +325,7 @@ async fn write_files(
             let path = format!("day={}/{position:020}-{}.parquet", day_name(day.day), uuid::Uuid::new_v4());
             let within_place = format!("{}/{path}", table.name);
             let draft = place.draft(&within_place)?;
-            let written = columns::write_file(table, &day.rows, draft.path())?;
+            let written = columns::write_file(table, &day, draft.path())?;
             files.push(NewFile { path, day: day.day, written });
             drafts.push((within_place, draft));
         }

@@ -2,10 +2,10 @@
 //!
 //! **Invariant:** a row is in exactly one of `fresh`, `sealed` and `files` at every instant.
 
-use super::{DataFile, Snapshot};
+use super::{DataFile, Snapshot, logged};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use contract::Table;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -61,9 +61,17 @@ struct TableState {
     covers: u64,
 }
 
+/// The schemas of a table, made once: with their notes they are hundreds of small texts.
+pub(super) struct Schemas {
+    pub stored: SchemaRef,
+    pub read: SchemaRef,
+    pub logged: SchemaRef,
+}
+
 /// All tables of a store.
 pub(super) struct Tables {
     states: HashMap<&'static str, Mutex<TableState>>,
+    schemas: HashMap<&'static str, Schemas>,
     /// Bytes of hot rows and of appends under way.
     held: Arc<AtomicU64>,
     /// When the oldest fresh row arrived.
@@ -72,12 +80,22 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn new(tables: impl Iterator<Item = &'static Table>) -> Self {
-        let states = tables.map(|t| (t.name, Mutex::default())).collect();
-        Self { states, held: Arc::default(), oldest: Mutex::new(None) }
+        let (mut states, mut schemas) = (HashMap::new(), HashMap::new());
+        for table in tables {
+            let (stored, read) = (contract::schema(table), contract::read_schema(table));
+            let logged = Arc::new(logged::bare(&stored));
+            states.insert(table.name, Mutex::default());
+            schemas.insert(table.name, Schemas { stored, read, logged });
+        }
+        Self { states, schemas, held: Arc::default(), oldest: Mutex::new(None) }
     }
 
     fn state(&self, table: &'static Table) -> &Mutex<TableState> {
         self.states.get(table.name).expect("every table of a store has a state from the start")
+    }
+
+    pub(super) fn schemas(&self, table: &'static Table) -> &Schemas {
+        self.schemas.get(table.name).expect("every table of a store has its schemas from the start")
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -157,7 +175,9 @@ impl Tables {
     pub(super) fn snapshot(&self, table: &'static Table) -> Snapshot {
         let state = self.state(table).lock();
         let hot = state.sealed.iter().chain(&state.fresh).map(|hot| hot.rows.clone()).collect();
-        Snapshot { table, generation: state.generation, hot, files: Arc::clone(&state.files), covers: state.covers }
+        let schema = Arc::clone(&self.schemas(table).read);
+        let files = Arc::clone(&state.files);
+        Snapshot { table, schema, generation: state.generation, hot, files, covers: state.covers }
     }
 }
 

@@ -271,10 +271,11 @@ fn replay_log(
         let kept = watermarks.entry((table.name.to_owned(), frame.writer.to_owned())).or_insert(0);
         *kept = frame.sequence.max(*kept);
         if frame.position > covered.get(table.name).copied().unwrap_or(0) {
-            let stored = logged::from_ipc(table, frame.rows)?;
+            let schemas = tables.schemas(table);
+            let stored = logged::from_ipc(table, &schemas.stored, frame.rows)?;
             // No limit here: the bound is kept by flushing below, not by refusing what was acknowledged.
             let room = tables.reserve(batch_bytes(&stored), u64::MAX).expect("memory ends before this sum does");
-            tables.publish(table, Hot { rows: columns::to_read_schema(table, &stored)?, room });
+            tables.publish(table, Hot { rows: columns::as_read(&schemas.read, &stored)?, room });
         }
         if tables.bytes() >= settings.flush_bytes {
             tables.seal();

@@ -4,6 +4,8 @@
 //! later bring it up again. **Invariant:** an hour that is not due is in the table as its source's files have it.
 
 use crate::store::{DataFile, Snapshot};
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
 use std::collections::BTreeSet;
 
 pub(in crate::query) const HOUR: i64 = 3_600_000_000;
@@ -48,6 +50,22 @@ pub(in crate::query) fn late(source: &Snapshot, covers: u64, reach: i64, open: i
     touched(source, covers).into_iter().flat_map(|hour| hour..(hour + reach + 1).min(end)).collect()
 }
 
+/// Hours of rows that no file holds yet.
+pub(super) fn in_memory(source: &Snapshot) -> BTreeSet<i64> {
+    let times = source.hot.iter().filter_map(|batch| batch.column_by_name(source.table.time_column));
+    let times = times.filter_map(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
+    let mut hours = BTreeSet::new();
+    for times in times {
+        let mut last = None;
+        for hour in times.values().iter().map(|time| hour_of(*time)) {
+            if last.replace(hour) != Some(hour) {
+                hours.insert(hour);
+            }
+        }
+    }
+    hours
+}
+
 /// The newest position of the log that the files of a table hold.
 pub(super) fn position(source: &Snapshot) -> u64 {
     source.files.iter().map(DataFile::position).max().unwrap_or(0)
@@ -81,7 +99,8 @@ mod tests {
         };
         let table = contract::table("gpu_samples").expect("a table");
         let files = Arc::new(files.iter().map(file).collect());
-        Snapshot { table, generation: 0, hot: Vec::new(), files, covers }
+        let schema = contract::read_schema(table);
+        Snapshot { table, schema, generation: 0, hot: Vec::new(), files, covers }
     }
 
     fn all(hours: BTreeSet<i64>) -> Vec<i64> {

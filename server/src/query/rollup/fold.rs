@@ -1,16 +1,18 @@
 //! Samples in order of device and time → groups by step, device and job.
 //!
 //! **Invariant:** a sample counts in the step in which it starts, and its value holds for its interval, also in the
-//! next step. A counter's rise belongs to the later of two
-//! samples, because a row holds what its counter showed at the end of its interval; one that went back has started
-//! again from 0.
+//! next step. A counter's rise belongs to the later of two samples, because a row holds what its counter showed at
+//! the end of its interval; one that went back has started again from 0. Values are added up in the order of rows.
+
+#[cfg(test)]
+mod tests;
 
 use super::super::QueryError;
+use super::INTERVAL_MICROS_MAX;
 use super::due::DAY;
+use super::scan::{Columns, Layout};
 use crate::store::Rollup;
-use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, StringViewArray};
-use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
-
+use arrow::array::RecordBatch;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -50,11 +52,13 @@ pub(super) type Counter = (Option<f64>, Option<f64>);
 pub(super) struct Group {
     /// Start of the step, Unix microseconds.
     pub(super) step: i64,
-    pub(super) keys: Keys,
+    /// The place of its keys among [`Fold::keys`].
+    pub(super) keys: usize,
     pub(super) last_time: i64,
     pub(super) samples: i64,
     pub(super) covered: f64,
     pub(super) longest: f64,
+    /// None where values do not matter.
     pub(super) gauges: Vec<Gauge>,
     pub(super) counters: Vec<Counter>,
 }
@@ -67,29 +71,51 @@ pub(super) struct Keys {
     pub(super) index: Option<i64>,
 }
 
+/// What the groups of a step are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    Values,
+    /// Only how many groups and samples there are.
+    Nothing,
+}
+
 /// Groups of one step length.
 pub(super) struct Steps {
     micros: i64,
-    places: HashMap<(i64, Keys), usize>,
+    pub(super) of: Of,
+    places: HashMap<(i64, usize), usize>,
     pub(super) groups: Vec<Group>,
     at: usize,
 }
 
+/// Rows of the same keys that follow each other, at most those of one batch.
+struct Run<'a> {
+    columns: &'a Columns<'a>,
+    rows: Range<usize>,
+    keys: usize,
+    /// By row, the end of its interval, as far as that is within the hour.
+    ends: &'a [i64],
+    /// By counter, how far it rose up to each row; NaN where that is not known.
+    rises: &'a [Vec<f64>],
+    hour: &'a Range<i64>,
+}
+
 impl Steps {
-    fn new(seconds: i64) -> Self {
-        Self { micros: seconds * 1_000_000, places: HashMap::new(), groups: Vec::new(), at: usize::MAX }
+    fn new((seconds, of): (i64, Of)) -> Self {
+        Self { micros: seconds * 1_000_000, of, places: HashMap::new(), groups: Vec::new(), at: usize::MAX }
     }
 
-    /// The group of a row in the step that begins at `step`.
-    fn group(&mut self, step: i64, columns: &Columns<'_>, row: usize) -> &mut Group {
-        let same = |group: &Group| group.step == step && columns.are(row, &group.keys);
-        if !self.groups.get(self.at).is_some_and(same) {
-            let keys = columns.keys(row);
-            self.at = *self.places.entry((step, keys.clone())).or_insert_with(|| {
-                let (gauges, counters) = (columns.gauges.len(), columns.counters.len());
+    /// The group of some keys in the step that begins at `step`.
+    fn group(&mut self, step: i64, run: &Run<'_>) -> &mut Group {
+        if self.groups.get(self.at).is_none_or(|group| group.step != step || group.keys != run.keys) {
+            self.at = *self.places.entry((step, run.keys)).or_insert_with(|| {
+                let (gauges, counters) = match self.of {
+                    Of::Values => (run.columns.gauges.len(), run.columns.counters.len()),
+                    Of::Nothing => (0, 0),
+                };
                 self.groups.push(Group {
                     step,
-                    keys,
+                    keys: run.keys,
                     last_time: i64::MIN,
                     samples: 0,
                     covered: 0.0,
@@ -103,6 +129,41 @@ impl Steps {
         &mut self.groups[self.at]
     }
 
+    fn add(&mut self, run: &Run<'_>, scratch: &mut Scratch) {
+        let times = run.columns.time;
+        let mut at = run.rows.start;
+        while at < run.rows.end {
+            let step = times[at].div_euclid(self.micros) * self.micros;
+            let until = step + self.micros;
+            let rows = at..at + times[at..run.rows.end].partition_point(|time| *time < until);
+            at = rows.end;
+            // Steps divide hours, so one lies before the hour or within it.
+            if step >= run.hour.start {
+                count(self.group(step, run), run, &rows, until, scratch);
+            }
+            for row in rows.filter(|row| run.end(*row) > until) {
+                self.hold(run, row, until.max(run.hour.start));
+            }
+        }
+    }
+
+    /// The values of a sample hold from `at` on to the end of its interval, as far as that is within the hour.
+    fn hold(&mut self, run: &Run<'_>, row: usize, mut at: i64) {
+        let end = run.end(row);
+        while at < end {
+            let step = at.div_euclid(self.micros) * self.micros;
+            let until = end.min(step + self.micros);
+            let group = self.group(step, run);
+            group.last_time = group.last_time.max(run.columns.time[row]);
+            for (gauge, numbers) in group.gauges.iter_mut().zip(&run.columns.gauges) {
+                if let Some(value) = numbers.at(row) {
+                    gauge.hold(value, (until - at) as f64 / 1e6);
+                }
+            }
+            at = until;
+        }
+    }
+
     pub(super) fn take(&mut self) -> Vec<Group> {
         self.places.clear();
         self.at = usize::MAX;
@@ -110,40 +171,88 @@ impl Steps {
     }
 }
 
+impl Run<'_> {
+    fn end(&self, row: usize) -> i64 {
+        self.ends[row - self.rows.start]
+    }
+}
+
+/// Memory that is used again and again.
+#[derive(Default)]
+struct Scratch {
+    values: Vec<f64>,
+    seconds: Vec<f64>,
+}
+
+/// Adds samples that start in a group's step, which ends at `until`, as far as they hold in it.
+fn count(group: &mut Group, run: &Run<'_>, rows: &Range<usize>, until: i64, scratch: &mut Scratch) {
+    let Scratch { values, seconds } = scratch;
+    let columns = run.columns;
+    seconds.clear();
+    for row in rows.clone() {
+        let (time, interval) = (columns.time[row], columns.interval(row));
+        group.last_time = group.last_time.max(time);
+        group.covered += interval;
+        group.longest = group.longest.max(interval);
+        seconds.push((run.end(row).min(until) - time).max(0) as f64 / 1e6);
+    }
+    group.samples += rows.len() as i64;
+    for (gauge, numbers) in group.gauges.iter_mut().zip(&columns.gauges) {
+        numbers.read(rows, values);
+        // A copy stays in registers.
+        let mut sums = *gauge;
+        for (value, seconds) in values.iter().zip(&*seconds).filter(|(value, _)| value.is_finite()) {
+            sums.add(*value);
+            sums.hold(*value, *seconds);
+        }
+        *gauge = sums;
+    }
+    let within = rows.start - run.rows.start..rows.end - run.rows.start;
+    for ((counter, numbers), rises) in group.counters.iter_mut().zip(&columns.counters).zip(run.rises) {
+        for rise in rises[within.clone()].iter().filter(|rise| rise.is_finite()) {
+            *counter.0.get_or_insert(0.0) += rise;
+        }
+        counter.1 = rows.clone().rev().find_map(|row| numbers.at(row)).or(counter.1);
+    }
+}
+
 /// A counter's time and value in a device's last sample that reports it.
-type Reading = Option<(i64, f64)>;
+pub(super) type Reading = Option<(i64, f64)>;
 
 /// The fold over any number of hours in order.
 pub(super) struct Fold {
     rollup: &'static Rollup,
     /// In the order of the step lengths that were asked for.
     pub(super) steps: Vec<Steps>,
+    /// Keys that groups name by their place.
+    pub(super) keys: Vec<Keys>,
+    /// By keys: their place, and that of the device's readings.
+    known: HashMap<Keys, (usize, usize)>,
     devices: HashMap<Keys, usize>,
     /// The readings of each device.
     before: Vec<Vec<Reading>>,
-    /// The device of the last row.
-    device: Option<(Keys, usize)>,
+    ends: Vec<i64>,
+    rises: Vec<Vec<f64>>,
+    scratch: Scratch,
 }
 
 impl Fold {
-    pub(super) fn new(rollup: &'static Rollup, step_seconds: &[i64]) -> Self {
-        let steps = step_seconds.iter().map(|seconds| Steps::new(*seconds)).collect();
-        Self { rollup, steps, devices: HashMap::new(), before: Vec::new(), device: None }
+    pub(super) fn new(rollup: &'static Rollup, steps: &[(i64, Of)]) -> Self {
+        Self {
+            rollup,
+            steps: steps.iter().copied().map(Steps::new).collect(),
+            keys: Vec::new(),
+            known: HashMap::new(),
+            devices: HashMap::new(),
+            before: Vec::new(),
+            ends: Vec::new(),
+            rises: vec![Vec::new(); rollup.counters.len()],
+            scratch: Scratch::default(),
+        }
     }
 
     pub(super) fn rollup(&self) -> &'static Rollup {
         self.rollup
-    }
-
-    /// The SQL of the samples, in the order of [`Columns`].
-    pub(super) fn sql(rollup: &Rollup, table: &str) -> String {
-        let order = rollup.source.sort_key.join(", ");
-        let measured = rollup.gauges.iter().chain(&rollup.counters);
-        let measured: String = measured.map(|name| format!(", cast({name} as double)")).collect();
-        let keys: String = rollup.keys.iter().map(|key| format!(", {key}")).collect();
-        format!(
-            "select time, interval_seconds{keys}{measured} from {table} where time >= $1 and time < $2 order by {order}"
-        )
     }
 
     /// The SQL of the last readings of earlier hours, in order of time.
@@ -154,191 +263,106 @@ impl Fold {
         format!("select last_time{keys}{counters} from {table} where time >= $1 and time < $2 order by last_time")
     }
 
+    /// Forgets what the counters showed.
     pub(super) fn forget(&mut self) {
+        self.forget_keys();
         self.devices.clear();
         self.before.clear();
-        self.device = None;
+    }
+
+    /// What the counters showed in each device's last sample.
+    pub(super) fn readings(&self) -> Vec<Vec<Reading>> {
+        self.before.clone()
+    }
+
+    /// Goes back to earlier readings, which devices that came later have none of.
+    pub(super) fn go_back(&mut self, mut readings: Vec<Vec<Reading>>) {
+        readings.resize(self.before.len(), vec![None; self.rollup.counters.len()]);
+        self.before = readings;
+    }
+
+    /// Forgets the keys of groups that were taken.
+    pub(super) fn forget_keys(&mut self) {
+        self.keys.clear();
+        self.known.clear();
     }
 
     pub(super) fn add_before(&mut self, batch: &RecordBatch) -> Result<(), QueryError> {
         let columns = Columns::new(self.rollup, batch, Layout::Before)?;
         for row in 0..batch.num_rows() {
-            let at = self.place(device(&columns.keys(row), self.rollup));
+            let at = self.device(columns.keys(row).device(self.rollup));
             for (reading, counter) in self.before[at].iter_mut().zip(&columns.counters) {
-                *reading = value(counter, row).map(|value| (columns.time[row], value)).or(*reading);
+                *reading = counter.at(row).map(|value| (columns.time[row], value)).or(*reading);
             }
         }
         Ok(())
     }
 
-    /// Adds samples that start within the hour, or before it and reach into it.
-    pub(super) fn add(&mut self, batch: &RecordBatch, hour: Range<i64>) -> Result<(), QueryError> {
+    /// Adds samples that start within the hour, or before it and reach into it; others fall away. Batches come in
+    /// the order of the source's key.
+    pub(super) fn add(&mut self, batch: &RecordBatch, hour: &Range<i64>) -> Result<(), QueryError> {
         let columns = Columns::new(self.rollup, batch, Layout::Samples)?;
-        let mut rises = vec![None; columns.counters.len()];
-        for row in 0..batch.num_rows() {
-            let time = columns.time[row];
-            self.rises(&columns, row, &mut rises);
-            for steps in &mut self.steps {
-                if time >= hour.start {
-                    let step = time.div_euclid(steps.micros) * steps.micros;
-                    count(steps.group(step, &columns, row), &columns, row, &rises);
-                }
-                hold(steps, &columns, row, &hour);
+        for same in columns.runs() {
+            // Rows of the same keys are in order of time.
+            let times = &columns.time[same.clone()];
+            let rows = same.start + times.partition_point(|time| *time < hour.start - INTERVAL_MICROS_MAX)
+                ..same.start + times.partition_point(|time| *time < hour.end);
+            if rows.is_empty() {
+                continue;
             }
+            let (keys, device) = self.places(columns.keys(rows.start));
+            self.note_rises(&columns, &rows, device);
+            let end = |row: usize| columns.time[row] + (columns.interval(row) * 1e6).round() as i64;
+            self.ends.clear();
+            self.ends.extend(rows.clone().map(|row| end(row).min(hour.end)));
+            let run = Run { columns: &columns, rows, keys, ends: &self.ends, rises: &self.rises, hour };
+            self.steps.iter_mut().for_each(|steps| steps.add(&run, &mut self.scratch));
         }
         Ok(())
     }
 
-    fn place(&mut self, device: Keys) -> usize {
+    fn places(&mut self, keys: Keys) -> (usize, usize) {
+        if let Some(places) = self.known.get(&keys) {
+            return *places;
+        }
+        let places = (self.keys.len(), self.device(keys.device(self.rollup)));
+        self.keys.push(keys.clone());
+        self.known.insert(keys, places);
+        places
+    }
+
+    fn device(&mut self, device: Keys) -> usize {
         *self.devices.entry(device).or_insert_with(|| {
             self.before.push(vec![None; self.rollup.counters.len()]);
             self.before.len() - 1
         })
     }
 
-    /// How far each counter rose up to a sample; none where it is not known.
-    fn rises(&mut self, columns: &Columns<'_>, row: usize, rises: &mut [Option<f64>]) {
-        // Rows of a device mostly follow each other.
-        let at = match &self.device {
-            Some((device, at)) if columns.are_of(row, device, self.rollup) => *at,
-            _ => {
-                let device = device(&columns.keys(row), self.rollup);
-                let at = self.place(device.clone());
-                self.device = Some((device, at));
-                at
-            }
-        };
-        let time = columns.time[row];
-        for ((rise, before), array) in rises.iter_mut().zip(&mut self.before[at]).zip(&columns.counters) {
-            *rise = None;
-            let Some(now) = value(array, row) else { continue };
-            if let Some((earlier, base)) = before.replace((time, now))
-                && earlier < time
-                && time - earlier <= DAY
-            {
-                *rise = Some(if now >= base { now - base } else { now });
+    /// How far each counter rose up to each sample.
+    fn note_rises(&mut self, columns: &Columns<'_>, rows: &Range<usize>, device: usize) {
+        let counters = self.rises.iter_mut().zip(&mut self.before[device]).zip(&columns.counters);
+        for ((rises, before), numbers) in counters {
+            numbers.read(rows, rises);
+            for (value, time) in rises.iter_mut().zip(&columns.time[rows.clone()]) {
+                let now = std::mem::replace(value, f64::NAN);
+                if now.is_finite()
+                    && let Some((earlier, base)) = before.replace((*time, now))
+                    && earlier < *time
+                    && time - earlier <= DAY
+                {
+                    *value = if now >= base { now - base } else { now };
+                }
             }
         }
     }
 }
 
-fn count(group: &mut Group, columns: &Columns<'_>, row: usize, rises: &[Option<f64>]) {
-    let seconds = columns.interval(row);
-    group.last_time = group.last_time.max(columns.time[row]);
-    group.samples += 1;
-    group.covered += seconds;
-    group.longest = group.longest.max(seconds);
-    for (gauge, array) in group.gauges.iter_mut().zip(&columns.gauges) {
-        if let Some(value) = value(array, row) {
-            gauge.add(value);
-        }
-    }
-    for ((counter, array), rise) in group.counters.iter_mut().zip(&columns.counters).zip(rises) {
-        if let Some(rise) = rise {
-            *counter.0.get_or_insert(0.0) += rise;
-        }
-        counter.1 = value(array, row).or(counter.1);
-    }
-}
-
-/// The values of a sample hold for its interval, as far as that is within the hour.
-fn hold(steps: &mut Steps, columns: &Columns<'_>, row: usize, hour: &Range<i64>) {
-    let time = columns.time[row];
-    let end = (time + (columns.interval(row) * 1e6).round() as i64).min(hour.end);
-    let mut at = time.max(hour.start);
-    while at < end {
-        let step = at.div_euclid(steps.micros) * steps.micros;
-        let until = end.min(step + steps.micros);
-        let group = steps.group(step, columns, row);
-        group.last_time = group.last_time.max(time);
-        for (gauge, array) in group.gauges.iter_mut().zip(&columns.gauges) {
-            if let Some(value) = value(array, row) {
-                gauge.hold(value, (until - at) as f64 / 1e6);
-            }
-        }
-        at = until;
-    }
-}
-
-/// Texts that tell devices apart; the others tell what is known of them.
-fn is_identity(key: &str) -> bool {
-    ["cluster", "node", "gpu_uuid"].contains(&key)
-}
-
-fn device(keys: &Keys, rollup: &Rollup) -> Keys {
-    let texts = rollup.keys.iter().filter(|key| **key != "gpu_index").zip(&keys.texts);
-    let texts = texts.filter(|(key, _)| is_identity(key)).map(|(_, text)| text.clone());
-    Keys { texts: texts.collect(), index: None }
-}
-
-fn value(array: &Float64Array, row: usize) -> Option<f64> {
-    array.is_valid(row).then(|| array.value(row)).filter(|value| value.is_finite())
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Layout {
-    Samples,
-    Before,
-}
-
-/// The columns of a batch, downcast once.
-struct Columns<'a> {
-    time: &'a [i64],
-    interval: Option<&'a Float64Array>,
-    texts: Vec<&'a StringViewArray>,
-    index: Option<&'a Int64Array>,
-    gauges: Vec<&'a Float64Array>,
-    counters: Vec<&'a Float64Array>,
-}
-
-impl<'a> Columns<'a> {
-    fn new(rollup: &Rollup, batch: &'a RecordBatch, layout: Layout) -> Result<Self, QueryError> {
-        let wrong = |at: usize| QueryError::Internal(format!("column {at} of a rollup's scan has a wrong type"));
-        let floats = |at: usize| batch.column(at).as_primitive_opt::<Float64Type>().ok_or_else(|| wrong(at));
-        let time = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| wrong(0))?;
-        let mut at = 1;
-        let mut interval = None;
-        if layout == Layout::Samples {
-            interval = Some(floats(1)?);
-            at = 2;
-        }
-        let (mut texts, mut index) = (Vec::new(), None);
-        for key in &rollup.keys {
-            match *key == "gpu_index" {
-                true => index = Some(batch.column(at).as_primitive_opt::<Int64Type>().ok_or_else(|| wrong(at))?),
-                false => texts.push(batch.column(at).as_string_view_opt().ok_or_else(|| wrong(at))?),
-            }
-            at += 1;
-        }
-        let gauges = if layout == Layout::Samples { rollup.gauges.len() } else { 0 };
-        let counters = at + gauges;
-        let gauges = (at..counters).map(floats).collect::<Result<_, _>>()?;
-        let counters = (counters..counters + rollup.counters.len()).map(floats).collect::<Result<_, _>>()?;
-        Ok(Self { time: time.values(), interval, texts, index, gauges, counters })
-    }
-
-    fn interval(&self, row: usize) -> f64 {
-        let seconds = self.interval.and_then(|array| value(array, row)).unwrap_or(0.0);
-        seconds.clamp(0.0, super::super::samples::INTERVAL_SECONDS_MAX)
-    }
-
-    fn text(array: &StringViewArray, row: usize) -> Option<&str> {
-        array.is_valid(row).then(|| array.value(row))
-    }
-
-    fn keys(&self, row: usize) -> Keys {
-        let texts = self.texts.iter().map(|array| Self::text(array, row).map(Box::from)).collect();
-        Keys { texts, index: self.index.map(|array| array.value(row)) }
-    }
-
-    fn are(&self, row: usize, keys: &Keys) -> bool {
-        self.index.map(|array| array.value(row)) == keys.index
-            && self.texts.iter().zip(&keys.texts).all(|(array, text)| Self::text(array, row) == text.as_deref())
-    }
-
-    fn are_of(&self, row: usize, device: &Keys, rollup: &Rollup) -> bool {
+impl Keys {
+    /// Texts that tell devices apart; the others tell what is known of them.
+    fn device(&self, rollup: &Rollup) -> Self {
+        let is_identity = |key: &str| ["cluster", "node", "gpu_uuid"].contains(&key);
         let texts = rollup.keys.iter().filter(|key| **key != "gpu_index").zip(&self.texts);
-        let mut own = texts.filter(|(key, _)| is_identity(key)).map(|(_, array)| Self::text(array, row));
-        device.texts.iter().all(|text| own.next().flatten() == text.as_deref())
+        let texts = texts.filter(|(key, _)| is_identity(key)).map(|(_, text)| text.clone());
+        Self { texts: texts.collect(), index: None }
     }
 }

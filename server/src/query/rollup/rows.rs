@@ -1,7 +1,7 @@
 //! Groups as rows of a derived table.
 
 use super::super::QueryError;
-use super::fold::{Gauge, Group};
+use super::fold::{Gauge, Group, Keys};
 use crate::store::Rollup;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use std::sync::Arc;
@@ -18,16 +18,16 @@ pub(super) fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayR
     Arc::new(values.collect::<StringArray>())
 }
 
-/// In [`contract::schema`] of the rollup's table.
-pub(super) fn rows(rollup: &'static Rollup, groups: &[Group]) -> Result<RecordBatch, QueryError> {
+/// In [`contract::schema`] of the rollup's table; groups name their keys by their place.
+pub(super) fn rows(rollup: &'static Rollup, groups: &[Group], keys: &[Keys]) -> Result<RecordBatch, QueryError> {
     let mut columns = vec![times(groups.iter().map(|group| group.step))];
     let mut text = 0;
     for key in &rollup.keys {
         if *key == "gpu_index" {
-            let indices = groups.iter().map(|group| group.keys.index.unwrap_or_default());
+            let indices = groups.iter().map(|group| keys[group.keys].index.unwrap_or_default());
             columns.push(Arc::new(Int64Array::from_iter_values(indices)));
         } else {
-            columns.push(texts(groups.iter().map(|group| group.keys.texts[text].as_deref())));
+            columns.push(texts(groups.iter().map(|group| keys[group.keys].texts[text].as_deref())));
             text += 1;
         }
     }

@@ -137,6 +137,29 @@ async fn an_hour_waits_until_it_is_over_and_is_used_in_full() {
     assert_eq!(usage[3], ["02", "null", "0.0", "3600.0", "null"], "silence is written down, too");
 }
 
+/// What comes within a few minutes of each other is written to the hours once.
+#[tokio::test]
+async fn an_hour_waits_for_a_flush_of_its_rows_but_not_for_ever() {
+    let mut scene = Scene::new();
+    let minutes = |from: i64, to: i64| (from..to).map(|minute| sample("GPU-a", minute * 60, 0.5)).collect();
+    scene.add("gpu_samples", minutes(0, 90)).await;
+    scene = scene.reopen();
+    scene.add("gpu_samples", minutes(90, 100)).await;
+    let hours = "select to_char(time, '%H'), sample_count from gpu_samples_1h order by 1";
+    let used = "select count(distinct time) from usage_hourly where time < '2026-01-01T02:00:00Z'";
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    assert_eq!(scene.ask(hours).await.unwrap(), [["00", "60"]], "only the hour that is complete");
+    assert_eq!(scene.ask(used).await.unwrap(), [["0"]], "what was before and after rows may depend on them");
+    scene.engine.derive(|| two_days_later() + WAIT_MICROS_MAX, 0).await.unwrap();
+    assert_eq!(scene.ask(hours).await.unwrap(), [["00", "60"], ["01", "30"]]);
+    assert_eq!(scene.ask(used).await.unwrap(), [["2"]]);
+    scene = scene.reopen();
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    assert_eq!(scene.ask(hours).await.unwrap(), [["00", "60"], ["01", "40"]]);
+    let seconds = "select sum(active_seconds) from usage_hourly";
+    assert_eq!(scene.ask(seconds).await.unwrap(), [["6000.0"]]);
+}
+
 #[tokio::test]
 async fn late_rows_and_events_change_the_hours_that_they_touch() {
     let mut scene = Scene::new();
@@ -291,7 +314,7 @@ async fn the_use_of_an_hour_has_the_energy_of_rows_that_came_while_hours_were_su
     work(&scene).roll_up(hours, minutes, open).await.unwrap();
     scene.add("gpu_samples", (30..60).map(row).collect()).await;
     scene = scene.reopen();
-    work(&scene).usage(&sources, open).await.unwrap();
+    work(&scene).usage(&sources, &BTreeSet::new(), open).await.unwrap();
     scene.engine.derive(two_days_later, 0).await.unwrap();
     let joules = "select sum(energy_joules), sum(active_seconds) from usage_hourly";
     assert_eq!(scene.ask(joules).await.unwrap(), [["59000.0", "3600.0"]]);

@@ -48,17 +48,25 @@ pub(super) async fn rows(
     let since = range.from_unix_micros - FLEET_MEMORY_MICROS;
     let gpus = samples::fold(asking, &scope, since, &Buckets::over(range)?, &[]).await?;
     let presences = Presences::ask(asking, &scope, since, range.to_unix_micros).await?;
-    let mut uses: BTreeMap<Key, Use> = BTreeMap::new();
+    let mut uses: Vec<(Key, Use)> = Vec::new();
     for (at, gpu) in gpus.iter().enumerate() {
         let pieces = timeline::pieces(&gpu.spans, &presences.of(gpu), range.from_unix_micros, range.to_unix_micros);
         let pieces = mig::counted(pieces, &gpu.gone);
         for hour in (from..to).filter(|hour| counts(gpu, *hour)) {
-            for piece in timeline::clip(&pieces, of_hour(hour)) {
-                let Piece { from, to, state, job } = piece;
-                uses.entry((hour, at, job)).or_default().micros[state.index()] += to - from;
+            let first = uses.len();
+            for Piece { from, to, state, job } in timeline::clip(&pieces, of_hour(hour)) {
+                let place = match uses[first..].iter().position(|((_, _, known), _)| *known == job) {
+                    Some(place) => first + place,
+                    None => {
+                        uses.push(((hour, at, job), Use::default()));
+                        uses.len() - 1
+                    }
+                };
+                uses[place].1.micros[state.index()] += to - from;
             }
         }
     }
+    uses.sort_by(|(a, _), (b, _)| a.cmp(b));
     measure(asking, range, &gpus, &mut uses).await?;
     batch(table, &gpus, &uses)
 }
@@ -73,24 +81,31 @@ fn counts(gpu: &GpuFold, hour: i64) -> bool {
     gpu.spans.iter().any(|span| span.to > from_unix_micros - FLEET_MEMORY_MICROS && span.from < to_unix_micros)
 }
 
-/// Adds what the hourly rollup has of the same hours.
+/// Adds what the hourly rollup has of the same hours; the uses are in order before and afterwards.
 async fn measure(
     asking: &Asking,
     range: Range,
     gpus: &[GpuFold],
-    uses: &mut BTreeMap<Key, Use>,
+    uses: &mut Vec<(Key, Use)>,
 ) -> Result<(), QueryError> {
+    if !asking.snapshot("gpu_samples_1h").await?.may_hold(range.from_unix_micros, range.to_unix_micros) {
+        return Ok(());
+    }
     let ratios = USAGE_RATIOS.map(|ratio| format!(", {ratio}_integral, {ratio}_seconds, {ratio}_max")).concat();
     let rises = USAGE_RISES.map(|rise| format!(", {rise}_increase")).concat();
     let sql =
         format!("select time, gpu_uuid, job_id{ratios}{rises} from gpu_samples_1h where time >= $1 and time < $2");
     let places: BTreeMap<&str, usize> = gpus.iter().enumerate().map(|(at, gpu)| (gpu.uuid.as_str(), at)).collect();
     let with = vec![instant(range.from_unix_micros), instant(range.to_unix_micros)];
+    let mut unseen: BTreeMap<Key, Use> = BTreeMap::new();
     for row in each_row(&asking.rows(&sql, with).await?) {
         let place = row.text(1).and_then(|uuid| places.get(uuid));
         let (Some(time), Some(at)) = (row.time(0), place) else { continue };
         let key = (time.div_euclid(HOUR), *at, row.text(2).map(Arc::from));
-        let measured = &mut uses.entry(key).or_default().measured;
+        let measured = match uses.binary_search_by(|(known, _)| known.cmp(&key)) {
+            Ok(at) => &mut uses[at].1.measured,
+            Err(_) => &mut unseen.entry(key).or_default().measured,
+        };
         for (i, ratio) in measured.ratios.iter_mut().enumerate() {
             let (Some(integral), Some(seconds), Some(max)) =
                 (row.float(3 + 3 * i), row.float(4 + 3 * i), row.float(5 + 3 * i))
@@ -106,24 +121,26 @@ async fn measure(
             }
         }
     }
+    uses.extend(unseen);
+    uses.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(())
 }
 
-fn batch(table: &'static Table, gpus: &[GpuFold], uses: &BTreeMap<Key, Use>) -> Result<RecordBatch, QueryError> {
-    let of = |pick: fn(&GpuFold) -> Option<&str>| texts(uses.keys().map(|(_, at, _)| pick(&gpus[*at])));
+fn batch(table: &'static Table, gpus: &[GpuFold], uses: &[(Key, Use)]) -> Result<RecordBatch, QueryError> {
+    let of = |pick: fn(&GpuFold) -> Option<&str>| texts(uses.iter().map(|((_, at, _), _)| pick(&gpus[*at])));
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(table.columns.len());
     for column in table.columns {
         columns.push(match column.name {
-            "time" => times(uses.keys().map(|(hour, _, _)| hour * HOUR)),
+            "time" => times(uses.iter().map(|((hour, _, _), _)| hour * HOUR)),
             "cluster" => of(|gpu| Some(&gpu.identity.cluster)),
             "node" => of(|gpu| Some(&gpu.identity.node)),
             "gpu_uuid" => of(|gpu| Some(&gpu.uuid)),
             "gpu_model" => of(|gpu| Some(&gpu.identity.gpu_model)),
             "parent_gpu_uuid" => of(|gpu| gpu.identity.parent.as_deref()),
             "mig_profile" => of(|gpu| gpu.identity.mig_profile.as_deref()),
-            "job_id" => texts(uses.keys().map(|(_, _, job)| job.as_deref())),
+            "job_id" => texts(uses.iter().map(|((_, _, job), _)| job.as_deref())),
             "gpu_index" => {
-                Arc::new(Int64Array::from_iter_values(uses.keys().map(|(_, at, _)| gpus[*at].identity.gpu_index)))
+                Arc::new(Int64Array::from_iter_values(uses.iter().map(|((_, at, _), _)| gpus[*at].identity.gpu_index)))
             }
             name => measures(name, uses)?,
         });
@@ -131,18 +148,18 @@ fn batch(table: &'static Table, gpus: &[GpuFold], uses: &BTreeMap<Key, Use>) -> 
     RecordBatch::try_new(contract::schema(table), columns).map_err(|e| QueryError::Internal(e.to_string()))
 }
 
-fn measures(name: &str, uses: &BTreeMap<Key, Use>) -> Result<ArrayRef, QueryError> {
+fn measures(name: &str, uses: &[(Key, Use)]) -> Result<ArrayRef, QueryError> {
     if let Some(state) = GpuState::ALL.into_iter().find(|state| seconds_column(*state) == name) {
-        return Ok(floats(uses.values().map(|used| Some(used.micros[state.index()] as f64 / 1e6))));
+        return Ok(floats(uses.iter().map(|(_, used)| Some(used.micros[state.index()] as f64 / 1e6))));
     }
     if let Some(i) = USAGE_RISES.iter().position(|rise| *rise == name) {
-        return Ok(floats(uses.values().map(|used| used.measured.rises[i])));
+        return Ok(floats(uses.iter().map(|(_, used)| used.measured.rises[i])));
     }
     let ratio = |suffix: &str| name.strip_suffix(suffix).and_then(|base| USAGE_RATIOS.iter().position(|r| *r == base));
     if let Some(i) = ratio("_mean") {
         let mean = |(integral, seconds, _): (f64, f64, f64)| (seconds > 0.0).then(|| integral / seconds);
-        return Ok(floats(uses.values().map(|used| used.measured.ratios[i].and_then(mean))));
+        return Ok(floats(uses.iter().map(|(_, used)| used.measured.ratios[i].and_then(mean))));
     }
     let i = ratio("_max").ok_or_else(|| QueryError::Internal(format!("nobody knows the column {name}")))?;
-    Ok(floats(uses.values().map(|used| used.measured.ratios[i].map(|(_, _, max)| max))))
+    Ok(floats(uses.iter().map(|(_, used)| used.measured.ratios[i].map(|(_, _, max)| max))))
 }

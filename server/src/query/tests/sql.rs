@@ -235,7 +235,8 @@ async fn files_and_hot_rows_are_one_table() {
     let mut hot_scene = Scene::new();
     hot_scene.append("job_events", hot).await;
     let hot = hot_scene.store.snapshot(table).hot;
-    let snapshot = Snapshot { table, generation: 1, hot, files: Arc::new(files), covers: 0 };
+    let schema = contract::read_schema(table);
+    let snapshot = Snapshot { table, schema, generation: 1, hot, files: Arc::new(files), covers: 0 };
     let context = SessionContext::new_with_state(scene.engine.inner.base.clone());
     let local: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::local::LocalFileSystem::new());
     context.runtime_env().register_object_store(&super::super::tables::STORE_URL.parse().unwrap(), local);
