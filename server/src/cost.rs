@@ -36,8 +36,7 @@ mod tests;
 pub use anomaly::{Anomaly, DayCosts, anomalies};
 pub use bill::{
     BillError, BillFault, BillGroups, BillLine, BillReading, BillSummary, BillSums, ChargeCategory, NO_VALUE,
-    Period as BillPeriod,
-    read_bill,
+    Period as BillPeriod, read_bill,
 };
 pub use book::{Book, Gap, PriceRow};
 pub use budget::{Budget, BurnDown, Crossing, DayCost, Every};

@@ -5,6 +5,7 @@
 mod jobs;
 mod limits;
 mod questions;
+mod runs;
 mod speed;
 mod sql;
 mod states;
