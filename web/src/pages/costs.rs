@@ -56,10 +56,10 @@ fn filled(app: App, found: Signal<Arc<Costs>>) -> impl IntoView {
     move || match content.get() {
         Content::All => sections(app, found).into_any(),
         Content::HoursAlone => {
-            view! { {empty::no_prices(found.read_untracked().gpu_hours)} {groups::groups(app, found)} }.into_any()
+            view! { {move || empty::no_prices(found.read().gpu_hours)} {groups::groups(app, found)} }.into_any()
         }
         Content::NoPrices => empty::no_prices(0.0).into_any(),
-        Content::NoUse => view! { {empty::no_use(app)} {move || months::months(&found.read(), "c12")} }.into_any(),
+        Content::NoUse => view! { {empty::no_use(app)} {move || months::months(&found.read())} }.into_any(),
     }
 }
 
@@ -72,11 +72,11 @@ fn sections(app: App, found: Signal<Arc<Costs>>) -> impl IntoView {
         {over_time::over_time(app, found, bands)}
         {move || waterfall::waterfall(&found.read())}
         {groups::groups(app, found)}
-        {move || months::months(&found.read(), "c4 own-height")}
+        {move || months::months(&found.read())}
     }
 }
 
 fn waiting() -> impl IntoView {
     let card = |class: &'static str, height| view! { <div class=class>{skeleton(height)}</div> };
-    view! { {(0..4).map(|_| card("c3", 132)).collect_view()} {card("c8", 396)} {card("c4", 396)} {card("c8", 360)} {card("c4", 240)} }
+    view! { {(0..4).map(|_| card("c3", 132)).collect_view()} {card("c8", 396)} {card("c4", 396)} {card("c12", 360)} }
 }

@@ -18,7 +18,7 @@ pub(super) fn no_prices(gpu_hours: f64) -> impl IntoView {
             <div class="say center">
                 <h2>"No prices have been stated"</h2>
                 {hours}
-                <p>"State what a GPU-hour costs in a CSV or TOML file and import it; all hours are charged from then on, those of the past too."</p>
+                <p>"State what a GPU-hour costs in a CSV or TOML file and import it. Hours of the past are charged too, from where each price begins."</p>
                 <div class="code">{format!("coulomb import prices FILE --server {server}")}</div>
                 <p>"What the file holds is told in " <code>"docs/prices.md"</code> "."</p>
             </div>

@@ -20,7 +20,7 @@ pub(super) fn groups(app: App, found: Signal<Arc<Costs>>) -> impl IntoView {
     let number = |key| Head { key, is_number: true, is_down_first: true };
     let currency = move || found.read().currency.clone();
     view! {
-        <section class="card c8 own-height">
+        <section class="card c12">
             <header>
                 <h2>{move || format!("Who paid, by {}", label().to_lowercase())}</h2>
                 <span class="aside">{move || format::counted(found.read().groups.len() as u64, "row")}</span>
@@ -69,16 +69,16 @@ fn rows(app: App, found: &Costs, sort: &str) -> impl IntoView + use<> {
 }
 
 fn share_cell(share: Option<f64>) -> impl IntoView {
-    let part = share.unwrap_or(0.0) * 100.0;
-    let text = share.map_or_else(String::new, |_| format!("{part:.1}"));
-    view! {
-        <td>
+    let bar = share.map(|share| {
+        let part = share * 100.0;
+        view! {
             <span class="share">
                 <span class="track" aria-hidden="true"><span class="known" style=format!("width:{part:.2}%")></span></span>
-                <span class="percent">{text}</span>
+                <span class="percent">{format!("{part:.1}")}</span>
             </span>
-        </td>
-    }
+        }
+    });
+    view! { <td>{bar}</td> }
 }
 
 fn hours_cell(hours: f64) -> impl IntoView {

@@ -4,47 +4,53 @@ use crate::format::{self, money};
 use contract::answers::{CostMonth, Costs};
 use leptos::prelude::*;
 
-pub(super) fn months(found: &Costs, width: &'static str) -> Option<impl IntoView + use<>> {
+pub(super) fn months(found: &Costs) -> Option<impl IntoView + use<>> {
     if found.months.is_empty() {
         return None;
     }
     let rows = found.months.iter().map(|m| month(m, &found.currency)).collect_view();
     Some(view! {
-        <section class=format!("card {width}")>
-            <header><h2>"Months"</h2> <span class="aside">"a closed month never changes"</span></header>
-            <table>
-                <thead>
-                    <tr>
-                        <th scope="col">"Month"</th>
-                        <th scope="col">"State"</th>
-                        <th scope="col" class="number">{format!("Cost, {}", found.currency)}</th>
-                    </tr>
-                </thead>
-                <tbody>{rows}</tbody>
-            </table>
+        <section class="card c12">
+            <header><h2>"Months"</h2> <span class="aside">"a closed month never changes; what corrects it lies in the open one"</span></header>
+            <div class="scroller" tabindex="0" role="region" aria-label="Months of the ledger">
+                <table>
+                    <thead>
+                        <tr>
+                            <th scope="col">"Month"</th>
+                            <th scope="col">"State"</th>
+                            <th scope="col" class="number">{format!("Cost, {}", found.currency)}</th>
+                            <th scope="col" class="number">{format!("Of it corrections, {}", found.currency)}</th>
+                            <th scope="col">"Without a price"</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
         </section>
     })
 }
 
 fn month(month: &CostMonth, currency: &str) -> impl IntoView + use<> {
     let (state, class) = if month.is_closed { ("closed", "badge") } else { ("open", "badge open") };
-    let unpriced = (month.unpriced_gpu_hours > 0.0).then(|| {
-        let text = format!("{} without a price", format::gpu_hours(month.unpriced_gpu_hours));
-        view! { <div class="small attention">{text}</div> }
-    });
-    let correction = (month.correction_micros != 0).then(|| {
-        let exact = money::exact(month.correction_micros, currency);
-        let text = format!("of it corrections {}", money::money(month.correction_micros));
-        view! { <div class="small muted" title=exact>{text}</div> }
-    });
+    let correction = match month.correction_micros {
+        0 => view! { <td class="number muted">"none"</td> }.into_any(),
+        micros => {
+            view! { <td class="number" title=money::exact(micros, currency)>{money::money(micros)}</td> }.into_any()
+        }
+    };
+    let hours = month.unpriced_gpu_hours;
+    let unpriced = if hours > 0.0 {
+        view! { <td class="attention" title=format!("{hours} GPU-h")>{format::gpu_hours(hours)}</td> }.into_any()
+    } else {
+        view! { <td class="muted">"none"</td> }.into_any()
+    };
     view! {
-        <tr class="tall">
-            <td>{money::month(&month.period)} {unpriced}</td>
+        <tr>
+            <td>{money::month(&month.period)}</td>
             <td><span class=class>{state}</span></td>
-            <td class="number" title=money::exact(month.cost_micros, currency)>
-                {money::money(month.cost_micros)}
-                {correction}
-            </td>
+            <td class="number" title=money::exact(month.cost_micros, currency)>{money::money(month.cost_micros)}</td>
+            {correction}
+            {unpriced}
         </tr>
     }
 }

@@ -10,7 +10,7 @@ use leptos::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-const HEIGHT: u32 = 300;
+const HEIGHT: u32 = 360;
 
 /// Labels of the bands that are switched off.
 type Hidden = RwSignal<BTreeSet<String>>;
@@ -32,7 +32,7 @@ pub(super) fn over_time(app: App, found: Signal<Arc<Costs>>, bands: Memo<Vec<Ban
             format!("{} are too small to be listed and are not drawn.", format::counted(left_out, "further group"))
         });
         let text = [below.map(str::to_owned), beyond].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        (!text.is_empty()).then(|| view! { <p class="small muted">{text}</p> })
+        (!text.is_empty()).then(|| view! { <p class="small muted below">{text}</p> })
     };
     view! {
         <section class="card c8">

@@ -66,7 +66,7 @@ fn idle(found: &Costs) -> Stat {
     let part = share(found.idle_micros, found.cost_micros);
     let unowned = match found.unowned_micros {
         0 => String::new(),
-        micros => format!(" · {} without owner", money::money(micros)),
+        micros => format!(" · {} unowned", money::money(micros)),
     };
     let exact = format!(
         "{} idle, {} without an owner",
