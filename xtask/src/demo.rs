@@ -53,6 +53,7 @@ pub(crate) fn demo(config: &Config, steps: Steps, words: &[String]) -> Result<()
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot catch Ctrl-C")?;
     let built = Instant::now();
     let (server, url) = start_server(steps, &folder, &data, &stopped)?;
+    state_prices(config, steps, &folder, &data, &url)?;
     let fleet = start_fleet(steps, &folder, &data, &url, &stopped)?;
     let seconds = built.elapsed().as_secs_f64();
     steps.say(&format!("{GPUS} GPUs with {HISTORY} of history, {seconds:.1} s after the start of the server"));
@@ -75,6 +76,17 @@ fn start_server(steps: Steps, folder: &Path, data: &Path, stopped: &AtomicBool) 
     let url = server.wait_for("coulomb: listening on ", steps, stopped);
     let url = url.with_context(|| format!("the server did not start, see {}", log.display()))?;
     Ok((server, url))
+}
+
+/// Says what the fleet costs and who pays, so that the page of costs has something to show.
+fn state_prices(config: &Config, steps: Steps, folder: &Path, data: &Path, url: &str) -> Result<()> {
+    steps.say("stating prices and owners: docs/prices/demo.csv and demo-owners.toml");
+    for (kind, file) in [("prices", "demo.csv"), ("ownership", "demo-owners.toml")] {
+        let mut command = Command::new(folder.join("coulomb"));
+        command.args(["import", kind, "--server", url, "--token-file"]).arg(data.join("admin.token"));
+        read(command.arg(config.root.join("docs/prices").join(file)))?;
+    }
+    Ok(())
 }
 
 /// Starts the simulated fleet and waits until its history is in.

@@ -17,9 +17,10 @@ pub(super) fn controls(app: App) -> impl IntoView {
         }
     };
     let report = move || {
+        // A document is about all clusters; one more dimension tells them apart.
         app.address.with(|a| {
-            let cluster = if a.cluster.is_empty() { String::new() } else { format!("&cluster={}", encode(&a.cluster)) };
-            format!("/api/v1/reports/chargeback?{}&by={}&format=csv{cluster}", a.window_query(), a.by.name)
+            let by = if a.cluster.is_empty() { a.by.name.to_owned() } else { format!("cluster,{}", a.by.name) };
+            format!("/api/v1/reports/chargeback?{}&by={by}&format=csv", a.window_query())
         })
     };
     view! {
