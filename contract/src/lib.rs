@@ -15,9 +15,7 @@ pub use ids::{GpuUuid, IdError, JobKey, WriterId};
 #[cfg(feature = "arrow")]
 pub use schema::{arrow_type, read_schema, schema};
 pub use state::{ByState, GpuState};
-pub use tables::{
-    CONTRACT_VERSION, Column, KEPT, Kind, LEDGER_COLUMNS, TABLES, Table, UNITS, ground_table, ground_tables, table,
-};
+pub use tables::{CONTRACT_VERSION, Column, Kind, TABLES, Table, UNITS, table};
 
 /// The media type of an ingest body and of an Arrow answer.
 pub const ARROW_STREAM_MIME: &str = "application/vnd.apache.arrow.stream";

@@ -17,7 +17,6 @@ mod refresh;
 mod rows;
 mod statements;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
 mod tests;
 
 pub use documents::{DOCUMENT_BYTES_MAX, DocumentKind, Stated};

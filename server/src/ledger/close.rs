@@ -104,7 +104,7 @@ impl Ledger {
 
     /// Keeps the rows of a month under a closing; says how many they are and what they cost.
     async fn freeze(&self, name: &str, closing: &str) -> Result<(u64, i64), LedgerError> {
-        let table = contract::ground_table("ledger_closed").expect("the contract has it");
+        let table = crate::store::ground_table("ledger_closed").expect("the contract has it");
         let writer = documents::writer("closing", closing)?;
         let sql = "select * from ledger where period = $1 order by time";
         let mut answer = self.inner.engine.sql(sql, vec![Parameter::Text(name.to_owned())]).await?;
@@ -154,7 +154,7 @@ fn internal(error: impl ToString) -> LedgerError {
 
 /// The rows as they are stored, with their closing.
 fn closed(batch: &RecordBatch, closing: &str) -> Result<RecordBatch, LedgerError> {
-    let table = contract::ground_table("ledger_closed").expect("the contract has it");
+    let table = crate::store::ground_table("ledger_closed").expect("the contract has it");
     let schema = contract::schema(table);
     let column = |field: &arrow::datatypes::FieldRef| -> Result<ArrayRef, LedgerError> {
         if field.name() == "closing" {

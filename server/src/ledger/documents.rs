@@ -140,7 +140,7 @@ pub(super) async fn load(engine: &Engine) -> Result<Vec<Stated>, LedgerError> {
 
 /// Returns after the document is durable.
 pub(super) async fn keep(store: &Store, stated: &Stated) -> Result<(), LedgerError> {
-    let table = contract::ground_table("documents").expect("the contract has it");
+    let table = crate::store::ground_table("documents").expect("the contract has it");
     let text = |value: &Arc<str>| -> ArrayRef { Arc::new(StringArray::from(vec![value.as_ref()])) };
     let time = TimestampMicrosecondArray::from(vec![stated.time_micros]).with_timezone("UTC");
     let columns: Vec<ArrayRef> = vec![

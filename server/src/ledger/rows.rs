@@ -1,4 +1,4 @@
-//! Rows of the ledger as Arrow, in [`contract::LEDGER_COLUMNS`].
+//! Rows of the ledger as Arrow, in [`crate::store::LEDGER_COLUMNS`].
 
 use super::LedgerError;
 use super::read::{Names, Rows};
@@ -160,7 +160,7 @@ pub(super) fn read(batch: &RecordBatch) -> Result<Vec<LedgerRow>, LedgerError> {
     let schema = batch.schema();
     let place = |name: &str| schema.index_of(name).map_err(internal);
     let mut at = HashMap::new();
-    for column in contract::LEDGER_COLUMNS {
+    for column in crate::store::LEDGER_COLUMNS {
         at.insert(column.name, place(column.name)?);
     }
     let (rows, mut names) = (Rows::new(batch), Names::default());

@@ -1,3 +1,7 @@
+//! Documents, days, closings.
+
+#![allow(clippy::unwrap_used)]
+
 use super::*;
 use crate::cost::Period;
 use crate::query::{Parameter, QuerySettings};

@@ -56,13 +56,13 @@ fn ledger(store: &Store, closings: &BTreeMap<String, String>) -> Result<LogicalP
         let provider: Arc<dyn TableProvider> = Arc::new(SnapshotTable::nameless(store.snapshot(table)));
         Ok(LogicalPlanBuilder::scan(table.name, provider_as_source(provider), None)?)
     };
-    let columns = || contract::LEDGER_COLUMNS.iter().map(|column| col(column.name));
+    let columns = || crate::store::LEDGER_COLUMNS.iter().map(|column| col(column.name));
     let mut open = scan(&store.derived().ledger_open)?;
     if closings.is_empty() {
         return Ok(open.project(columns())?.build()?);
     }
     open = open.filter(col("period").in_list(texts(&mut closings.keys()), true))?.project(columns())?;
-    let closed = contract::ground_table("ledger_closed").expect("the contract has it");
+    let closed = crate::store::ground_table("ledger_closed").expect("the contract has it");
     let closed = scan(closed)?.filter(col("closing").in_list(texts(&mut closings.values()), false))?;
     Ok(open.union(closed.project(columns())?.build()?)?.build()?)
 }

@@ -48,7 +48,7 @@ impl Flusher {
             let version = self.deltas.get(table.name)?.version();
             Some(CopiedTable { table, version, files: self.tables.snapshot(table).files })
         };
-        let tables = contract::ground_tables().filter_map(copied).collect();
+        let tables = crate::store::ground_tables().filter_map(copied).collect();
         let path = self.wal_dir.with_file_name(format!("backup-{}.sqlite", uuid::Uuid::new_v4()));
         let copy = self.meta.copy_to(&path);
         let meta = copy.and_then(|()| File::open(&path).map_err(StoreError::io("read a copy of meta.sqlite")));

@@ -100,7 +100,7 @@ impl Compactor {
 
     /// A merge that is due, of all tables.
     fn due(&self, skipped: &HashSet<ObjectPath>) -> Option<(&'static Table, Vec<DataFile>)> {
-        contract::ground_tables().find_map(|table| {
+        crate::store::ground_tables().find_map(|table| {
             let mut files = self.tables.snapshot(table).files.to_vec();
             files.retain(|file| !skipped.contains(&file.path));
             Some((table, tiers::due(&files).into_iter().next()?))
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_merge_whose_inputs_expire_gives_way_without_a_failure_or_a_wait() {
         let dir = tempfile::tempdir().unwrap();
-        let tables = Arc::new(Tables::new(contract::ground_tables()));
+        let tables = Arc::new(Tables::new(crate::store::ground_tables()));
         for files in [file(dir.path(), 0..10, 1), file(dir.path(), 10..20, 1), file(dir.path(), 20..24, 4)] {
             tables.committed(table(), 0, files);
         }

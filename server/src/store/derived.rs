@@ -67,7 +67,7 @@ impl DerivedTables {
             .iter()
             .map(|rollup| &rollup.table)
             .chain([&self.usage_hourly, &self.ledger_open])
-            .chain(contract::ground_tables())
+            .chain(crate::store::ground_tables())
     }
 }
 
@@ -167,7 +167,7 @@ fn ledger_open() -> Table {
         doc: "Rows of the ledger whose month is open",
         time_column: "time",
         sort_key: &["time"],
-        columns: contract::LEDGER_COLUMNS,
+        columns: crate::store::LEDGER_COLUMNS,
     }
 }
 

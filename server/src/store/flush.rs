@@ -72,7 +72,7 @@ impl Flusher {
         let was_killed = self.place.is_shared() && wal::holds_frames(&self.wal_dir)?;
         let mut left = Vec::new();
         for table in tables {
-            let is_derived = contract::ground_table(table.name).is_none();
+            let is_derived = crate::store::ground_table(table.name).is_none();
             if is_derived && self.place.is_shared() {
                 continue;
             }
@@ -99,7 +99,7 @@ impl Flusher {
 
     /// Shows what other servers have changed in shared tables.
     pub(super) async fn refresh(&mut self) -> Result<(), StoreError> {
-        for table in contract::ground_tables() {
+        for table in crate::store::ground_tables() {
             if !self.deltas.contains_key(table.name)
                 && let Some(delta) = Delta::appeared(&self.place, table).await?
             {
@@ -113,7 +113,7 @@ impl Flusher {
         let mut outcome = Ok(());
         for (name, looked) in looked {
             outcome = outcome.and(looked);
-            if let Some(table) = contract::ground_table(name) {
+            if let Some(table) = crate::store::ground_table(name) {
                 outcome = outcome.and(self.show(table));
             }
         }
@@ -142,7 +142,7 @@ impl Flusher {
     /// Writes every table's sealed rows to files; the log stays as it is.
     pub(super) async fn commit_sealed(&mut self, position: u64) -> Result<(), StoreError> {
         let mut outcome = Ok(());
-        for table in contract::ground_tables() {
+        for table in crate::store::ground_tables() {
             // A table that fails does not keep the others in memory.
             outcome = outcome.and(self.write_table(table, position).await);
         }

@@ -261,7 +261,7 @@ fn replay_log(
     let tables = Arc::clone(&flusher.tables);
     let damage = replay::replay(wal_dir, |frame| {
         position = position.max(frame.position);
-        let Some(table) = contract::ground_table(frame.table) else {
+        let Some(table) = crate::store::ground_table(frame.table) else {
             let why = "its table is not in the contract".to_owned();
             return Err(StoreError::Corrupt {
                 what: format!("log frame {} of {:?}", frame.position, frame.table),

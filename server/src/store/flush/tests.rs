@@ -23,7 +23,7 @@ fn fixture() -> Fixture {
         place: Place::Folder(tables_dir.clone()),
         meta: Meta::open(&dir.path().join("meta.sqlite")).unwrap(),
         deltas: HashMap::new(),
-        tables: Arc::new(Tables::new(contract::ground_tables())),
+        tables: Arc::new(Tables::new(crate::store::ground_tables())),
         counters: Arc::default(),
         unsaved: Watermarks::new(),
         pending: HashMap::new(),
@@ -177,7 +177,7 @@ async fn a_start_removes_files_that_no_version_names() {
     assert_eq!(f.parquet_files(), 3);
     let mut again = Fixture { flusher: fixture().flusher, ..f };
     again.flusher.place = Place::Folder(again.tables_dir.clone());
-    again.flusher.open_tables(contract::ground_tables()).await.unwrap();
+    again.flusher.open_tables(crate::store::ground_tables()).await.unwrap();
     assert_eq!(again.rows_in_files().await, (10, 10));
     assert_eq!(again.parquet_files(), 2);
     assert!(foreign.exists());
@@ -220,7 +220,7 @@ async fn a_merged_file_takes_the_place_of_its_inputs() {
     // A start finds the inputs, which a reader of an earlier version may still want.
     let mut restarted = fixture();
     restarted.flusher.place = f.flusher.place.clone();
-    let positions = restarted.flusher.open_tables(contract::ground_tables()).await.unwrap();
+    let positions = restarted.flusher.open_tables(crate::store::ground_tables()).await.unwrap();
     assert_eq!(positions[table().name], 4, "a merge does not say how far the log is covered");
     assert_eq!(restarted.flusher.replaced.waiting(), 3);
     assert_eq!(f.parquet_files(), 5);

@@ -1,6 +1,5 @@
 //! The line above: what costs are grouped by, and the rows as a file.
 
-use crate::address::encode;
 use crate::costs::{DIMENSIONS, Dimension};
 use crate::pages::app::App;
 use crate::pages::pieces::{icon, shape};

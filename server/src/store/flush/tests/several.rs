@@ -127,7 +127,7 @@ fn flusher(dir: &Path, objects: &Arc<Unsure>, name: &str) -> Flusher {
         place: Place::Shared(Arc::new(Shared::new(bucket, name, dir.join("transit")).unwrap())),
         meta: Meta::open(&dir.join("meta.sqlite")).unwrap(),
         deltas: HashMap::new(),
-        tables: Arc::new(Tables::new(contract::ground_tables())),
+        tables: Arc::new(Tables::new(crate::store::ground_tables())),
         counters: Arc::default(),
         unsaved: Watermarks::new(),
         pending: HashMap::new(),
@@ -181,7 +181,7 @@ impl Server {
 /// Rows of the table as a server finds them that has just come.
 async fn found(objects: &Arc<Unsure>) -> u64 {
     let mut newcomer = server(objects, "newcomer");
-    newcomer.flusher.open_tables(contract::ground_tables()).await.unwrap();
+    newcomer.flusher.open_tables(crate::store::ground_tables()).await.unwrap();
     let mut rows = 0;
     for file in newcomer.flusher.tables.snapshot(table()).files.iter() {
         let copy = newcomer.flusher.place.fetch(file).await.unwrap();
@@ -207,7 +207,7 @@ async fn what_one_server_flushes_the_other_shows() {
     assert_eq!(a.flusher.tables.snapshot(table()).generation, generation, "nothing has changed");
     // Each has its own position in the log of the table.
     for (name, position) in [("a", 7), ("b", 3), ("c", 0)] {
-        let positions = server(&objects, name).flusher.open_tables(contract::ground_tables()).await.unwrap();
+        let positions = server(&objects, name).flusher.open_tables(crate::store::ground_tables()).await.unwrap();
         assert_eq!(positions[table().name], position, "{name}");
     }
 }
@@ -288,7 +288,7 @@ async fn a_commit_that_arrives_after_a_kill_is_not_made_twice() {
             assert_eq!(objects.release().await, 1);
         }
         let mut again = flusher(a.dir.path(), &objects, "a");
-        let covered = again.open_tables(contract::ground_tables()).await.unwrap()[table().name];
+        let covered = again.open_tables(crate::store::ground_tables()).await.unwrap()[table().name];
         assert_eq!(covered, if arrives_first { 2 } else { 1 });
         assert_eq!(objects.release().await, 0, "it cannot arrive any more");
         let mut again = Server { flusher: again, ..a };
@@ -332,7 +332,7 @@ async fn checkpoints_are_written_beside_the_versions_of_others() {
     assert_eq!(found(&objects).await, 104);
     for name in ["a", "b"] {
         assert_eq!(
-            server(&objects, name).flusher.open_tables(contract::ground_tables()).await.unwrap()[table().name],
+            server(&objects, name).flusher.open_tables(crate::store::ground_tables()).await.unwrap()[table().name],
             52
         );
     }
@@ -375,7 +375,7 @@ async fn a_copy_of_a_data_directory_is_noticed_before_rows_are_lost() {
     let objects = unsure();
     let (mut a, mut copy) = (server(&objects, "a"), server(&objects, "a"));
     a.flush(0..10, 1).await.unwrap();
-    copy.flusher.open_tables(contract::ground_tables()).await.unwrap();
+    copy.flusher.open_tables(crate::store::ground_tables()).await.unwrap();
     a.flush(10..20, 5).await.unwrap();
     for _ in 0..2 {
         let refused = copy.flush(20..30, 2).await;
