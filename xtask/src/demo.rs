@@ -53,10 +53,11 @@ pub(crate) fn demo(config: &Config, steps: Steps, words: &[String]) -> Result<()
     ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("cannot catch Ctrl-C")?;
     let built = Instant::now();
     let (server, url) = start_server(steps, &folder, &data, &stopped)?;
-    state_prices(config, steps, &folder, &data, &url)?;
+    for (kind, file) in [("prices", "demo.csv"), ("ownership", "demo-owners.toml")] {
+        ask(&folder, &data, &url, &["import", kind, &format!("{}/docs/prices/{file}", config.root.display())])?;
+    }
     let fleet = start_fleet(steps, &folder, &data, &url, &stopped)?;
-    let seconds = built.elapsed().as_secs_f64();
-    steps.say(&format!("{GPUS} GPUs with {HISTORY} of history, {seconds:.1} s after the start of the server"));
+    steps.say(&format!("{GPUS} GPUs with {HISTORY} of history, {:.1?} after the server's start", built.elapsed()));
     if !asked("--exit-when-ready") && !stopped.load(Ordering::Relaxed) {
         show(config, steps, &folder, &data, &url)?;
         live(steps, &stopped, fleet, server)?;
@@ -78,15 +79,11 @@ fn start_server(steps: Steps, folder: &Path, data: &Path, stopped: &AtomicBool) 
     Ok((server, url))
 }
 
-/// Says what the fleet costs and who pays, so that the page of costs has something to show.
-fn state_prices(config: &Config, steps: Steps, folder: &Path, data: &Path, url: &str) -> Result<()> {
-    steps.say("stating prices and owners: docs/prices/demo.csv and demo-owners.toml");
-    for (kind, file) in [("prices", "demo.csv"), ("ownership", "demo-owners.toml")] {
-        let mut command = Command::new(folder.join("coulomb"));
-        command.args(["import", kind, "--server", url, "--token-file"]).arg(data.join("admin.token"));
-        read(command.arg(config.root.join("docs/prices").join(file)))?;
-    }
-    Ok(())
+/// What a command of `coulomb` that asks the server says.
+fn ask(folder: &Path, data: &Path, url: &str, words: &[&str]) -> Result<String> {
+    let mut command = Command::new(folder.join("coulomb"));
+    command.args(words).args(["--server", url, "--token-file"]).arg(data.join("admin.token"));
+    read(&mut command)
 }
 
 /// Starts the simulated fleet and waits until its history is in.
@@ -102,9 +99,7 @@ fn start_fleet(steps: Steps, folder: &Path, data: &Path, url: &str, stopped: &At
 
 /// Prints the link, and opens it where there is a browser.
 fn show(config: &Config, steps: Steps, folder: &Path, data: &Path, url: &str) -> Result<()> {
-    let mut command = Command::new(folder.join("coulomb"));
-    command.args(["token", "link", "--server", url, "--token-file"]).arg(data.join("admin.token"));
-    let link = read(&mut command)?.trim().to_owned();
+    let link = ask(folder, data, url, &["token", "link"])?.trim().to_owned();
     steps.say(&format!("open this page, the link works once:\n\n    {link}\n"));
     if config.has_display && !succeeds(Command::new("xdg-open").arg(&link)) {
         steps.say("no browser could be opened from here");
@@ -123,7 +118,6 @@ fn live(steps: Steps, stopped: &AtomicBool, mut fleet: Running, mut server: Runn
         }
         std::thread::sleep(LOOK_EVERY);
     }
-    steps.say("stopping");
     Ok(())
 }
 

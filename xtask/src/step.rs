@@ -4,6 +4,9 @@ use anyhow::{Context, Result, ensure};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+/// What `npm` is told where a lock file says everything.
+pub(crate) const NPM_CI: [&str; 4] = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+
 /// Says steps; `start` is when the program began.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Steps {

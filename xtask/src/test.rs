@@ -2,7 +2,7 @@
 
 use crate::build::{PACKAGES, cargo, plain_cargo};
 use crate::config::Config;
-use crate::step::{Steps, is_installed, need, run, succeeds};
+use crate::step::{NPM_CI, Steps, is_installed, need, run, succeeds};
 use crate::{wasm, web};
 use anyhow::{Context, Result};
 use std::fs;
@@ -64,7 +64,6 @@ fn python(config: &Config, steps: Steps) -> Result<()> {
     install_once(&config.target.join("python"), &wanted, |folder| {
         steps.say("installing the Python clients that the tests use");
         let advice = "install Python 3.10 or newer with venv, for example `apt install python3-venv`";
-        need("python3", advice)?;
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder)).context(advice)?;
         let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
         run(Command::new(folder.join("bin/python")).args(pip).arg(config.root.join("tests/python/requirements.txt")))
@@ -81,8 +80,7 @@ fn browser(config: &Config, steps: Steps) -> Result<()> {
         need("npm", "install Node.js 20 or newer, for example `apt install nodejs npm`")?;
         fs::copy(sources.join("package.json"), folder.join("package.json"))?;
         fs::copy(sources.join("package-lock.json"), folder.join("package-lock.json"))?;
-        let ci = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-        run(Command::new("npm").args(ci).args((!own).then_some("--omit=optional")).current_dir(folder))
+        run(Command::new("npm").args(NPM_CI).args((!own).then_some("--omit=optional")).current_dir(folder))
     })
 }
 

@@ -3,7 +3,7 @@
 //! **Invariant:** a bundle is as new as its stamp says; nothing is built when no input changed.
 
 use crate::config::Config;
-use crate::step::{Steps, need, read, run};
+use crate::step::{NPM_CI, Steps, need, read, run};
 use crate::wasm;
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -48,8 +48,7 @@ fn vendor(config: &Config, steps: Steps, fresh: &Path) -> Result<()> {
     steps.say("bundling the chart libraries (npm, esbuild)");
     let work = config.target.join("web-vendor");
     copy_folder(&config.root.join("web/vendor"), &work)?;
-    let ci = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
-    run(Command::new("npm").args(ci).current_dir(&work))?;
+    run(Command::new("npm").args(NPM_CI).current_dir(&work))?;
     let mut esbuild = Command::new(work.join("node_modules/.bin/esbuild"));
     esbuild.args(["vendor.entry.js", "--bundle", "--minify", "--format=esm", "--log-level=warning"]);
     run(esbuild.arg(format!("--outfile={}", fresh.join("vendor.js").display())).current_dir(&work))

@@ -189,7 +189,7 @@ impl Ledger {
             "select l.state, l.category, l.unit, l.job_id is not null, u.sm_active_ratio_mean is not null, \
              u.tensor_active_ratio_mean is not null, sum(l.cost_micros) as micros, sum(l.quantity), \
              sum(l.cost_micros * u.sm_active_ratio_mean), sum(l.cost_micros * u.tensor_active_ratio_mean), \
-             sum(cast(l.cost_micros as double)) as whole \
+             sum(l.cost_micros * 1.0e0) as whole \
              from ledger l left join usage_hourly u on l.time = u.time and l.gpu_uuid = u.gpu_uuid \
              and l.job_id is not distinct from u.job_id where {} group by 1, 2, 3, 4, 5, 6",
             part.condition("l.")
