@@ -7,9 +7,8 @@ use crate::web;
 use anyhow::Result;
 
 pub(crate) fn bench(config: &Config, steps: Steps, filters: &[String]) -> Result<()> {
-    let dist = web::bundle(config, steps)?;
     steps.say("building for release, half an hour on two cores when nothing is built yet, then measuring");
     let programs = ["build", "--release", "-p", "coulomb", "-p", "coulomb-collector", "--bins"];
-    run(plain_cargo(config).env("COULOMB_WEB_DIST", &dist).args(programs))?;
+    run(plain_cargo(config).env("COULOMB_WEB_DIST", web::bundle(config, steps)?).args(programs))?;
     run(plain_cargo(config).args(["bench", "-p", "coulomb-tests", "--benches", "--"]).args(filters))
 }

@@ -32,7 +32,7 @@ pub(super) struct Day<'a> {
     /// In the read schema.
     batches: &'a [RecordBatch],
     /// Batch and row of each, in the order of the table's key.
-    order: Vec<(usize, usize)>,
+    order: order::Rows,
 }
 
 /// Splits batches of the read schema by day; nothing is lost, nothing is added.

@@ -10,16 +10,16 @@ use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use contract::Table;
 use std::collections::{BTreeMap, HashMap};
 
-/// Batch and row of each row, sorted, by days since the epoch; `batches` are in the read schema.
-pub(super) fn by_day(
-    table: &'static Table,
-    batches: &[RecordBatch],
-) -> Result<Vec<(i64, Vec<(usize, usize)>)>, StoreError> {
+/// Batch and row of each.
+pub(super) type Rows = Vec<(usize, usize)>;
+
+/// All rows, sorted, by days since the epoch; `batches` are in the read schema.
+pub(super) fn by_day(table: &'static Table, batches: &[RecordBatch]) -> Result<Vec<(i64, Rows)>, StoreError> {
     let columns = |name: &str| {
         let parts = batches.iter().map(|batch| batch.column_by_name(name).cloned()).collect::<Option<Vec<ArrayRef>>>();
         parts.ok_or_else(|| StoreError::Internal(format!("rows of {} have no {name}", table.name)))
     };
-    let mut days: BTreeMap<i64, Vec<(usize, usize)>> = BTreeMap::new();
+    let mut days: BTreeMap<i64, Rows> = BTreeMap::new();
     for (part, times) in columns(table.time_column)?.iter().enumerate() {
         let times = times.as_primitive::<TimestampMicrosecondType>().values();
         let mut row = 0;
@@ -97,7 +97,7 @@ fn numbers(part: &dyn Array, values: &[i64]) -> Vec<u64> {
 }
 
 /// Rows mostly come in the order of time, so that those of one device are in order once they stand together.
-fn sort(rows: Vec<(usize, usize)>, keys: &[Codes]) -> Vec<(usize, usize)> {
+fn sort(rows: Rows, keys: &[Codes]) -> Rows {
     let (mut rows, ends, rest) = match keys {
         [Codes { bound: Some(bound), .. }, rest @ ..] if *bound <= rows.len() => {
             let (rows, ends) = together(&rows, &keys[0], *bound);
@@ -118,7 +118,7 @@ fn sort(rows: Vec<(usize, usize)>, keys: &[Codes]) -> Vec<(usize, usize)> {
 }
 
 /// Puts rows of one code side by side, in order of codes; where each code's rows end.
-fn together(rows: &[(usize, usize)], codes: &Codes, bound: usize) -> (Vec<(usize, usize)>, Vec<usize>) {
+fn together(rows: &[(usize, usize)], codes: &Codes, bound: usize) -> (Rows, Vec<usize>) {
     let mut ends = vec![0; bound];
     rows.iter().for_each(|row| ends[codes.at(*row) as usize] += 1);
     let mut before = 0;

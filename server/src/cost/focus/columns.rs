@@ -45,13 +45,13 @@ impl FocusColumn {
     }
 
     /// Newer than 1.2.
-    const fn new(mut self) -> Self {
+    const fn since_1_4(mut self) -> Self {
         self.versions.0 = FocusVersion::V1_4;
         self
     }
 
     /// Gone in 1.4.
-    const fn old(mut self) -> Self {
+    const fn until_1_2(mut self) -> Self {
         self.versions.1 = FocusVersion::V1_2;
         self
     }
@@ -162,22 +162,22 @@ fn price_details(row: &FocusRow) -> FocusValue {
 
 /// In the order of their names, ours last.
 pub(super) const COLUMNS: &[FocusColumn] = &[
-    json("AllocatedMethodDetails", |r, _| text::allocation(r).map_or(FocusValue::Null, word)).new(),
+    json("AllocatedMethodDetails", |r, _| text::allocation(r).map_or(FocusValue::Null, word)).since_1_4(),
     text_or_null("AllocatedMethodId", |r, _| match r.ratio {
         Some(_) => word(&r.names.allocated_method_id),
         None => FocusValue::Null,
     })
-    .new(),
-    text_or_null("AllocatedResourceId", |r, _| allocated(r, r.of.job_id.as_ref())).new(),
+    .since_1_4(),
+    text_or_null("AllocatedResourceId", |r, _| allocated(r, r.of.job_id.as_ref())).since_1_4(),
     text_or_null("AllocatedResourceName", |r, _| {
         allocated(r, r.of.job_name.as_ref().filter(|_| r.of.job_id.is_some()))
     })
-    .new(),
+    .since_1_4(),
     json("AllocatedTags", |r, _| match r.ratio {
         Some(_) => object(text::owner_tags(&r.of)),
         None => FocusValue::Null,
     })
-    .new(),
+    .since_1_4(),
     text_or_null("AvailabilityZone", null),
     cost("BilledCost", |r, _| FocusValue::Decimal(r.effective)),
     text("BillingAccountId", |r, _| word(&r.names.billing_account_id)),
@@ -206,15 +206,15 @@ pub(super) const COLUMNS: &[FocusColumn] = &[
     text_or_null("CommitmentDiscountStatus", null),
     text_or_null("CommitmentDiscountType", null),
     text_or_null("CommitmentDiscountUnit", null),
-    json("CommitmentProgramEligibilityDetails", null).new(),
+    json("CommitmentProgramEligibilityDetails", null).since_1_4(),
     number("ConsumedQuantity", |r, _| FocusValue::Decimal(r.of.quantity)),
     text_or_null("ConsumedUnit", |r, _| word(&*r.of.unit)),
-    json("ContractApplied", null).new(),
+    json("ContractApplied", null).since_1_4(),
     cost("ContractedCost", |r, _| FocusValue::Decimal(r.contracted)),
     number("ContractedUnitPrice", |r, _| decimal(r.unit_price)),
     cost("EffectiveCost", |r, _| FocusValue::Decimal(r.effective)),
-    text("HostProviderName", |r, _| word(r.of.provider.as_deref().unwrap_or(&r.names.issuer))).new(),
-    text_or_null("InvoiceDetailId", null).new(),
+    text("HostProviderName", |r, _| word(r.of.provider.as_deref().unwrap_or(&r.names.issuer))).since_1_4(),
+    text_or_null("InvoiceDetailId", null).since_1_4(),
     text_or_null("InvoiceId", null),
     text("InvoiceIssuerName", |r, _| word(&r.names.issuer)),
     cost("ListCost", |r, _| FocusValue::Decimal(r.contracted)),
@@ -226,8 +226,8 @@ pub(super) const COLUMNS: &[FocusColumn] = &[
     number("PricingCurrencyListUnitPrice", |r, _| decimal(r.unit_price)),
     number("PricingQuantity", |r, _| FocusValue::Decimal(r.pricing_quantity)),
     text_or_null("PricingUnit", |r, _| word(&*r.pricing_unit)),
-    text("ProviderName", |r, _| word(&r.names.issuer)).old(),
-    text("PublisherName", |r, _| word(&r.names.issuer)).old(),
+    text("ProviderName", |r, _| word(&r.names.issuer)).until_1_2(),
+    text("PublisherName", |r, _| word(&r.names.issuer)).until_1_2(),
     text_or_null("RegionId", |r, _| optional(r.of.region.as_ref())),
     text_or_null("RegionName", |r, _| optional(r.of.region.as_ref())),
     text_or_null("ResourceId", |r, _| resource(r).map_or(FocusValue::Null, |(id, _, _)| word(id))),
@@ -235,7 +235,7 @@ pub(super) const COLUMNS: &[FocusColumn] = &[
     text_or_null("ResourceType", |r, _| resource(r).map_or(FocusValue::Null, |(_, _, kind)| word(kind))),
     text("ServiceCategory", |r, _| word(if is_overhead(r) { "Management and Governance" } else { "Compute" })),
     text("ServiceName", |r, _| word(if is_overhead(r) { "GPU Platform" } else { "GPU Cluster" })),
-    text("ServiceProviderName", |r, _| word(&r.names.issuer)).new(),
+    text("ServiceProviderName", |r, _| word(&r.names.issuer)).since_1_4(),
     text("ServiceSubcategory", |r, _| {
         word(if is_overhead(r) { "Other (Management and Governance)" } else { "Other (Compute)" })
     }),

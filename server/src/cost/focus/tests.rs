@@ -135,11 +135,15 @@ fn every_kind() -> Vec<FocusSource> {
 
 fn charged(rows: Vec<FocusSource>, grain: FocusGrain) -> (Vec<FocusRow>, FocusNote) {
     let mut charges = Vec::new();
+    let mut keep = |charge| {
+        charges.push(charge);
+        Ok(())
+    };
     let mut export = FocusExport::new(names(), grain);
     for row in rows {
-        export.push(row, |charge| Ok(charges.push(charge))).expect("a charge");
+        export.push(row, &mut keep).expect("a charge");
     }
-    let note = export.finish(|charge| Ok(charges.push(charge))).expect("a charge");
+    let note = export.finish(&mut keep).expect("a charge");
     (charges, note)
 }
 
