@@ -3,6 +3,7 @@
 //! Each module is a room with one door. Who may import whom is a table in `tests/tests/architecture.rs`.
 
 pub mod access;
+pub mod answers;
 pub mod api;
 pub mod archive;
 pub mod client;

@@ -12,8 +12,10 @@ struct Room {
 }
 
 /// `main.rs` and `lib.rs` wire, so they may name every door.
-const SERVER: [Room; 16] = [
+const SERVER: [Room; 17] = [
     Room { name: "error", may: &[] },
+    // What api and client say to each other.
+    Room { name: "answers", may: &[] },
     Room { name: "store", may: &["error"] },
     Room { name: "ingest", may: &["store", "access", "error"] },
     Room { name: "query", may: &["store", "error"] },
@@ -27,13 +29,14 @@ const SERVER: [Room; 16] = [
     // The format of backups; what is in them is the store's.
     Room { name: "archive", may: &["error"] },
     // The commands that ask a server; the store lends its reading of files to the importer.
-    Room { name: "client", may: &["config", "store", "archive", "error"] },
+    Room { name: "client", may: &["answers", "config", "store", "archive", "error"] },
     // Knows the settings that each room takes, and the flags of each command.
     Room { name: "config", may: &["store", "query", "client", "error"] },
     Room {
         name: "api",
         may: &[
-            "ingest", "store", "query", "cost", "ledger", "insight", "alert", "report", "access", "archive", "error",
+            "answers", "ingest", "store", "query", "cost", "ledger", "insight", "alert", "report", "access", "archive",
+            "error",
         ],
     },
     // Ingest lends its reading of outside Arrow bytes to the parameters of a statement.

@@ -5,12 +5,12 @@ use super::error::Refusal;
 use super::range::parse_range;
 use super::serve::State;
 use crate::access::Identity;
+use crate::answers::{
+    Closing, ClosingRequest, ComparedOwner, ComparisonRequest, DocumentEntry, PolicyComparison, ReopeningRequest,
+};
 use crate::cost::Period;
 use crate::ledger::{DOCUMENT_BYTES_MAX, DocumentKind, LedgerError, Stated};
 use actix_web::{HttpRequest, HttpResponse, web};
-use contract::answers::{
-    Closing, ClosingRequest, ComparedOwner, ComparisonRequest, DocumentEntry, PolicyComparison, ReopeningRequest,
-};
 use serde::Deserialize;
 
 type Answer = Result<HttpResponse, Refusal>;

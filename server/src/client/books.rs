@@ -4,11 +4,11 @@ use super::ClientError;
 use super::connection::Connection;
 use super::output::Format;
 use super::token::{instant_text, write_rows};
-use crate::config::ClientFlags;
-use clap::{Args, Subcommand};
-use contract::answers::{
+use crate::answers::{
     Closing, ClosingRequest, ComparedOwner, ComparisonRequest, DocumentEntry, PolicyComparison, ReopeningRequest,
 };
+use crate::config::ClientFlags;
+use clap::{Args, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -1,6 +1,7 @@
 //! The document is true: routes, fields and references.
 
 use super::fixture::{Fixture, example_path};
+use crate::answers::*;
 use crate::api::openapi::OPENAPI;
 use crate::api::routes::{Needs, ROUTES};
 use contract::answers::*;
