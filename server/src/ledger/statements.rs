@@ -1,7 +1,7 @@
 //! The documents that hold now, read: prices, owners, policy and what goes with them.
 
 use super::documents::{self, DocumentKind, Stated};
-use crate::cost::{Book, Document, ExchangeRates, Fault, LineFault, Ownership, Policy, Pools};
+use crate::cost::{Book, Budget, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership, Policy, Pools};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +47,9 @@ impl Statements {
         };
         let books: Vec<Document> = of(DocumentKind::Prices).into_iter().map(document).collect();
         let book = Book::parse(&books, &currency, &rates).map_err(|f| faults.extend(f)).unwrap_or_default();
+        if let Some(Err(found)) = only(DocumentKind::Carbon).map(|stated| GridFactors::parse(&[document(stated)])) {
+            faults.extend(found);
+        }
         let mut by_line = |kind: DocumentKind, found: Vec<LineFault>| {
             faults.extend(found.into_iter().map(|f| Fault { document: kind.file_name(), line: f.line, text: f.what }));
         };
@@ -56,6 +59,9 @@ impl Statements {
                 .unwrap_or_default(),
             None => Ownership::default(),
         };
+        if let Some(Err(found)) = only(DocumentKind::Budgets).map(|stated| Budget::parse(&stated.text)) {
+            by_line(DocumentKind::Budgets, found);
+        }
         let stated = only(DocumentKind::Policy);
         let policy = match stated {
             Some(stated) => {

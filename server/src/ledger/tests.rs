@@ -221,6 +221,12 @@ async fn a_document_is_taken_whole_or_told_line_by_line() {
     );
     scene.ledger.state(DocumentKind::Prices, "book.csv", "", "ann", false).await.unwrap();
     assert!(scene.ask("select * from prices").await.is_empty(), "it was taken back");
+    for (kind, text) in
+        [(DocumentKind::Budgets, "[[budget]]\nname = 3\n"), (DocumentKind::Carbon, "region,weight\nx,1\n")]
+    {
+        let wrong = scene.ledger.state(kind, kind.as_str(), text, "ann", false).await.unwrap_err().to_string();
+        assert!(wrong.contains(&format!("{}.", kind.as_str())) && wrong.contains("line "), "{wrong}");
+    }
     let other = scene.ledger.state(DocumentKind::Policy, "mine", "version = \"1\"", "ann", false).await.unwrap_err();
     assert!(other.to_string().contains("policy"), "{other}");
 }
