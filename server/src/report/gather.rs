@@ -56,6 +56,8 @@ pub(super) struct Totals {
     pub(super) unpriced_gpu_hours: f64,
     pub(super) idle_gpu_hours: f64,
     pub(super) idle_cost_micros: Option<i64>,
+    /// The part of it that no job held.
+    pub(super) unallocated_cost_micros: Option<i64>,
     pub(super) unowned_cost_micros: Option<i64>,
     pub(super) unowned_gpu_hours: f64,
     pub(super) energy_joules: Option<f64>,
@@ -172,6 +174,7 @@ async fn totals(source: &impl Source, period: Period) -> Result<Totals, ReportEr
         unpriced_gpu_hours: row.float(2).unwrap_or_default(),
         idle_gpu_hours: row.float(3).unwrap_or_default(),
         idle_cost_micros: row.int(4),
+        unallocated_cost_micros: row.int(11),
         unowned_cost_micros: row.int(5),
         energy_joules: row.float(6),
         rows: row.int(7).unwrap_or_default(),

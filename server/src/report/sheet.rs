@@ -21,6 +21,11 @@ const NOTES: &str = "Notes";
 const SOURCES: &str = "Sources";
 const PICTURE_WIDTH: u32 = 860;
 const PICTURE_HEIGHT: u32 = 320;
+/// Of the columns that hold sentences, in characters; and the height of one line, in points.
+const SENTENCE_WIDTH: u16 = 110;
+const LINE_HEIGHT: f64 = 15.0;
+/// Of the whole summary.
+const SUMMARY_WIDTH: usize = 120;
 
 impl From<XlsxError> for ReportError {
     fn from(error: XlsxError) -> Self {
@@ -70,6 +75,17 @@ fn wrapped() -> Format {
     Format::new().set_text_wrap().set_align(FormatAlign::Top)
 }
 
+/// A4 across, all columns on each page.
+fn on_paper(sheet: &mut Worksheet) {
+    sheet.set_paper_size(9).set_landscape().set_print_fit_to_pages(1, 0).set_footer("&L&A&R&P / &N");
+}
+
+/// Height of a row whose text is wrapped at so many characters: not every program finds it out by itself.
+fn height(text: &str, width: usize) -> f64 {
+    let lines = text.lines().map(|line| line.chars().count().div_ceil(width).max(1)).sum::<usize>();
+    LINE_HEIGHT * lines.clamp(1, 26) as f64
+}
+
 fn number_format(kind: CellKind) -> &'static str {
     match kind {
         CellKind::Text => "@",
@@ -82,12 +98,14 @@ fn number_format(kind: CellKind) -> &'static str {
 
 fn fill_summary(sheet: &mut Worksheet, document: &Document) -> Result<(), ReportError> {
     sheet.set_screen_gridlines(false).set_column_width(0, 26)?.set_column_width(1, 20)?;
-    sheet.set_column_width(2, 16)?.set_column_width(3, 60)?.set_paper_size(9).set_print_fit_to_pages(1, 0);
+    sheet.set_column_width(2, 16)?.set_column_width(3, 60)?;
+    on_paper(sheet);
     let title = format!("{} {}", document.title, document.grouped);
     sheet.write_string_with_format(0, 0, cut(&title), &Format::new().set_bold().set_font_size(18))?;
     sheet.write_string_with_format(1, 0, &document.period, &Format::new().set_font_size(14))?;
     let made = format!("Made {}. Amounts in {}. {}", document.made, document.currency, document.basis);
-    sheet.write_string_with_format(2, 0, made, &quiet())?;
+    sheet.merge_range(2, 0, 2, 3, &cut(&made), &quiet().set_text_wrap().set_align(FormatAlign::Top))?;
+    sheet.set_row_height(2, height(&made, SUMMARY_WIDTH))?;
     if let Some(text) = document.disclaimer {
         sheet.write_string_with_format(3, 0, text, &Format::new().set_bold())?;
     }
@@ -134,7 +152,7 @@ fn fill_groups(sheet: &mut Worksheet, table: &Table, currency: &str) -> Result<(
         sheet.set_column_width(place, if column.is_number() { 16 } else { 30 })?;
     }
     sheet.set_freeze_panes(1, 0)?.set_repeat_rows(0, 0)?;
-    sheet.set_paper_size(9).set_landscape().set_print_fit_to_pages(1, 0).set_footer("&L&A&R&P / &N");
+    on_paper(sheet);
     let formats: Vec<Format> =
         shown.iter().map(|(_, kind)| Format::new().set_num_format(number_format(*kind))).collect();
     let mut row = 0;
@@ -199,17 +217,26 @@ fn totals(sheet: &mut Worksheet, table: &Table, last: u32) -> Result<(), ReportE
 }
 
 fn fill_series(sheet: &mut Worksheet, chart: &Chart) -> Result<(), ReportError> {
-    sheet.set_column_width(0, 14)?.set_freeze_panes(1, 1)?;
+    sheet.set_column_width(0, 14)?.set_freeze_panes(1, 1)?.set_repeat_rows(0, 0)?;
+    on_paper(sheet);
     sheet.write_string_with_format(0, 0, "Time", &heading())?;
     for (row, bucket) in (1_u32..).zip(&chart.buckets) {
         sheet.write_string(row, 0, bucket)?;
     }
     let format = Format::new().set_num_format("#,##0.00");
+    // Before its first row and after its last one the ledger says nothing, which is not zero.
+    let has_any = |at: &usize| chart.series.iter().any(|series| series.values.get(*at).is_some_and(|v| *v != 0.0));
+    let mut known = (0..chart.buckets.len()).filter(has_any);
+    let first = known.next().unwrap_or_default();
+    let known = first..known.next_back().unwrap_or(first) + 1;
     for (column, series) in (1_u16..).zip(&chart.series) {
         sheet.set_column_width(column, 16)?;
         let head = heading().set_align(FormatAlign::Right);
         sheet.write_string_with_format(0, column, cut(&series.name), &head)?;
-        for (row, value) in (1_u32..).zip(&series.values) {
+        for ((at, row), value) in (0..).zip(1_u32..).zip(&series.values) {
+            if !known.contains(&at) {
+                continue;
+            }
             sheet.write_number_with_format(row, column, *value, &format)?;
         }
     }
@@ -217,22 +244,26 @@ fn fill_series(sheet: &mut Worksheet, chart: &Chart) -> Result<(), ReportError> 
 }
 
 fn fill_notes(sheet: &mut Worksheet, document: &Document) -> Result<(), ReportError> {
-    sheet.set_column_width(0, 32)?.set_column_width(1, 110)?.set_freeze_panes(1, 0)?;
+    sheet.set_column_width(0, 32)?.set_column_width(1, SENTENCE_WIDTH)?.set_freeze_panes(1, 0)?;
+    on_paper(sheet);
     sheet.write_string_with_format(0, 0, "Note", &heading())?.write_string_with_format(0, 1, "Text", &heading())?;
     for (row, note) in (1_u32..).zip(&document.notes) {
         sheet.write_string_with_format(row, 0, cut(&note.title), &wrapped().set_bold())?;
         sheet.write_string_with_format(row, 1, cut(&note.text), &wrapped())?;
+        sheet.set_row_height(row, height(&note.text, SENTENCE_WIDTH.into()))?;
     }
     Ok(())
 }
 
 fn fill_sources(sheet: &mut Worksheet, document: &Document) -> Result<(), ReportError> {
     let appendix = &document.appendix;
-    sheet.set_column_width(0, 40)?.set_column_width(1, 110)?;
+    sheet.set_column_width(0, 40)?.set_column_width(1, SENTENCE_WIDTH)?;
+    on_paper(sheet);
     let mut row = 0;
     let mut line = |name: &str, text: &str, format: &Format| -> Result<(), XlsxError> {
         sheet.write_string_with_format(row, 0, cut(name), format)?;
         sheet.write_string_with_format(row, 1, cut(text), format)?;
+        sheet.set_row_height(row, height(text, SENTENCE_WIDTH.into()))?;
         row += 1;
         Ok(())
     };

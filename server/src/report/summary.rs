@@ -54,6 +54,7 @@ fn of_money(totals: &Totals, before: &Totals, currency: &str) -> Vec<Figure> {
     let before_hours = (before.gpu_hours > 0.0).then_some(before.gpu_hours);
     let per_hour = ratio(units(cost), priced).map_or("–".to_owned(), |rate| number(rate, 4));
     let idle = totals.idle_cost_micros.unwrap_or_default();
+    let free = totals.unallocated_cost_micros.unwrap_or_default();
     let unowned = totals.unowned_cost_micros.unwrap_or_default();
     let unpriced = match totals.unpriced_gpu_hours > 0.0 {
         true => format!("{} of all, in no amount here", percent_or_none(totals.unpriced_gpu_hours, totals.gpu_hours)),
@@ -64,10 +65,10 @@ fn of_money(totals: &Totals, before: &Totals, currency: &str) -> Vec<Figure> {
         figure("GPU-hours", hours(totals.gpu_hours), "GPU-h", earlier(totals.gpu_hours, before_hours)),
         figure("Cost per GPU-hour", per_hour, currency, "of the hours that have a price".to_owned()),
         figure(
-            "Idle",
+            "Without work",
             percent_or_none(totals.idle_gpu_hours, totals.gpu_hours),
             "of GPU-hours",
-            format!("{} {currency} for GPUs without work", money(idle)),
+            format!("{} {currency}, of it {} for GPUs that no job held", money(idle), money(free)),
         ),
         figure(
             "Unowned",

@@ -2,8 +2,8 @@
 //! for queries.
 //!
 //! `cargo xtask bench DAYS` gives the days of raw samples that the queries run over (default 2, with 0 there are no
-//! queries); `cargo xtask bench growth` asks the same of fleets and histories of several sizes instead. A part whose
-//! peer is not installed (Debian's `victoria-metrics` and `prometheus`; the Python packages `duckdb` and `chdb`) says so
+//! queries); `cargo xtask bench growth` asks the same of fleets and histories of several sizes instead, `cargo xtask
+//! bench ledger` computes and asks the ledger of a month. A part whose peer is not installed (Debian's `victoria-metrics` and `prometheus`; the Python packages `duckdb` and `chdb`) says so
 //! and is left out.
 
 mod copies;
@@ -11,6 +11,7 @@ mod fresh;
 mod growth;
 mod history;
 mod ingest;
+mod ledger;
 mod questions;
 mod receivers;
 
@@ -31,6 +32,9 @@ fn main() {
     println!("{:<52} {:>12} {:>12} {:>8} {:>8}", "what", "Coulomb", "peer", "ratio", "aim");
     if words.iter().any(|word| word == "growth") {
         return growth::growth();
+    }
+    if words.iter().any(|word| word == "ledger") {
+        return ledger::ledger();
     }
     let days = words.iter().find_map(|word| word.parse().ok()).unwrap_or(2_i64);
     ingest::ingest();

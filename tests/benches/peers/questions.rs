@@ -82,7 +82,8 @@ const TRIES: usize = 5;
 pub(crate) fn ask(history: &History) {
     let data = history.data();
     history.check(&Server::start_in(data, &[]));
-    let Some(peers) = peers(data) else { return };
+    let to_peers = |q: &Question| ToPeers { name: q.name, duckdb: filled(q.duckdb), chdb: filled(q.chdb) };
+    let Some(peers) = peers(&history::samples(data), &QUESTIONS.each_ref().map(to_peers)) else { return };
     let server = Server::start_on_one_core(data);
     let least = |sql: &str| {
         let tries = (0..TRIES).filter_map(|_| {
@@ -104,7 +105,7 @@ pub(crate) fn ask(history: &History) {
 }
 
 /// Seconds that the threads of a process have run; finer than [`coulomb_tests::cpu_seconds`].
-fn cpu_of_threads(pid: u32) -> f64 {
+pub(crate) fn cpu_of_threads(pid: u32) -> f64 {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("a live process has threads");
     let ran = threads.flatten().filter_map(|thread| {
         let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
@@ -119,22 +120,27 @@ fn filled(sql: &str) -> String {
     sql.replace("UUID", &fleet::uuid(7)).replace("FROM", first_day.0).replace("TO", first_day.1)
 }
 
-/// Seconds of the quicker of DuckDB and chDB for each question, one thread each, on the same files.
-fn peers(data: &Path) -> Option<Vec<f64>> {
+/// A question to the peers: its name, DuckDB's SQL and chDB's, on `FILES`.
+pub(crate) struct ToPeers<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) duckdb: String,
+    pub(crate) chdb: String,
+}
+
+/// Seconds of the quicker of DuckDB and chDB for each question, one thread each, on the files of a table.
+pub(crate) fn peers(table: &Path, questions: &[ToPeers<'_>]) -> Option<Vec<f64>> {
     let python = target_dir().join("python/bin/python");
-    let questions: Vec<_> =
-        QUESTIONS.iter().map(|q| serde_json::json!({"duckdb": filled(q.duckdb), "chdb": filled(q.chdb)})).collect();
+    let asked: Vec<_> = questions.iter().map(|q| serde_json::json!({"duckdb": q.duckdb, "chdb": q.chdb})).collect();
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]).arg(python).arg(workspace_root().join("tests/python/peers.py"));
-    command.arg(history::samples(data)).arg(serde_json::Value::from(questions).to_string());
-    let output = run(&mut command);
+    let output = run(command.arg(table).arg(serde_json::Value::from(asked).to_string()));
     if !output.status.success() {
         println!("DuckDB and chDB did not run: {}", String::from_utf8_lossy(&output.stderr));
         return None;
     }
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the script prints JSON");
     let mut quickest = Vec::new();
-    for (question, took) in QUESTIONS.iter().zip(answer.as_array().expect("one answer a question")) {
+    for (question, took) in questions.iter().zip(answer.as_array().expect("one answer a question")) {
         let of = |peer: &str| took[peer].as_f64().unwrap_or(f64::INFINITY);
         println!("{}: DuckDB {:.3} s, chDB {:.3} s", question.name, of("duckdb"), of("chdb"));
         quickest.push(of("duckdb").min(of("chdb")));

@@ -216,7 +216,7 @@ fn what_the_rows_say_about_themselves_is_in_the_summary_and_the_notes() {
     assert_eq!(value("Total cost").remark, "+92.5 % against the period before");
     assert_eq!((value("GPU-hours").value.as_str(), value("Unpriced").value.as_str()), ("5.0", "3.0"));
     assert_eq!(value("Cost per GPU-hour").value, "1.9250");
-    assert_eq!((value("Idle").value.as_str(), value("Energy").value.as_str()), ("10.0 %", "2"));
+    assert_eq!((value("Without work").value.as_str(), value("Energy").value.as_str()), ("10.0 %", "2"));
     assert_eq!(value("Carbon").value, "2.50");
     assert_eq!(document.notes[0], note);
     assert!(document.notes.iter().any(|n| n.text.contains("3.0 GPU-hours have no price")), "{:?}", document.notes);

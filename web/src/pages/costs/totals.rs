@@ -69,12 +69,12 @@ fn idle(found: &Costs) -> Stat {
         micros => format!(" · {} unowned", money::money(micros)),
     };
     let exact = format!(
-        "{} idle, {} without an owner",
+        "{} held by no job, {} without an owner",
         money::exact(found.idle_micros, &found.currency),
         money::exact(found.unowned_micros, &found.currency)
     );
     Stat {
-        label: "Idle share",
+        label: "Held by no job",
         hint: "Cost of GPUs that no job held, of the whole cost",
         value: part.map_or_else(|| NOT_KNOWN.to_owned(), |p| format!("{:.1}", p * 100.0)),
         exact: Some(exact),
