@@ -53,7 +53,7 @@ pub use focus::{
     UnpricedUse, focus_metadata, focus_quantity,
 };
 pub use forecast::Forecast;
-pub use ledger::{Inputs, Notice, NoticeKind, day};
+pub use ledger::{Inputs, Noted, Notice, NoticeKind, day};
 pub use money::{Micros, MoneyError, parse_decimal};
 pub use ownership::{Move, Owners, Ownership, UNOWNED, moved};
 pub use period::{DAY_MICROS, HOUR_MICROS, Period, hour_of};

@@ -5,6 +5,7 @@
 //! pure function of use, jobs and documents; a row of a closed month never changes, and what is found out later is
 //! posted to the open one.
 
+mod activity;
 mod close;
 mod compare;
 mod costs;
@@ -12,6 +13,7 @@ mod days;
 mod documents;
 mod error;
 mod inputs;
+mod notices;
 mod read;
 mod refresh;
 mod rows;
@@ -23,11 +25,9 @@ pub use documents::{DOCUMENT_BYTES_MAX, DocumentKind, Stated};
 pub use error::LedgerError;
 pub use statements::{DEFAULT_CURRENCY, Statements};
 
-use crate::cost::{Notice, NoticeKind};
 use crate::query::Engine;
 use crate::store::Store;
-use parking_lot::{Mutex, RwLock};
-use std::collections::BTreeMap;
+use parking_lot::RwLock;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -48,8 +48,6 @@ struct Inner {
     statements: RwLock<Arc<Statements>>,
     /// Whoever states, closes or computes holds it.
     work: tokio::sync::Mutex<refresh::Known>,
-    /// What was found while computing, by day.
-    notices: Mutex<BTreeMap<i64, Vec<Notice>>>,
     wake: Notify,
 }
 
@@ -66,7 +64,6 @@ impl Ledger {
             runtime: Handle::current(),
             statements: RwLock::new(Arc::new(statements)),
             work: Default::default(),
-            notices: Default::default(),
             wake: Notify::new(),
         };
         let ledger = Self { inner: Arc::new(inner) };
@@ -77,18 +74,6 @@ impl Ledger {
     /// What holds now.
     pub fn statements(&self) -> Arc<Statements> {
         Arc::clone(&self.inner.statements.read())
-    }
-
-    /// What a reader of months `[from, to)` (Unix microseconds) should know, with how often.
-    pub fn notices(&self, from_micros: i64, to_micros: i64) -> Vec<Notice> {
-        let by_day = self.inner.notices.lock();
-        let days = by_day.range(from_micros.div_euclid(days::DAY)..);
-        let mut together: BTreeMap<NoticeKind, Notice> = BTreeMap::new();
-        for notice in days.take_while(|(day, _)| **day * days::DAY < to_micros).flat_map(|(_, notices)| notices) {
-            let sum = together.entry(notice.kind).or_insert_with(|| Notice { count: 0, ..notice.clone() });
-            sum.count += notice.count;
-        }
-        together.into_values().collect()
     }
 
     /// Takes a document, or says all that is wrong with it. An empty text takes it back. With `try_out` nothing is

@@ -63,7 +63,7 @@ async fn answer(kind: &str, sent: Sent, state: &State) -> Result<HttpResponse, R
     let _making = state.making.acquire().await.map_err(|e| ReportError::Internal(e.to_string()))?;
     let gathered = report::gather(&state.engine, &request).await?;
     let (from, to) = range_of(request.period);
-    let told = state.ledger.notices(from, to).into_iter();
+    let told = state.ledger.notices(from, to).await?.into_iter();
     let notes = told.map(|notice| Note { title: notice.kind.title().to_owned(), text: notice.sentence() }).collect();
     let file = format!("coulomb-{kind}.{}", request.format.as_str());
     let format = request.format;

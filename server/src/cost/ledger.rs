@@ -11,7 +11,7 @@ mod part;
 mod sheet;
 mod spread;
 
-pub use notice::{Notice, NoticeKind};
+pub use notice::{Noted, Notice, NoticeKind};
 
 use super::ownership::Ownership;
 use super::period::{HOUR_MICROS, hour_of};
@@ -43,7 +43,7 @@ pub struct Inputs<'i> {
 }
 
 /// The rows of the hours, in order of the hours, and what a reader has to know of them.
-pub fn day(inputs: &Inputs<'_>) -> (Vec<LedgerRow>, Vec<Notice>) {
+pub fn day(inputs: &Inputs<'_>) -> (Vec<LedgerRow>, Vec<Noted>) {
     let from = hour_of(inputs.from_micros);
     let to = inputs.to_micros.min(from.saturating_add(HOURS_MAX * HOUR_MICROS));
     let mut gpu_hours: Vec<&GpuHour> =

@@ -173,7 +173,7 @@ impl Story {
     }
 
     pub(super) fn outcomes(&self) -> Vec<(&'static str, u64)> {
-        day(&self.inputs()).1.iter().map(|notice| (notice.kind.code(), notice.count)).collect()
+        Notice::of(&day(&self.inputs()).1).iter().map(|notice| (notice.kind.code(), notice.count)).collect()
     }
 }
 

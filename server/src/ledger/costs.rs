@@ -45,9 +45,9 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    fn condition(&self, table: &str) -> String {
-        let cluster = if self.cluster.is_some() { format!(" and {table}cluster = $3") } else { String::new() };
-        format!("{table}time >= $1 and {table}time < $2{cluster}")
+    fn condition(&self) -> String {
+        let cluster = if self.cluster.is_some() { " and cluster = $3" } else { "" };
+        format!("time >= $1 and time < $2{cluster}")
     }
 
     fn parameters(&self) -> Vec<Parameter> {
@@ -78,7 +78,7 @@ impl Ledger {
         self.add_groups(&part, column, &mut costs).await?;
         costs.months = self.months(&part).await?;
         costs.waterfall = self.waterfall(range, cluster).await?;
-        let notices = self.notices(range.from_unix_micros, range.to_unix_micros).into_iter();
+        let notices = self.notices(range.from_unix_micros, range.to_unix_micros).await?.into_iter();
         costs.notices = notices.map(|n| CostNotice { code: n.kind.code().to_owned(), text: n.sentence() }).collect();
         Ok(costs)
     }
@@ -94,7 +94,7 @@ impl Ledger {
             "select sum(cost_micros), {HOURS}, sum(cost_micros) filter (where category = 'idle'), \
              sum(cost_micros) filter (where category <> 'idle' and team = '{UNOWNED}') \
              from ledger where {}",
-            part.condition("")
+            part.condition()
         );
         let batch = self.one_row(&sql, part).await?;
         let row = Rows::new(&batch);
@@ -109,13 +109,13 @@ impl Ledger {
             to_unix_micros: from_unix_micros,
         };
         let before = Part { range: before, ..*part };
-        let sql = format!("select sum(cost_micros) from ledger where {}", before.condition(""));
+        let sql = format!("select sum(cost_micros) from ledger where {}", before.condition());
         costs.before_micros = Rows::new(&self.one_row(&sql, &before).await?).int(0, 0);
         Ok(())
     }
 
     async fn add_groups(&self, part: &Part<'_>, column: &str, costs: &mut Costs) -> Result<(), LedgerError> {
-        let condition = part.condition("");
+        let condition = part.condition();
         let sql = format!(
             "select {column}, coalesce(sum(cost_micros), 0) as cost, {HOURS} from ledger where {condition} \
              group by 1 order by cost desc, hours desc, 1"
@@ -163,7 +163,7 @@ impl Ledger {
             "select period, coalesce(sum(cost_micros), 0), \
              coalesce(sum(cost_micros) filter (where corrects is not null), 0), {HOURS} \
              from ledger where {} group by 1 order by 1",
-            part.condition("")
+            part.condition()
         );
         let (statements, mut months) = (self.statements(), Vec::new());
         for batch in rows_of(&self.inner.engine, &sql, part.parameters()).await? {
@@ -186,13 +186,11 @@ impl Ledger {
     pub async fn waterfall(&self, range: Range, cluster: Option<&str>) -> Result<Vec<WaterfallStep>, LedgerError> {
         let part = Part { range, cluster };
         let sql = format!(
-            "select l.state, l.category, l.unit, l.job_id is not null, u.sm_active_ratio_mean is not null, \
-             u.tensor_active_ratio_mean is not null, sum(l.cost_micros) as micros, sum(l.quantity), \
-             sum(l.cost_micros * u.sm_active_ratio_mean), sum(l.cost_micros * u.tensor_active_ratio_mean), \
-             sum(l.cost_micros * 1.0e0) as whole \
-             from ledger l left join usage_hourly u on l.time = u.time and l.gpu_uuid = u.gpu_uuid \
-             and l.job_id is not distinct from u.job_id where {} group by 1, 2, 3, 4, 5, 6",
-            part.condition("l.")
+            "select state, category, unit, job_id is not null, sm_active_ratio is not null, \
+             tensor_active_ratio is not null, sum(cost_micros) as micros, sum(quantity), \
+             sum(cost_micros * sm_active_ratio), sum(cost_micros * tensor_active_ratio), \
+             sum(cost_micros * 1.0e0) as whole from ledger where {} group by 1, 2, 3, 4, 5, 6",
+            part.condition()
         );
         let mut waterfall = Waterfall::default();
         for batch in rows_of(&self.inner.engine, &sql, part.parameters()).await? {

@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 pub(super) const DAY: i64 = 24 * 3_600_000_000;
 /// Raised when the same inputs give other rows.
-const COMPUTATION: u32 = 1;
+const COMPUTATION: u32 = 2;
 /// Days of one job that are looked at: ten years.
 const JOB_DAYS_MAX: i64 = 3_660;
 

@@ -1,13 +1,17 @@
 //! Keeps `ledger_open` true: computes each day whose inputs have changed, and writes it whole.
 
+use super::activity::Activity;
 use super::days::{self, DAY};
 use super::inputs::{self, Jobs, Seen};
+use super::notices;
 use super::read::{Rows, rows_of};
 use super::rows::{self, Common, Posted};
 use super::statements::Statements;
 use super::{Ledger, LedgerError};
-use crate::cost::{self, HOUR_MICROS, Inputs, JobRun, LedgerRow, Notice, Period, Policy};
+use crate::cost::{self, HOUR_MICROS, Inputs, JobRun, LedgerRow, Noted, Period, Policy};
 use crate::store::Derived;
+use arrow::array::RecordBatch;
+use contract::Table;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -114,12 +118,28 @@ impl Ledger {
 
     /// Computes a day and puts it in the place of what was there.
     async fn write_day(&self, all: &days::All<'_>, day: i64, digest: &str, covers: u64) -> Result<(), LedgerError> {
-        let (from_micros, to_micros) = (day * DAY, (day + 1) * DAY);
-        let (posted, notices) = if digest.is_empty() { Default::default() } else { self.day(all, day).await? };
+        let (posted, noted) = if digest.is_empty() { Default::default() } else { self.day(all, day).await? };
         let table = &self.inner.store.derived().ledger_open;
         let policy_version = &all.statements.policy_version;
-        let common = Common { policy_version, currency: &all.statements.currency, inputs: digest };
+        let activity = Activity::ask(&self.inner.engine, (day * DAY, (day + 1) * DAY)).await?;
+        let currency = &all.statements.currency;
+        let common = Common { policy_version, currency, inputs: digest, activity: &activity };
         let rows = rows::batch(table, &posted, &common)?;
+        // First: the digest of the day's inputs is in the rows.
+        let told = &self.inner.store.derived().ledger_notices;
+        self.replace(told, day, notices::batch(told, day, &noted)?, covers).await?;
+        self.replace(table, day, rows, covers).await
+    }
+
+    /// Puts the rows of a day in the place of what was there.
+    async fn replace(
+        &self,
+        table: &'static Table,
+        day: i64,
+        rows: RecordBatch,
+        covers: u64,
+    ) -> Result<(), LedgerError> {
+        let (from_micros, to_micros) = (day * DAY, (day + 1) * DAY);
         let files = self.inner.store.snapshot(table).files;
         let had_rows = files.iter().any(|file| (from_micros..to_micros).contains(&file.time_min_micros));
         if rows.num_rows() > 0 || had_rows {
@@ -127,12 +147,11 @@ impl Ledger {
             let derived = Derived { rows, from_micros, to_micros, covers, now_micros };
             self.inner.store.derive(table, derived).await?;
         }
-        self.inner.notices.lock().insert(day, notices);
         Ok(())
     }
 
     /// The rows of a day that belong to months which are open.
-    async fn day(&self, all: &days::All<'_>, day: i64) -> Result<(Vec<Posted>, Vec<Notice>), LedgerError> {
+    async fn day(&self, all: &days::All<'_>, day: i64) -> Result<(Vec<Posted>, Vec<Noted>), LedgerError> {
         let range = (day * DAY, (day + 1) * DAY);
         let period = Period::of(range.0).ok_or_else(|| LedgerError::Internal(format!("day {day} has no month")))?;
         let (fresh, notices) = self.computed(all, day, &all.statements.policy).await?;
@@ -149,7 +168,7 @@ impl Ledger {
         all: &days::All<'_>,
         day: i64,
         policy: &Policy,
-    ) -> Result<(Vec<LedgerRow>, Vec<Notice>), LedgerError> {
+    ) -> Result<(Vec<LedgerRow>, Vec<Noted>), LedgerError> {
         let (from_micros, to_micros) = (day * DAY, (day + 1) * DAY);
         let statements = all.statements;
         let range = (from_micros, to_micros);

@@ -1,6 +1,7 @@
 //! Rows of the ledger as Arrow, in [`crate::store::LEDGER_COLUMNS`].
 
 use super::LedgerError;
+use super::activity::{Activity, Ratios};
 use super::read::{Names, Rows};
 use super::statements::Statements;
 use crate::cost::{Category, GpuPlace, JobRun, LedgerRow, Micros, Owner, Period, PriceRow, PricedBy, Unit};
@@ -20,6 +21,7 @@ pub(super) struct Common<'a> {
     pub(super) policy_version: &'a str,
     pub(super) currency: &'a str,
     pub(super) inputs: &'a str,
+    pub(super) activity: &'a Activity,
 }
 
 /// A row, the month in which it is billed, and the closed month that it corrects.
@@ -47,6 +49,9 @@ fn array(name: &str, posted: &[Posted], common: &Common<'_>) -> Result<ArrayRef,
         |pick: fn(&LedgerRow) -> Option<&str>| -> ArrayRef { Arc::new(rows().map(pick).collect::<StringArray>()) };
     let of_job = |pick: fn(&crate::cost::JobRun) -> Option<&str>| -> ArrayRef {
         Arc::new(rows().map(|row| row.job.as_deref().and_then(pick)).collect::<StringArray>())
+    };
+    let ratio = |pick: fn(Ratios) -> Option<f64>| -> ArrayRef {
+        Arc::new(rows().map(|row| pick(common.activity.of(row))).collect::<Float64Array>())
     };
     let periods = |pick: fn(&Posted) -> Option<Period>| -> ArrayRef {
         Arc::new(posted.iter().map(|p| pick(p).map(|period| period.to_string())).collect::<StringArray>())
@@ -88,6 +93,8 @@ fn array(name: &str, posted: &[Posted], common: &Common<'_>) -> Result<ArrayRef,
         "cost_micros" => Arc::new(rows().map(|row| row.cost.map(|cost| cost.0)).collect::<Int64Array>()),
         "currency" => same(common.currency),
         "energy_joules" => Arc::new(rows().map(|row| row.energy_joules).collect::<Float64Array>()),
+        "sm_active_ratio" => ratio(|ratios| ratios.sm_active),
+        "tensor_active_ratio" => ratio(|ratios| ratios.tensor_active),
         "inputs" => same(common.inputs),
         "closing" => Arc::new(posted.iter().map(|_| None::<&str>).collect::<StringArray>()),
         name => return Err(internal(format!("nobody knows the column {name}"))),

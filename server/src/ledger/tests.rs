@@ -121,8 +121,13 @@ async fn a_job_costs_its_hours_times_the_price() {
     let mut scene = Scene::new().await;
     scene.job("1", "ann", 4, "2026-01-31T22:30:00Z", "2026-02-01T01:30:00Z").await;
     assert_eq!(scene.months().await, ["2026-01 - ann - 6.0", "2026-02 - ann - 6.0"], "no price is no cost, and not 0");
-    let notices = scene.ledger.notices(0, NOW);
-    assert!(notices.iter().any(|n| n.kind.code() == "missing_price" && n.count > 0), "{notices:?}");
+    let notices = scene.ledger.notices(0, NOW).await.unwrap();
+    let told: Vec<_> = notices.iter().map(|n| (n.kind.code(), n.things, n.count)).collect();
+    // Hours with a price are wanted for, and a job is one however many days it takes.
+    assert_eq!(told, [("missing_price", 1, 4), ("unknown_owner", 1, 2)]);
+    assert!(notices[1].sentence().contains(": 1 (the first: job \"1\""), "{notices:?}");
+    scene = scene.restart().await;
+    assert_eq!(scene.ledger.notices(0, NOW).await.unwrap(), notices, "they are kept");
     scene.prices(",2026-02-01,,,,,,,on_demand,USD,2.00\n2026-02-01,,,,,,,,on_demand,USD,2.50\n").await.unwrap();
     assert_eq!(scene.months().await, ["2026-01 - ann 12000000 6.0", "2026-02 - ann 15000000 6.0"]);
     assert_eq!(

@@ -39,10 +39,19 @@ pub const USAGE_RISES: [&str; 5] =
 
 /// What the hours of months that are not closed cost.
 const LEDGER_OPEN: &str = "ledger_open";
+/// What happened while they were computed.
+const LEDGER_NOTICES: &str = "ledger_notices";
 
 /// Names of all derived tables.
-pub const DERIVED: [&str; 6] =
-    ["gpu_samples_1h", "gpu_samples_1m", "host_samples_1h", "host_samples_1m", USAGE_HOURLY, LEDGER_OPEN];
+pub const DERIVED: [&str; 7] = [
+    "gpu_samples_1h",
+    "gpu_samples_1m",
+    "host_samples_1h",
+    "host_samples_1m",
+    USAGE_HOURLY,
+    LEDGER_OPEN,
+    LEDGER_NOTICES,
+];
 
 /// The derived tables of a store. Like the tables of the contract they live as long as the process.
 #[derive(Debug)]
@@ -52,13 +61,20 @@ pub struct DerivedTables {
     pub usage_hourly: Table,
     /// Rows of the ledger whose month is open.
     pub ledger_open: Table,
+    /// What a reader of the ledger should know of each day.
+    pub ledger_notices: Table,
 }
 
 impl DerivedTables {
     pub(super) fn new() -> &'static Self {
         let of = |source| [rollup(source, "1h", 3600), rollup(source, "1m", 60)];
         let rollups = ["gpu_samples", "host_samples"].into_iter().flat_map(of).collect();
-        Box::leak(Box::new(Self { rollups, usage_hourly: usage_hourly(), ledger_open: ledger_open() }))
+        Box::leak(Box::new(Self {
+            rollups,
+            usage_hourly: usage_hourly(),
+            ledger_open: ledger_open(),
+            ledger_notices: ledger_notices(),
+        }))
     }
 
     /// Every table that is stored: the derived ones, and then those that rows are sent to.
@@ -66,7 +82,7 @@ impl DerivedTables {
         self.rollups
             .iter()
             .map(|rollup| &rollup.table)
-            .chain([&self.usage_hourly, &self.ledger_open])
+            .chain([&self.usage_hourly, &self.ledger_open, &self.ledger_notices])
             .chain(crate::store::ground_tables())
     }
 }
@@ -168,6 +184,24 @@ fn ledger_open() -> Table {
         time_column: "time",
         sort_key: &["time"],
         columns: crate::store::LEDGER_COLUMNS,
+    }
+}
+
+fn ledger_notices() -> Table {
+    let text = |name, doc: &str| column(name, Kind::Text, false, "", doc.to_owned());
+    let columns = vec![
+        column("time", Kind::Time, false, "time", "Start of the day".to_owned()),
+        text("kind", "What happened, such as missing_price or unknown_owner"),
+        text("thing", "GPU or job that it happened to; empty for all beyond the first ten thousand"),
+        column("count", Kind::Int, false, "count", "How often in the day".to_owned()),
+        text("example", "The first time, in words"),
+    ];
+    Table {
+        name: LEDGER_NOTICES,
+        doc: "What a reader of the ledger should know of a day: an outcome that is not plain, by GPU or job",
+        time_column: "time",
+        sort_key: &["time"],
+        columns: columns.leak(),
     }
 }
 

@@ -61,6 +61,8 @@ pub const LEDGER_COLUMNS: &[Column] = &[
     ),
     must("currency", Text, "", "ISO 4217 code"),
     may("energy_joules", Float, "joules", "Electricity that it took; null where it was not measured"),
+    may("sm_active_ratio", Float, "ratio", "Mean of GPU and job in the hour; null where it was not measured"),
+    may("tensor_active_ratio", Float, "ratio", "Likewise"),
     may("overhead", Text, "", "Name of an overhead"),
     may("corrects", Text, "", "Closed month that an adjustment corrects"),
     must("inputs", Text, "", "Digest of everything that the day was computed from"),

@@ -65,7 +65,7 @@ impl<'i> Accounting<'i> {
             for Charged { job, from, to, .. } in same {
                 let before = taken.range(..to).next_back();
                 if from < to && before.is_some_and(|(_, end)| end > from) {
-                    notices.note(NoticeKind::DuplicateJob, || job_text(job));
+                    notices.note(NoticeKind::DuplicateJob, job_text(job));
                     continue;
                 }
                 tell(job, notices);
@@ -112,13 +112,13 @@ impl<'i> Accounting<'i> {
 
 fn tell(job: &JobRun, notices: &mut Notices) {
     if job.ended_micros.is_none() {
-        notices.note(NoticeKind::JobWithoutEnd, || job_text(job));
+        notices.note(NoticeKind::JobWithoutEnd, job_text(job));
     }
     if job.ended_micros.zip(job.started_micros).is_some_and(|(end, start)| end < start) {
-        notices.note(NoticeKind::EndBeforeStart, || job_text(job));
+        notices.note(NoticeKind::EndBeforeStart, job_text(job));
     }
     if job.gpus.unwrap_or(0) <= 0 {
-        notices.note(NoticeKind::ZeroGpuJob, || job_text(job));
+        notices.note(NoticeKind::ZeroGpuJob, job_text(job));
     }
 }
 
@@ -146,7 +146,7 @@ impl Stretch<'_> {
         let price = price.as_deref();
         if !gpus.is_zero() {
             if price.is_some_and(|price| price.electricity.is_some()) {
-                sheet.notices.note(NoticeKind::EnergyNotMeasured, || job_text(job));
+                sheet.notices.note(NoticeKind::EnergyNotMeasured, job_text(job));
             }
             let row = self.row(sheet, price, price.map(|p| p.per_gpu_hour), gpus, (Category::Gpu, Unit::GpuHours));
             sheet.payers.add(&row);
@@ -177,7 +177,7 @@ impl Stretch<'_> {
         let cost = until(self.before).zip(until(self.before + self.micros));
         let cost = cost.filter(|(_, after)| *after <= JOB_COST_MAX).map(|(before, after)| after - before);
         if rate.is_some() && cost.is_none() {
-            sheet.notices.note(NoticeKind::AmountTooLarge, || job_text(job));
+            sheet.notices.note(NoticeKind::AmountTooLarge, job_text(job));
         }
         LedgerRow {
             hour_micros: sheet.hour,

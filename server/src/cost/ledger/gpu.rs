@@ -86,7 +86,7 @@ fn slices(sheet: &mut Sheet<'_>, gpu: &GpuHour, all: u64) -> u64 {
     }
     let known = gpu.mig_profile.as_deref().and_then(mig::slices_of_profile);
     if known.is_none() {
-        sheet.notices.note(NoticeKind::UnknownSlices, || whom(gpu));
+        sheet.notices.note(NoticeKind::UnknownSlices, whom(gpu));
     }
     known.unwrap_or(1).min(all)
 }
@@ -122,7 +122,7 @@ fn charge_family(sheet: &mut Sheet<'_>, mut family: Family<'_>) {
         }
     }
     if unexplained {
-        sheet.notices.note(NoticeKind::WorkWithoutJob, || whom(first));
+        sheet.notices.note(NoticeKind::WorkWithoutJob, whom(first));
     }
     if family.rest > 0 {
         emit_rest(sheet, first, &rest, hours(rest.time, family.slices), priced);
@@ -158,7 +158,7 @@ fn electricity(sheet: &mut Sheet<'_>, family: &mut Family<'_>, rest: &mut Part<'
     if per_kwh.is_some() {
         let nobody_knows = energies.is_empty() || (!together && family.members.iter().any(|m| m.kept.unmeasured));
         if nobody_knows {
-            sheet.notices.note(NoticeKind::EnergyNotMeasured, || whom(first));
+            sheet.notices.note(NoticeKind::EnergyNotMeasured, whom(first));
         }
     }
     if energies.is_empty() {

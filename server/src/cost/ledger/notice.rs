@@ -1,6 +1,9 @@
 //! What a reader of the ledger has to know of it: each outcome that is not plain has a name and a sentence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+/// Things of a kind that are told apart; the others are counted as one.
+const THINGS_MAX: usize = 10_000;
 
 /// Outcomes that are told, in the order in which a document tells them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,10 +25,23 @@ pub enum NoticeKind {
     UnknownSlices,
 }
 
-/// An outcome, how often it happened, and where for the first time.
+/// What happened to one thing, a GPU or a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    pub kind: NoticeKind,
+    /// Empty for all that are not told apart.
+    pub thing: String,
+    /// How often.
+    pub count: u64,
+    /// The first time, in words.
+    pub example: String,
+}
+
+/// An outcome: to how many things it happened, how often, and where for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     pub kind: NoticeKind,
+    pub things: u64,
     pub count: u64,
     pub example: String,
 }
@@ -88,6 +104,12 @@ impl NoticeKind {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
     }
 
+    /// Whether things are counted, rather than how often it happened to them.
+    fn counts_things(self) -> bool {
+        let of_jobs = [Self::UnknownOwner, Self::JobWithoutEnd, Self::EndBeforeStart, Self::ZeroGpuJob];
+        of_jobs.contains(&self) || self == Self::DuplicateJob
+    }
+
     /// What is counted, what became of it, and what to do.
     fn words(self) -> [&'static str; 3] {
         match self {
@@ -144,23 +166,52 @@ impl Notice {
     /// A sentence for a document.
     pub fn sentence(&self) -> String {
         let [what, became, remedy] = self.kind.words();
-        format!("{what} that {became}: {} (the first: {}). {remedy}.", self.count, self.example)
+        let count = if self.kind.counts_things() { self.things } else { self.count };
+        format!("{what} that {became}: {count} (the first: {}). {remedy}.", self.example)
+    }
+
+    /// Those of many things, in order of their kinds.
+    pub fn of(noted: &[Noted]) -> Vec<Self> {
+        let mut by_kind: BTreeMap<NoticeKind, Self> = BTreeMap::new();
+        for Noted { kind, count, example, .. } in noted {
+            let new = || Self { kind: *kind, things: 0, count: 0, example: example.clone() };
+            let notice = by_kind.entry(*kind).or_insert_with(new);
+            notice.things += 1;
+            notice.count += count;
+        }
+        by_kind.into_values().collect()
     }
 }
 
 /// The outcomes so far.
 #[derive(Default)]
 pub(super) struct Notices {
-    by_kind: BTreeMap<NoticeKind, (u64, String)>,
+    /// Of each kind, in order of their first times.
+    by_kind: BTreeMap<NoticeKind, Vec<Noted>>,
+    places: HashMap<(NoticeKind, String), usize>,
 }
 
 impl Notices {
-    pub(super) fn note(&mut self, kind: NoticeKind, example: impl FnOnce() -> String) {
-        self.by_kind.entry(kind).or_insert_with(|| (0, example())).0 += 1;
+    pub(super) fn note(&mut self, kind: NoticeKind, thing: String) {
+        self.note_example(kind, thing, str::to_owned);
     }
 
-    pub(super) fn into_list(self) -> Vec<Notice> {
-        self.by_kind.into_iter().map(|(kind, (count, example))| Notice { kind, count, example }).collect()
+    /// Likewise; its first time is told in more words than the thing's name.
+    pub(super) fn note_example(&mut self, kind: NoticeKind, thing: String, example: impl FnOnce(&str) -> String) {
+        let all = self.by_kind.entry(kind).or_default();
+        let mut key = (kind, thing);
+        if all.len() >= THINGS_MAX && !self.places.contains_key(&key) {
+            key.1.clear();
+        }
+        let place = *self.places.entry(key).or_insert_with_key(|(kind, thing)| {
+            all.push(Noted { kind: *kind, example: example(thing), thing: thing.clone(), count: 0 });
+            all.len() - 1
+        });
+        all[place].count += 1;
+    }
+
+    pub(super) fn into_list(self) -> Vec<Noted> {
+        self.by_kind.into_values().flatten().collect()
     }
 }
 
@@ -169,10 +220,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn things_are_counted_once_and_those_beyond_the_bound_as_one() {
+        let mut notices = Notices::default();
+        for at in 0..THINGS_MAX + 5 {
+            notices.note(NoticeKind::UnknownOwner, format!("job {at}"));
+            notices.note(NoticeKind::MissingPrice, "GPU 1".to_owned());
+        }
+        let told = Notice::of(&notices.into_list());
+        assert_eq!((told[0].kind, told[0].things, told[0].count), (NoticeKind::MissingPrice, 1, 10_005));
+        assert_eq!((told[1].things, told[1].count), (10_001, 10_005));
+        assert!(told[0].sentence().contains(": 10005 (the first: GPU 1)"), "{}", told[0].sentence());
+        assert!(told[1].sentence().contains(": 10001 (the first: job 0)"), "{}", told[1].sentence());
+    }
+
+    #[test]
     fn every_outcome_has_a_code_and_a_sentence() {
         for kind in NoticeKind::ALL {
             assert_eq!(NoticeKind::parse(kind.code()), Some(kind));
-            let sentence = Notice { kind, count: 3, example: "job 7".to_owned() }.sentence();
+            let sentence = Notice { kind, things: 3, count: 3, example: "job 7".to_owned() }.sentence();
             assert!(sentence.contains(": 3 (the first: job 7). "), "{sentence}");
         }
     }

@@ -71,7 +71,8 @@ impl<'i> Sheet<'i> {
         match self.found(place).clone() {
             Ok(price) => Some(price),
             Err((kind, why)) => {
-                self.notices.note(kind, || format!("{} at {}{why}", whom(), instant_text(hour)));
+                let example = |thing: &str| format!("{thing} at {}{why}", instant_text(hour));
+                self.notices.note_example(kind, whom(), example);
                 None
             }
         }
@@ -116,7 +117,7 @@ impl<'i> Sheet<'i> {
         if &*owner.team == UNOWNED {
             let id = (Arc::clone(&job.cluster), Arc::clone(&job.job_id), job.attempt);
             if self.unowned_jobs.insert(id) {
-                self.notices.note(NoticeKind::UnknownOwner, || job_text(job));
+                self.notices.note(NoticeKind::UnknownOwner, job_text(job));
             }
         }
         owner
@@ -132,7 +133,7 @@ impl<'i> Sheet<'i> {
     ) -> Option<Micros> {
         let cost = Micros::of_time(rate, units, micros);
         if cost.is_err() {
-            self.notices.note(NoticeKind::AmountTooLarge, whom);
+            self.notices.note(NoticeKind::AmountTooLarge, whom());
         }
         // Noted.
         cost.ok()

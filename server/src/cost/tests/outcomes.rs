@@ -4,7 +4,7 @@ use super::*;
 use contract::GpuState::{Active, Unallocated};
 
 fn sentence(story: &Story, kind: NoticeKind) -> String {
-    let notices = day(&story.inputs()).1;
+    let notices = Notice::of(&day(&story.inputs()).1);
     notices.iter().find(|notice| notice.kind == kind).map(Notice::sentence).unwrap_or_default()
 }
 
