@@ -6,6 +6,7 @@
 pub mod answers;
 mod costs;
 mod ids;
+mod jobs;
 #[cfg(feature = "arrow")]
 mod schema;
 mod state;

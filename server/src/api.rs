@@ -12,6 +12,7 @@ mod credentials;
 mod error;
 mod front;
 mod ingest;
+mod jobs;
 mod metrics;
 mod money;
 mod openapi;

@@ -19,6 +19,9 @@ mod gpu;
 mod gpu_fold;
 mod guard;
 mod hours;
+mod job;
+mod job_advice;
+mod job_list;
 mod job_names;
 mod jobs;
 mod mig;
@@ -45,6 +48,7 @@ pub use answer::Answer;
 pub use describe::{Prepared, TableShape};
 pub use error::QueryError;
 pub use guard::SQL_BYTES_MAX;
+pub use job_list::{JOBS_OF_A_PAGE, JOBS_OF_A_PAGE_MAX, JobsAsked};
 pub use status::DataStatus;
 
 use crate::store::Store;

@@ -1,6 +1,6 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
-use super::{backup, ingest, metrics, money, openapi, prometheus, query, questions, reports, sessions};
+use super::{backup, ingest, jobs, metrics, money, openapi, prometheus, query, questions, reports, sessions};
 use crate::access::Action;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -45,6 +45,8 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/api/v1/fleet", READ),
     route("GET", "/api/v1/nodes/{cluster}/{node}", READ),
     route("GET", "/api/v1/gpus/{gpu_uuid}", READ),
+    route("GET", "/api/v1/jobs", READ),
+    route("GET", "/api/v1/jobs/{cluster}/{job_id}", READ),
     route("POST", "/api/v1/session", Needs::Nothing),
     route("GET", "/api/v1/session", Needs::Identity),
     route("DELETE", "/api/v1/session", Needs::Identity),
@@ -133,6 +135,8 @@ pub(super) fn configure(app: &mut ServiceConfig) {
         .route("/api/v1/fleet", web::get().to(questions::fleet))
         .route("/api/v1/nodes/{cluster}/{node}", web::get().to(questions::node))
         .route("/api/v1/gpus/{gpu_uuid}", web::get().to(questions::gpu))
+        .route("/api/v1/jobs", web::get().to(jobs::jobs))
+        .route("/api/v1/jobs/{cluster}/{job_id}", web::get().to(jobs::job))
         .route("/api/v1/login-links", web::post().to(sessions::create_link))
         .route("/api/v1/backup", web::post().to(backup::backup))
         .route("/api/v1/verify", web::post().to(backup::verify))

@@ -154,6 +154,17 @@ impl<'a> Row<'a> {
         self.text(at).map(str::to_owned)
     }
 
+    /// The texts of a list.
+    pub(super) fn texts(&self, at: usize) -> Vec<String> {
+        let Some(list) = self.valid(at).and_then(|column| column.as_list_opt::<i32>()) else { return Vec::new() };
+        let values = list.value(self.row);
+        let each = |i: usize| match values.data_type() {
+            DataType::Utf8View => values.is_valid(i).then(|| values.as_string_view().value(i).to_owned()),
+            _ => values.as_string_opt::<i32>().filter(|texts| texts.is_valid(i)).map(|texts| texts.value(i).to_owned()),
+        };
+        (0..values.len()).filter_map(each).collect()
+    }
+
     pub(super) fn int(&self, at: usize) -> Option<i64> {
         Some(self.valid(at)?.as_primitive_opt::<Int64Type>()?.value(self.row))
     }

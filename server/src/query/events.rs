@@ -1,15 +1,17 @@
 //! `device_events` as the named questions need them: who is lost, what to list, what to count.
 
 use super::QueryError;
-use super::ask::{Asking, Row, each_row, instant};
+use super::ask::{Asking, Row, each_row, instant, text};
 use super::gpu_fold::GpuFold;
 use super::samples::Scope;
 use super::timeline::Presence;
 use contract::answers::{DeviceEvent, Range};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Events that one answer lists, the latest: a page shows a list of them, not a log.
 const EVENTS_MAX: usize = 1000;
+/// GPUs of a job whose own events are looked for.
+const GPUS_MAX: usize = 4_096;
 
 /// Lost and reset events, by GPU and by node.
 pub(super) struct Presences {
@@ -23,7 +25,7 @@ impl Presences {
         if !asking.snapshot("device_events").await?.may_hold(since, to) {
             return Ok(found);
         }
-        let scope = Scope { gpu_uuid: None, ..scope.clone() };
+        let scope = Scope { gpu_uuid: None, job_id: None, ..scope.clone() };
         let (conditions, values) = scope.conditions(3);
         let sql = format!(
             "select time, kind, gpu_uuid, cluster, node from device_events \
@@ -68,6 +70,34 @@ pub(super) async fn list(asking: &Asking, scope: &Scope, range: Range) -> Result
     );
     let mut with = vec![instant(range.from_unix_micros), instant(range.to_unix_micros)];
     with.extend(values);
+    let rows = asking.rows(&sql, with).await?;
+    let mut events: Vec<DeviceEvent> = each_row(&rows).map(|row| event(&row)).collect();
+    events.reverse();
+    Ok(events)
+}
+
+/// What happened to a job, its GPUs and their nodes, the latest, in order of time.
+pub(super) async fn of_job(
+    asking: &Asking,
+    (cluster, job_id): (&str, &str),
+    gpus: &[GpuFold],
+    range: Range,
+) -> Result<Vec<DeviceEvent>, QueryError> {
+    let mut with = vec![instant(range.from_unix_micros), instant(range.to_unix_micros), text(cluster), text(job_id)];
+    let mut listed = |names: BTreeSet<&str>| {
+        let places = names.into_iter().map(|name| {
+            with.push(text(name));
+            format!(", ${}", with.len())
+        });
+        places.collect::<String>()
+    };
+    let uuids = listed(gpus.iter().take(GPUS_MAX).map(|gpu| gpu.uuid.as_str()).collect());
+    let nodes = listed(gpus.iter().take(GPUS_MAX).map(|gpu| gpu.identity.node.as_str()).collect());
+    let sql = format!(
+        "select time, gpu_uuid, kind, code, job_id, severity, message from device_events \
+         where time >= $1 and time < $2 and cluster = $3 and (job_id = $4 or gpu_uuid in ($4{uuids}) \
+         or (gpu_uuid is null and node in ($4{nodes}))) order by time desc limit {EVENTS_MAX}"
+    );
     let rows = asking.rows(&sql, with).await?;
     let mut events: Vec<DeviceEvent> = each_row(&rows).map(|row| event(&row)).collect();
     events.reverse();

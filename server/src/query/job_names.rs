@@ -13,7 +13,7 @@ const JOB_SPANS_MAX: usize = 500;
 
 /// Words in a scheduler's state that mean that the job itself, its node or its memory failed. A time limit
 /// or a cancellation is not a failure.
-const FAILED: &str = "(FAIL|ERROR|OUT_OF_MEMORY|OOM|EVICTED|LOST)";
+pub(super) const FAILED: &str = "(FAIL|ERROR|OUT_OF_MEMORY|OOM|EVICTED|LOST)";
 
 /// Name and user of a job's latest attempt.
 #[derive(Debug, Clone, Default)]

@@ -16,7 +16,7 @@ const BUSY: &str = "gpu_busy_ratio";
 
 impl Engine {
     pub async fn node(&self, cluster: &str, node: &str, range: Range) -> Result<NodeDetail, QueryError> {
-        let scope = Scope { cluster: Some(cluster.to_owned()), node: Some(node.to_owned()), gpu_uuid: None };
+        let scope = Scope { cluster: Some(cluster.to_owned()), node: Some(node.to_owned()), ..Scope::default() };
         let buckets = Buckets::over(range)?;
         let asking = Asking::new(self)?;
         let (cluster, node) = (cluster.to_owned(), node.to_owned());

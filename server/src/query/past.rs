@@ -114,6 +114,10 @@ pub(super) async fn split(
     sums: bool,
 ) -> Result<(Vec<GpuFold>, Snapshot), QueryError> {
     let mut snapshot = asking.snapshot("gpu_samples").await?;
+    // What is remembered of a file has the jobs of a GPU together.
+    if scope.job_id.is_some() {
+        return Ok((Vec::new(), snapshot));
+    }
     let (from, to) = (range.from_unix_micros, range.to_unix_micros);
     let before = |file: &DataFile| file.time_max_micros < from;
     let within = |file: &DataFile| sums && file.time_min_micros >= from && file.time_max_micros < to;

@@ -30,6 +30,8 @@ pub(super) struct Scope {
     pub(super) cluster: Option<String>,
     pub(super) node: Option<String>,
     pub(super) gpu_uuid: Option<String>,
+    /// Of a cluster.
+    pub(super) job_id: Option<String>,
 }
 
 impl Scope {
@@ -37,7 +39,9 @@ impl Scope {
     pub(super) fn conditions(&self, first: usize) -> (String, Vec<ScalarValue>) {
         let mut sql = String::new();
         let mut values = Vec::new();
-        for (column, value) in [("cluster", &self.cluster), ("node", &self.node), ("gpu_uuid", &self.gpu_uuid)] {
+        let columns =
+            [("cluster", &self.cluster), ("node", &self.node), ("gpu_uuid", &self.gpu_uuid), ("job_id", &self.job_id)];
+        for (column, value) in columns {
             if let Some(value) = value {
                 sql.push_str(&format!(" and {column} = ${}", first + values.len()));
                 values.push(text(value));

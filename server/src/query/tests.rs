@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod job_pages;
 mod jobs;
 mod limits;
 mod questions;

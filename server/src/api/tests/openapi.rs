@@ -114,6 +114,11 @@ fn schemas_have_the_members_of_the_answers() {
     check("ComparisonRequest", ComparisonRequest { period: text(), a: text(), b: text() });
     check("ComparedOwner", ComparedOwner::default());
     check("PolicyComparison", PolicyComparison::default());
+    check("JobList", JobList::default());
+    check("JobRow", JobRow::default());
+    check("JobDetail", JobDetail::default());
+    check("JobCost", JobCost::default());
+    check("JobAdvice", JobAdvice::default());
     check("Status", Status::default());
     check("JobCounts", JobCounts::default());
     check("StateBucket", StateBucket { time_unix_micros: 0, gpus: ByState::default() });
@@ -136,6 +141,7 @@ fn real_answers_have_what_their_schema_requires() {
         ("/api/v1/fleet", "Fleet"),
         ("/api/v1/session", "Session"),
         ("/api/v1/costs", "Costs"),
+        ("/api/v1/jobs", "JobList"),
     ] {
         let answer = server.ask("GET", &example_path(pattern)).send();
         assert_eq!(answer.status, 200, "{pattern}: {}", answer.text());
