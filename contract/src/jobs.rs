@@ -75,7 +75,7 @@ pub struct JobRow {
     pub active_ratio: Option<f64>,
 }
 
-/// `GET /api/v1/jobs/{cluster}/{job_id}?attempt`: without an attempt the latest.
+/// `GET /api/v1/jobs/{cluster}/{job_id}?attempt&from&to`: without an attempt the latest.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobDetail {
     pub job: JobRow,
@@ -88,6 +88,8 @@ pub struct JobDetail {
     pub currency: String,
     /// From start to end, or to now.
     pub range: Range,
+    /// The part of it that series and cells are of; all unless another was asked for.
+    pub window: Range,
     pub bucket_seconds: i64,
     pub times_unix_micros: Vec<i64>,
     /// The GPUs that it held, with their busy ratio in each bucket.

@@ -14,6 +14,9 @@ pub(crate) const DEFAULT_FROM_OF_COSTS: &str = "now-30d";
 pub(crate) enum Page {
     Overview,
     Fleet,
+    Jobs,
+    /// One of them.
+    Job,
     Costs,
     Login,
     /// No page has this path.
@@ -25,6 +28,8 @@ impl Page {
         match self {
             Self::Overview | Self::Missing => "/",
             Self::Fleet => "/fleet",
+            Self::Jobs => "/jobs",
+            Self::Job => "/job",
             Self::Costs => "/costs",
             Self::Login => "/login",
         }
@@ -34,10 +39,17 @@ impl Page {
         match self {
             Self::Overview => "Overview",
             Self::Fleet => "Fleet",
+            Self::Jobs => "Jobs",
+            Self::Job => "Job",
             Self::Costs => "Costs",
             Self::Login => "Log in",
             Self::Missing => "Not found",
         }
+    }
+
+    /// The entry of the rail that it belongs to.
+    pub(crate) fn of_rail(self) -> Self {
+        if self == Self::Job { Self::Jobs } else { self }
     }
 
     /// Where its range begins unless the address says so.
@@ -68,6 +80,14 @@ pub(crate) struct Address {
     /// What costs are grouped by.
     pub(crate) by: &'static Dimension,
     pub(crate) open: Option<Open>,
+    /// Cluster and id of the job of its page.
+    pub(crate) job: (String, String),
+    /// Its attempt; empty is the latest.
+    pub(crate) attempt: String,
+    /// Of the jobs that are listed; empty is all.
+    pub(crate) phase: String,
+    /// Rows before the page of a long table.
+    pub(crate) offset: u64,
     /// Where a login leads to: path and query of this application.
     pub(crate) next: String,
     /// Of a one-time link.
@@ -86,6 +106,10 @@ impl Address {
             sort: String::new(),
             by: &DIMENSIONS[0],
             open: None,
+            job: Default::default(),
+            attempt: String::new(),
+            phase: String::new(),
+            offset: 0,
             next: String::new(),
             code: String::new(),
         }
@@ -96,6 +120,8 @@ impl Address {
         let mut address = Self::of_page(match path.trim_end_matches('/') {
             "" | "/overview" => Page::Overview,
             "/fleet" => Page::Fleet,
+            "/jobs" => Page::Jobs,
+            "/job" => Page::Job,
             "/costs" => Page::Costs,
             "/login" => Page::Login,
             _ => Page::Missing,
@@ -115,6 +141,11 @@ impl Address {
                 "gpu" if !value.is_empty() => address.open = Some(Open::Gpu(value)),
                 "node" if !value.is_empty() => node = Some(value),
                 "in" => node_cluster = value,
+                "job" => address.job.1 = value,
+                "of" => address.job.0 = value,
+                "attempt" => address.attempt = value,
+                "phase" => address.phase = value,
+                "offset" => address.offset = value.parse().unwrap_or_default(),
                 "next" => address.next = local(value),
                 "code" => address.code = value,
                 _ => {}
@@ -149,6 +180,12 @@ impl Address {
             Some(Open::Gpu(uuid)) => put("gpu", uuid, ""),
             None => {}
         }
+        let offset = self.offset.to_string();
+        put("of", &self.job.0, "");
+        put("job", &self.job.1, "");
+        put("attempt", &self.attempt, "");
+        put("phase", &self.phase, "");
+        put("offset", &offset, "0");
         put("next", &self.next, "");
         put("code", &self.code, "");
         let query = pairs.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect::<Vec<_>>().join("&");
@@ -159,7 +196,7 @@ impl Address {
     /// Another page with the same time and cluster; a range that nobody chose is the other page's own.
     pub(crate) fn to_page(&self, page: Page) -> Self {
         let mut next = Self::of_page(page);
-        if self.from != self.page.default_from() || self.to != DEFAULT_TO {
+        if self.has_window() && self.page != Page::Job {
             next.from.clone_from(&self.from);
             next.to.clone_from(&self.to);
         }
@@ -172,6 +209,19 @@ impl Address {
         let mut next = if self.page == Page::Fleet { self.clone() } else { self.to_page(Page::Fleet) };
         next.open = Some(open);
         next
+    }
+
+    /// The page of a job; its time is its own.
+    pub(crate) fn to_job(&self, cluster: &str, job_id: &str, attempt: Option<i64>) -> Self {
+        let mut next = Self::of_page(Page::Job);
+        next.job = (cluster.to_owned(), job_id.to_owned());
+        next.attempt = attempt.map(|attempt| attempt.to_string()).unwrap_or_default();
+        next
+    }
+
+    /// Whether a time was chosen, rather than the page's own.
+    pub(crate) fn has_window(&self) -> bool {
+        self.from != self.page.default_from() || self.to != DEFAULT_TO
     }
 
     /// The login page that comes back here.
@@ -245,6 +295,10 @@ mod tests {
         address.metric = Metric::named("power_watts").expect("power is a metric");
         address.filter = "gpu 100%".to_owned();
         address.sort = "-power".to_owned();
+        address.job = ("c/1".to_owned(), "ns/pod&2".to_owned());
+        address.attempt = "3".to_owned();
+        address.phase = "failed".to_owned();
+        address.offset = 300;
         for open in [
             None,
             Some(Open::Gpu("GPU-1/2".to_owned())),

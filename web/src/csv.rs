@@ -3,7 +3,7 @@
 use crate::charts::share;
 use crate::roster::NodeRow;
 use contract::GpuState;
-use contract::answers::Overview;
+use contract::answers::{JobRow, Overview};
 
 fn line(fields: &[String]) -> String {
     let quoted = |field: &String| {
@@ -49,6 +49,45 @@ pub(crate) fn nodes(rows: &[NodeRow]) -> String {
     out
 }
 
+/// Costs in micros, as they are kept.
+pub(crate) fn jobs(rows: &[JobRow]) -> String {
+    let head = [
+        "cluster",
+        "job_id",
+        "attempt",
+        "phase",
+        "state",
+        "name",
+        "user",
+        "account",
+        "project",
+        "queue",
+        "gpus",
+        "submitted_at",
+        "started_at",
+        "ended_at",
+        "queue_seconds",
+        "gpu_seconds",
+        "cost_micros",
+        "active_ratio",
+    ];
+    let mut out = line(&head.map(str::to_owned));
+    for job in rows {
+        let time = |micros: Option<i64>| micros.map(crate::instant::rfc3339).unwrap_or_default();
+        let whole = |value: Option<i64>| value.map(|v| v.to_string()).unwrap_or_default();
+        let mut fields = vec![job.cluster.clone(), job.job_id.clone(), job.attempt.to_string()];
+        fields.push(job.phase.as_str().to_owned());
+        let texts = [&job.state, &job.name, &job.user, &job.account, &job.project, &job.queue];
+        fields.extend(texts.map(|text| text.clone().unwrap_or_default()));
+        fields.push(whole(job.gpus));
+        fields.extend([job.submitted_unix_micros, job.started_unix_micros, job.ended_unix_micros].map(time));
+        fields.extend([job.queue_seconds, job.gpu_seconds].map(maybe));
+        fields.extend([whole(job.cost_micros), maybe(job.active_ratio)]);
+        out += &line(&fields);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +112,14 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1], "c,\"a,\"\"b\"\"\",,H100,8,0,0,0,0,0,0.5,,61.25,,ada bob");
         assert_eq!(lines[0].split(',').count(), 15);
+    }
+
+    #[test]
+    fn a_job_keeps_its_micros_and_its_commas() {
+        let job = JobRow { name: Some("a,\"b\"".to_owned()), cost_micros: Some(1_500_000), ..JobRow::default() };
+        let text = jobs(&[job]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[1], ",,0,waiting,,\"a,\"\"b\"\"\",,,,,,,,,,,1500000,");
+        assert_eq!(lines[0].split(',').count(), 18);
     }
 }

@@ -13,6 +13,7 @@ mod costs;
 mod csv;
 mod format;
 mod instant;
+mod jobs;
 mod metric;
 #[cfg(target_arch = "wasm32")]
 mod pages;

@@ -8,6 +8,8 @@ mod browser;
 mod costs;
 mod fleet;
 mod frame;
+mod job;
+mod jobs;
 mod login;
 mod overview;
 mod panel;

@@ -59,6 +59,9 @@ pub(super) async fn jobs(asked: web::Query<JobsWindow>, state: web::Data<State>)
 #[serde(deny_unknown_fields)]
 pub(super) struct Attempt {
     attempt: Option<i64>,
+    /// The window of its series; the whole run unless one of them is given.
+    from: Option<String>,
+    to: Option<String>,
 }
 
 /// `GET /api/v1/jobs/{cluster}/{job_id}`.
@@ -68,7 +71,12 @@ pub(super) async fn job(
     state: web::Data<State>,
 ) -> Answer {
     let (cluster, job_id) = path.into_inner();
-    let mut detail = state.engine.job(&cluster, &job_id, asked.attempt, (state.clock)()).await?;
+    let now = (state.clock)();
+    let window = match (&asked.from, &asked.to) {
+        (None, None) => None,
+        (from, to) => Some(parse_range(from.as_deref(), to.as_deref(), now).map_err(Refusal::invalid)?),
+    };
+    let mut detail = state.engine.job(&cluster, &job_id, asked.attempt, window, now).await?;
     detail.currency = state.ledger.statements().currency.to_string();
     Ok(HttpResponse::Ok().json(detail))
 }

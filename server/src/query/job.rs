@@ -22,25 +22,27 @@ pub(super) const METRICS: [(&str, &str, bool); 6] = [
 const MICROS_PER_HOUR: f64 = 3.6e9;
 
 impl Engine {
-    /// Without an attempt the latest. `now_micros` is the end of what still runs.
+    /// Without an attempt the latest; series are of the window, or of the whole run. `now_micros` is the end of what
+    /// still runs.
     pub async fn job(
         &self,
         cluster: &str,
         job_id: &str,
         attempt: Option<i64>,
+        window: Option<Range>,
         now_micros: i64,
     ) -> Result<JobDetail, QueryError> {
         let asking = Asking::new(self)?;
         let (cluster, job_id) = (cluster.to_owned(), job_id.to_owned());
-        bounded(self, async move { detail(&asking, &cluster, &job_id, attempt, now_micros).await }).await
+        bounded(self, async move { detail(&asking, (&cluster, &job_id), attempt, window, now_micros).await }).await
     }
 }
 
 async fn detail(
     asking: &Asking,
-    cluster: &str,
-    job_id: &str,
+    (cluster, job_id): (&str, &str),
     attempt: Option<i64>,
+    window: Option<Range>,
     now_micros: i64,
 ) -> Result<JobDetail, QueryError> {
     let all = job_list::attempts(asking, cluster, job_id).await?;
@@ -52,9 +54,16 @@ async fn detail(
     add_facts(asking, &mut detail).await?;
     add_costs(asking, &mut detail).await?;
     if detail.job.started_unix_micros.is_some() {
-        let gpus = add_telemetry(asking, &mut detail).await?;
+        let whole = detail.range;
+        let gpus = add_telemetry(asking, &mut detail, whole).await?;
+        detail.gpu_hours = hours(&gpus, whole);
+        let boards = mig::boards(&gpus, |gpu| gpu.joules.is_some());
+        detail.energy_joules = boards.iter().filter_map(|gpu| gpu.joules).reduce(|a, b| a + b);
         detail.events = events::of_job(asking, (cluster, job_id), &gpus, detail.range).await?;
         detail.advice = job_advice::of(&detail, &gpus);
+        if let Some(window) = window.filter(|window| *window != whole) {
+            add_telemetry(asking, &mut detail, window).await?;
+        }
     }
     Ok(detail)
 }
@@ -99,22 +108,20 @@ async fn add_costs(asking: &Asking, detail: &mut JobDetail) -> Result<(), QueryE
     Ok(())
 }
 
-/// What samples say that name the job.
-async fn add_telemetry(asking: &Asking, detail: &mut JobDetail) -> Result<Vec<GpuFold>, QueryError> {
+/// What samples of a window say that name the job.
+async fn add_telemetry(asking: &Asking, detail: &mut JobDetail, window: Range) -> Result<Vec<GpuFold>, QueryError> {
     let JobRow { cluster, job_id, .. } = &detail.job;
     let scope = Scope { cluster: Some(cluster.clone()), job_id: Some(job_id.clone()), ..Scope::default() };
-    let buckets = Buckets::over(detail.range)?;
+    let buckets = Buckets::over(window)?;
     let metrics = METRICS.map(|(name, _, _)| name);
-    let mut gpus = samples::fold(asking, &scope, detail.range.from_unix_micros, &buckets, &metrics).await?;
+    let mut gpus = samples::fold(asking, &scope, window.from_unix_micros, &buckets, &metrics).await?;
     gpus.retain(|gpu| !gpu.spans.is_empty());
     let names = JobNames::of(asking, &gpus).await?;
+    detail.window = window;
     detail.bucket_seconds = buckets.seconds();
     detail.times_unix_micros = buckets.times();
-    detail.gpu_hours = hours(&gpus, detail.range);
-    let boards = mig::boards(&gpus, |gpu| gpu.joules.is_some());
-    detail.energy_joules = boards.iter().filter_map(|gpu| gpu.joules).reduce(|a, b| a + b);
     detail.series = METRICS.iter().enumerate().map(|(at, metric)| over(&gpus, at, *metric, &buckets)).collect();
-    detail.gpus = gpus.iter().map(|gpu| shown(gpu, &names, detail.range)).collect();
+    detail.gpus = gpus.iter().map(|gpu| shown(gpu, &names, window)).collect();
     Ok(gpus)
 }
 

@@ -5,13 +5,13 @@ mod window;
 
 use super::app::App;
 use super::pieces::{icon, shape};
-use super::{browser, costs, fleet, overview, panel};
+use super::{browser, costs, fleet, job, jobs, overview, panel};
 use crate::address::Page;
 use leptos::prelude::*;
 
 /// The pages that exist, by group.
 const GROUPS: &[(&str, &[(Page, &str)])] = &[
-    ("Observe", &[(Page::Overview, shape::OVERVIEW), (Page::Fleet, shape::FLEET)]),
+    ("Observe", &[(Page::Overview, shape::OVERVIEW), (Page::Fleet, shape::FLEET), (Page::Jobs, shape::JOBS)]),
     ("Spend", &[(Page::Costs, shape::COSTS)]),
 ];
 
@@ -22,6 +22,8 @@ pub(crate) fn frame(page: Page) -> impl IntoView {
     let content = match page {
         Page::Overview => overview::overview().into_any(),
         Page::Fleet => fleet::fleet().into_any(),
+        Page::Jobs => jobs::jobs().into_any(),
+        Page::Job => job::job().into_any(),
         Page::Costs => costs::costs().into_any(),
         Page::Login | Page::Missing => missing().into_any(),
     };
@@ -55,7 +57,7 @@ fn rail(app: App, narrow: RwSignal<bool>) -> impl IntoView {
             <a
                 href=move || app.address.read().to_page(page).href()
                 title=move || narrow.get().then_some(page.title())
-                aria-current=move || (app.address.read().page == page).then_some("page")
+                aria-current=move || (app.address.read().page.of_rail() == page).then_some("page")
             >
                 {icon(path)}
                 <span>{page.title()}</span>

@@ -2,8 +2,8 @@
 
 mod gpu;
 mod node;
-mod parts;
-mod series;
+pub(super) mod parts;
+pub(super) mod series;
 
 use super::app::App;
 use super::pieces::{icon, shape};

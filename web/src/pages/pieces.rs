@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub(crate) mod shape {
     pub(crate) const OVERVIEW: &str = "M2 2.5h5v5H2zM9 2.5h5v3H9zM9 7.5h5v6H9zM2 9.5h5v4H2z";
     pub(crate) const FLEET: &str = "M2 2.5h3v3H2zM6.5 2.5h3v3h-3zM11 2.5h3v3h-3zM2 7h3v3H2zM6.5 7h3v3h-3zM11 7h3v3h-3zM2 11.5h3v2H2zM6.5 11.5h3v2h-3zM11 11.5h3v2h-3z";
+    pub(crate) const JOBS: &str = "M2 3.5h9M2 8h12M2 12.5h6";
     pub(crate) const COSTS: &str = "M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 1 0 8 1.8M10.2 5.8C9.7 5 8.9 4.7 8 4.7c-1.2 0-2.1.6-2.1 1.6 0 2.2 4.3 1.1 4.3 3.4 0 1-.9 1.6-2.2 1.6-1 0-1.8-.4-2.3-1.2M8 3.6v1.1M8 11.3v1.1";
     pub(crate) const COLLAPSE: &str = "M10 3.5L5.5 8l4.5 4.5";
     pub(crate) const REFRESH: &str = "M13.5 8a5.5 5.5 0 1 1-1.6-3.9M13.5 1.8v2.9h-2.9";

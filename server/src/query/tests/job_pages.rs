@@ -95,7 +95,7 @@ async fn a_job_shows_its_gpus_and_what_to_do_better() {
         "message": "not of this job"});
     scene.add("device_events", vec![xid, elsewhere]).await;
     let scene = scene.reopen();
-    let job = scene.engine.job("c", "7", None, T0 + 30 * HOUR).await.unwrap();
+    let job = scene.engine.job("c", "7", None, None, T0 + 30 * HOUR).await.unwrap();
     assert_eq!((job.job.phase, job.range), (JobPhase::Failed, range(1, 5)));
     assert_eq!(job.gpus.iter().map(|gpu| gpu.gpu_uuid.as_str()).collect::<Vec<_>>(), ["g0", "g1"]);
     assert_eq!((job.gpu_hours.get(GpuState::Active), job.gpu_hours.get(GpuState::HeldIdle)), (&4.0, &4.0));
@@ -110,10 +110,15 @@ async fn a_job_shows_its_gpus_and_what_to_do_better() {
     assert!(titles.contains(&"It needs 12 % of the memory that it has"), "{titles:?}");
     assert_eq!((job.advice[0].gpu_hours, job.advice[0].cost_micros), (Some(4.0), None), "no price is no cost");
 
-    let waiting = scene.engine.job("c", "1", None, T0 + 3 * HOUR).await.unwrap();
+    let part = scene.engine.job("c", "7", Some(0), Some(range(2, 3)), T0 + 30 * HOUR).await.unwrap();
+    assert_eq!((part.range, part.window, part.gpu_hours), (job.range, range(2, 3), job.gpu_hours));
+    assert!(part.times_unix_micros.len() > 1 && part.times_unix_micros.iter().all(|t| *t < T0 + 3 * HOUR));
+    assert_eq!(part.advice, job.advice);
+
+    let waiting = scene.engine.job("c", "1", None, None, T0 + 3 * HOUR).await.unwrap();
     assert_eq!((waiting.job.phase, waiting.range, waiting.gpus.len()), (JobPhase::Waiting, range(0, 3), 0));
     for (cluster, job, attempt) in [("c", "nobody", None), ("d", "7", None), ("c", "7", Some(4))] {
-        let error = scene.engine.job(cluster, job, attempt, T0).await.unwrap_err();
+        let error = scene.engine.job(cluster, job, attempt, None, T0).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
     }
 }

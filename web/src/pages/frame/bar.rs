@@ -17,6 +17,7 @@ pub(super) fn bar(page: Page) -> impl IntoView {
     let app = App::here();
     let part = move || {
         let name = app.address.with(|a| match &a.open {
+            _ if page == Page::Job => Some(a.job.1.clone()),
             Some(Open::Node { node, .. }) => Some(node.clone()),
             Some(Open::Gpu(uuid)) => Some(format::short_id(uuid)),
             None => (!a.cluster.is_empty()).then(|| a.cluster.clone()),

@@ -7,7 +7,7 @@ use contract::GpuState;
 use contract::answers::{DeviceEvent, JobSpan, Range, StateSpan};
 use leptos::prelude::*;
 
-pub(super) fn facts(facts: Vec<(&'static str, AnyView)>) -> impl IntoView {
+pub(in crate::pages) fn facts(facts: Vec<(&'static str, AnyView)>) -> impl IntoView {
     let fact = |(name, value)| view! { <div><dt>{name}</dt> <dd>{value}</dd></div> };
     view! { <dl class="facts">{facts.into_iter().map(fact).collect_view()}</dl> }
 }
@@ -70,7 +70,7 @@ pub(super) fn event_marks(range: Range, events: &[DeviceEvent]) -> impl IntoView
 /// The newest of them; the rest is a query away.
 const EVENTS_MAX: usize = 50;
 
-pub(super) fn events(events: &[DeviceEvent]) -> AnyView {
+pub(in crate::pages) fn events(events: &[DeviceEvent]) -> AnyView {
     if events.is_empty() {
         return view! { <p class="muted small">"None in this range."</p> }.into_any();
     }

@@ -9,11 +9,11 @@ use leptos::prelude::*;
 
 /// What all charts of an answer share.
 #[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) range: Range,
-    pub(super) times_unix_micros: Vec<i64>,
-    pub(super) bucket_seconds: i64,
-    pub(super) events: Vec<DeviceEvent>,
+pub(in crate::pages) struct Shared {
+    pub(in crate::pages) range: Range,
+    pub(in crate::pages) times_unix_micros: Vec<i64>,
+    pub(in crate::pages) bucket_seconds: i64,
+    pub(in crate::pages) events: Vec<DeviceEvent>,
 }
 
 const HEIGHT: u32 = 72;
@@ -21,7 +21,7 @@ const HEIGHT: u32 = 72;
 const HEIGHT_WITH_AXIS: u32 = 100;
 
 /// `hover` outlives a refresh, so that the crosshair's readings do not jump.
-pub(super) fn charts(shared: &Shared, series: &[Series], hover: Hover) -> impl IntoView + use<> {
+pub(in crate::pages) fn charts(shared: &Shared, series: &[Series], hover: Hover) -> impl IntoView + use<> {
     let Known { shown, missing } = series::arrange(series);
     let last = shown.len().saturating_sub(1);
     let chart = |(i, s): (usize, &Series)| one(shared, s, i == last, hover);

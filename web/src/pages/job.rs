@@ -1,0 +1,132 @@
+//! What did a job do, what did it cost, and what could be better?
+
+mod advice;
+mod costs;
+mod head;
+mod strip;
+
+use super::api::{Asked, ask};
+use super::app::App;
+use super::panel::parts::{events, facts};
+use super::panel::series::{Shared, charts};
+use super::pieces::{answered, skeleton, stale_line};
+use super::plot::Hover;
+use crate::address::encode;
+use crate::format;
+use contract::answers::JobDetail;
+use leptos::prelude::*;
+use std::sync::Arc;
+
+pub(crate) fn job() -> impl IntoView {
+    let app = App::here();
+    let asked: Asked<JobDetail> = ask(move || {
+        app.address.with(|a| {
+            let window = if a.has_window() { format!("&{}", a.window_query()) } else { String::new() };
+            let attempt = if a.attempt.is_empty() { String::new() } else { format!("&attempt={}", encode(&a.attempt)) };
+            let (cluster, job) = (encode(&a.job.0), encode(&a.job.1));
+            format!("/api/v1/jobs/{cluster}/{job}?{}", (attempt + &window).trim_start_matches('&'))
+        })
+    });
+    let hover: Hover = RwSignal::new(None);
+    view! {
+        {stale_line(asked)}
+        {answered(asked, || waiting().into_any(), move |found| filled(app, found, hover).into_any())}
+    }
+}
+
+fn waiting() -> impl IntoView {
+    let card = |class: &'static str, height| view! { <div class=class>{skeleton(height)}</div> };
+    view! { {card("c12", 56)} {(0..4).map(|_| card("c3", 132)).collect_view()} {card("c8", 396)} {card("c4", 396)} }
+}
+
+fn filled(app: App, found: Signal<Arc<JobDetail>>, hover: Hover) -> impl IntoView {
+    view! {
+        {move || head::title(app, &found.read())}
+        {move || head::stats(&found.read())}
+        {move || strip::strip(app, &found.read())}
+        {move || advice::advice(&found.read())}
+        {move || telemetry(app, &found.read(), hover)}
+        {move || costs::costs(&found.read())}
+        {move || happened(&found.read())}
+        {move || about(&found.read())}
+    }
+}
+
+fn telemetry(app: App, found: &JobDetail, hover: Hover) -> Option<impl IntoView + use<>> {
+    let shared = Shared {
+        range: found.window,
+        times_unix_micros: found.times_unix_micros.clone(),
+        bucket_seconds: found.bucket_seconds,
+        events: found.events.clone(),
+    };
+    let back = (found.window != found.range).then(|| {
+        let whole = move |_| {
+            app.go(app.address.with_untracked(|a| {
+                let attempt = a.attempt.parse().ok();
+                a.to_job(&a.job.0, &a.job.1, attempt)
+            }))
+        };
+        view! { <button class="control" on:click=whole>"Show the whole run"</button> }
+    });
+    let gpus = format::counted(found.gpus.len() as u64, "GPU");
+    (!found.gpus.is_empty()).then(|| {
+        view! {
+            <section class="card c8">
+                <header>
+                    <h2>"What did its GPUs do?"</h2>
+                    <span class="aside">{format!("{gpus}; ratios are means, power and memory sums")}</span>
+                    <div class="grow"></div>
+                    {back}
+                </header>
+                <div class="body">{charts(&shared, &found.series, hover)}</div>
+            </section>
+        }
+    })
+}
+
+fn happened(found: &JobDetail) -> Option<impl IntoView + use<>> {
+    if found.gpus.is_empty() && found.events.is_empty() {
+        return None;
+    }
+    let body = match found.events.is_empty() {
+        true => view! { <div class="say"><p>"No error of a GPU or node is known from this time."</p></div> }.into_any(),
+        false => view! { <div class="scroller">{events(&found.events)}</div> }.into_any(),
+    };
+    Some(view! {
+        <section class="card c8">
+            <header><h2>"What happened to its devices?"</h2></header>
+            {body}
+        </section>
+    })
+}
+
+/// What the scheduler says of it.
+fn about(found: &JobDetail) -> impl IntoView + use<> {
+    let job = &found.job;
+    let or = |value: &Option<String>, missing: &str| value.clone().unwrap_or_else(|| missing.to_owned()).into_any();
+    let time = |value: Option<i64>| value.map_or("not known".to_owned(), format::instant).into_any();
+    let mut all = vec![
+        ("Cluster", job.cluster.clone().into_any()),
+        ("Scheduler's state", or(&job.state, "not known")),
+        ("Exit code", found.exit_code.map_or("not known".to_owned(), |code| code.to_string()).into_any()),
+        ("Account", or(&job.account, "none")),
+        ("Project", or(&job.project, "none")),
+        ("Queue", or(&job.queue, "none")),
+        ("Submitted", time(job.submitted_unix_micros)),
+        ("Started", time(job.started_unix_micros)),
+        ("Ended", time(job.ended_unix_micros)),
+        ("Nodes", if job.nodes.is_empty() { "not known".to_owned() } else { job.nodes.join(", ") }.into_any()),
+    ];
+    if let Some(joules) = found.energy_joules {
+        all.push(("Energy", format::energy(joules).into_any()));
+    }
+    let labels = found.labels.iter().map(|(key, value)| {
+        view! { <span class="badge">{format!("{key}={value}")}</span> }
+    });
+    view! {
+        <section class=if found.gpus.is_empty() && found.events.is_empty() { "card c8" } else { "card c4" }>
+            <header><h2>"What does the scheduler say?"</h2></header>
+            <div class="body tall">{facts(all)} <div class="badges">{labels.collect_view()}</div></div>
+        </section>
+    }
+}

@@ -1,0 +1,48 @@
+//! The filter line: words that must match, and the phase.
+
+use crate::format;
+use crate::jobs::phase_label;
+use crate::pages::api::Asked;
+use crate::pages::app::App;
+use contract::answers::{JobList, JobPhase};
+use leptos::prelude::*;
+
+pub(super) fn controls(app: App, asked: Asked<JobList>) -> impl IntoView {
+    let counts = move || asked.value.get().map(|found| found.counts);
+    let choice = move |phase: Option<JobPhase>| {
+        let name = phase.map_or("", JobPhase::as_str);
+        let count = move || {
+            let counts = counts()?;
+            Some(format::count(phase.map_or(counts.iter().sum::<u64>(), |p| counts[p as usize])))
+        };
+        view! {
+            <button
+                aria-pressed=move || (app.address.read().phase == name).to_string()
+                on:click=move |_| app.turn(|a| {
+                    a.phase = name.to_owned();
+                    a.offset = 0;
+                })
+            >
+                {phase.map_or("all", phase_label)} " " <span class="muted">{count}</span>
+            </button>
+        }
+    };
+    view! {
+        <div class="filters">
+            <input
+                class="control"
+                type="search"
+                placeholder="Filter by job, name, user, account, queue, node"
+                aria-label="Filter jobs"
+                prop:value=move || app.address.read().filter.clone()
+                on:input=move |e| app.amend(|a| {
+                    a.filter = event_target_value(&e);
+                    a.offset = 0;
+                })
+            />
+            <div class="segments" role="group" aria-label="Phase">
+                {choice(None)} {JobPhase::ALL.map(|phase| choice(Some(phase))).into_iter().collect_view()}
+            </div>
+        </div>
+    }
+}
