@@ -1,7 +1,10 @@
 //! The documents that hold now, read: prices, owners, policy and what goes with them.
 
+use super::bills::Bill;
 use super::documents::{self, DocumentKind, Stated};
-use crate::cost::{Book, Budget, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership, Policy, Pools};
+use crate::cost::{
+    BillMap, Book, Budget, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership, Policy, Pools,
+};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +24,11 @@ pub struct Statements {
     pub policy_version: Arc<str>,
     /// The closing of each closed month.
     pub closings: BTreeMap<String, String>,
+    pub rates: ExchangeRates,
+    /// By the name of the bill; the one for all others is called `bill_map`.
+    pub bill_maps: BTreeMap<String, BillMap>,
+    /// By name.
+    pub bills: BTreeMap<String, Bill>,
     /// Of everything that a row of the ledger depends on, but closings.
     pub(super) digest: [u8; 32],
 }
@@ -69,6 +77,16 @@ impl Statements {
             }
             None => Policy::default(),
         };
+        let mut bill_maps = BTreeMap::new();
+        for stated in of(DocumentKind::BillMap) {
+            match BillMap::parse(&stated.text) {
+                Ok(map) => drop(bill_maps.insert(stated.name.to_string(), map)),
+                Err(e) => {
+                    let document = format!("bill_map {}", stated.name);
+                    faults.push(Fault { document, line: e.line(), text: e.to_string() });
+                }
+            }
+        }
         // What its authors call it may be forgotten when it is changed.
         let policy_version = match stated {
             Some(stated) => format!("{} ({})", policy.version, stated.version).into(),
@@ -79,7 +97,28 @@ impl Statements {
         }
         let closings = documents::closings(&all);
         let digest = digest(&all);
-        Ok(Self { currency, pools, book, ownership, policy, policy_version, closings, digest, all })
+        let bills = of(DocumentKind::Bill).into_iter().filter_map(Bill::read);
+        let bills = bills.map(|bill| (bill.name.to_string(), bill)).collect();
+        let parsed = Self {
+            currency,
+            pools,
+            book,
+            ownership,
+            policy,
+            policy_version,
+            closings,
+            rates,
+            bill_maps,
+            bills,
+            digest,
+            all,
+        };
+        Ok(parsed)
+    }
+
+    /// The imports whose rows are the bills.
+    pub(super) fn imports(&self) -> Vec<String> {
+        self.bills.values().map(|bill| bill.import.clone()).collect()
     }
 
     /// The latest version of each document that was stated and not taken back.
