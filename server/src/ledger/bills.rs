@@ -149,6 +149,9 @@ impl Ledger {
             known(&self.statements(), name, &bill.sha256)?;
             self.keep_bill(name, author, &bill.text()).await?;
         }
+        // As it will be listed, with the time of its document.
+        let listed = self.statements().bills.get(name).filter(|listed| listed.import == bill.import).cloned();
+        let bill = listed.unwrap_or(bill);
         let BillReading { faults, faults_total, unknown_columns, .. } = reading;
         Ok(BillImport { bill, is_known: false, faults, faults_total, unknown_columns })
     }

@@ -39,12 +39,7 @@ impl Statements {
         let of = |kind| documents::current(&all, kind);
         let only = |kind: DocumentKind| of(kind).into_iter().next();
         let mut faults = Vec::new();
-        let currency: Arc<str> =
-            only(DocumentKind::Currency).map_or(DEFAULT_CURRENCY.into(), |stated| stated.text.trim().into());
-        if currency.len() != 3 || !currency.chars().all(|c| c.is_ascii_uppercase()) {
-            let text = format!("{currency:?} is not a currency of ISO 4217 like USD");
-            faults.push(Fault { document: DocumentKind::Currency.as_str().to_owned(), line: 1, text });
-        }
+        let currency = currency(only(DocumentKind::Currency), &mut faults);
         let rates = match only(DocumentKind::Rates) {
             Some(stated) => ExchangeRates::parse(&[document(stated)]).map_err(|f| faults.extend(f)).unwrap_or_default(),
             None => ExchangeRates::default(),
@@ -77,16 +72,7 @@ impl Statements {
             }
             None => Policy::default(),
         };
-        let mut bill_maps = BTreeMap::new();
-        for stated in of(DocumentKind::BillMap) {
-            match BillMap::parse(&stated.text) {
-                Ok(map) => drop(bill_maps.insert(stated.name.to_string(), map)),
-                Err(e) => {
-                    let document = format!("bill_map {}", stated.name);
-                    faults.push(Fault { document, line: e.line(), text: e.to_string() });
-                }
-            }
-        }
+        let bill_maps = bill_maps(of(DocumentKind::BillMap), &mut faults);
         // What its authors call it may be forgotten when it is changed.
         let policy_version = match stated {
             Some(stated) => format!("{} ({})", policy.version, stated.version).into(),
@@ -99,7 +85,7 @@ impl Statements {
         let digest = digest(&all);
         let bills = of(DocumentKind::Bill).into_iter().filter_map(Bill::read);
         let bills = bills.map(|bill| (bill.name.to_string(), bill)).collect();
-        let parsed = Self {
+        Ok(Self {
             currency,
             pools,
             book,
@@ -112,8 +98,7 @@ impl Statements {
             bills,
             digest,
             all,
-        };
-        Ok(parsed)
+        })
     }
 
     /// The imports whose rows are the bills.
@@ -129,6 +114,29 @@ impl Statements {
     pub fn is_closed(&self, period: &str) -> bool {
         self.closings.contains_key(period)
     }
+}
+
+fn currency(stated: Option<&Stated>, faults: &mut Vec<Fault>) -> Arc<str> {
+    let currency: Arc<str> = stated.map_or(DEFAULT_CURRENCY.into(), |stated| stated.text.trim().into());
+    if currency.len() != 3 || !currency.chars().all(|c| c.is_ascii_uppercase()) {
+        let text = format!("{currency:?} is not a currency of ISO 4217 like USD");
+        faults.push(Fault { document: DocumentKind::Currency.as_str().to_owned(), line: 1, text });
+    }
+    currency
+}
+
+fn bill_maps(stated: Vec<&Stated>, faults: &mut Vec<Fault>) -> BTreeMap<String, BillMap> {
+    let mut maps = BTreeMap::new();
+    for stated in stated {
+        match BillMap::parse(&stated.text) {
+            Ok(map) => drop(maps.insert(stated.name.to_string(), map)),
+            Err(error) => {
+                let document = format!("{} {}", DocumentKind::BillMap.as_str(), stated.name);
+                faults.push(Fault { document, line: error.line(), text: error.to_string() });
+            }
+        }
+    }
+    maps
 }
 
 fn document(stated: &Stated) -> Document {
