@@ -1,6 +1,7 @@
 //! What the server and its commands say to each other and no page asks for; the rest is in `contract::answers`.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A version of a document about money.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,4 +73,119 @@ pub struct ComparedOwner {
     pub cost_centre: String,
     pub a_micros: i64,
     pub b_micros: i64,
+}
+
+/// A bill, as its last import has it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BillEntry {
+    pub name: String,
+    /// Name of the token that imported it.
+    pub author: String,
+    pub stated_unix_micros: i64,
+    /// What its rows have in the column `import`.
+    pub import: String,
+    /// Digest of the file.
+    pub sha256: String,
+    /// Oldest version of FOCUS that has all of the file's columns.
+    pub focus_version: String,
+    pub rows: u64,
+    pub kept: u64,
+    pub rejected: u64,
+    /// Exact sums of what is invoiced, as decimals by currency.
+    pub billed: BTreeMap<String, String>,
+}
+
+/// `PUT /api/v1/bills/{name}`: `kept + rejected = rows`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BillImported {
+    pub bill: BillEntry,
+    /// The same file is the bill already: nothing was added.
+    pub already_imported: bool,
+    /// Of rows that were rejected, in order of lines; the first thousand.
+    pub faults: Vec<BillRowFault>,
+    pub faults_total: u64,
+    /// Columns of the file that are not kept.
+    pub unknown_columns: Vec<String>,
+}
+
+/// What is wrong with a row of a bill.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BillRowFault {
+    /// Line of the file where the row starts, from 1.
+    pub line: u64,
+    /// None where it is about the whole row.
+    pub column: Option<String>,
+    pub what: String,
+}
+
+/// `GET /api/v1/reconciliation`: amounts are exact decimals.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReconciliationAnswer {
+    pub period: String,
+    /// Of the ledger, and of every amount that says nothing else.
+    pub currency: String,
+    pub bills: Vec<String>,
+    /// Name of the map; none where no map was stated.
+    pub map: Option<String>,
+    pub bill: String,
+    pub ledger: String,
+    /// `bill - ledger`: the sum of the parts that are not outside of it.
+    pub difference: String,
+    /// What both have, at the ledger's prices.
+    pub matched: String,
+    pub parts: Vec<ReconciliationPart>,
+    pub rules: Vec<ReconciliationRule>,
+    pub converted: Vec<ReconciliationCurrency>,
+    /// Lines of the bill that were compared.
+    pub lines: u64,
+    /// Lines whose charge begins in another month.
+    pub lines_outside: u64,
+}
+
+/// One part of the difference.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReconciliationPart {
+    /// Rule of the map, from 1; none of what no rule takes.
+    pub rule: Option<u64>,
+    /// Such as `price`, `billed_not_seen`, `tax`.
+    pub reason: String,
+    /// Service, cluster or currency that it is about.
+    pub about: Option<String>,
+    /// What the reason means.
+    pub text: String,
+    /// Bill minus ledger.
+    pub amount: String,
+    pub currency: String,
+    /// In another currency, for which there is no rate: no part of the difference.
+    pub outside: bool,
+    pub gpu_hours: Option<String>,
+    /// Lines of the bill behind it, the first hundred.
+    pub lines: Vec<u64>,
+    pub lines_total: u64,
+}
+
+/// What one rule of the map takes of both.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReconciliationRule {
+    /// From 1.
+    pub rule: u64,
+    pub cluster: String,
+    pub pool: Option<String>,
+    pub region: Option<String>,
+    pub gpu_model: Option<String>,
+    pub bill: String,
+    pub bill_gpu_hours: String,
+    pub bill_lines: u64,
+    pub ledger: String,
+    pub ledger_gpu_hours: String,
+    pub unpriced_gpu_hours: String,
+}
+
+/// Amounts of another currency, and what they are in the ledger's by the rates of their days.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReconciliationCurrency {
+    pub currency: String,
+    pub amount: String,
+    pub in_ledger_currency: String,
+    pub lines: u64,
 }

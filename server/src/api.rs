@@ -6,13 +6,16 @@
 //! the request's id, or under `/prometheus` one in its envelope. **Not here:** TLS and other people's origins; there is no CORS.
 
 mod backup;
+mod bills;
 mod body;
 mod cells;
 mod credentials;
 mod error;
+mod focus;
 mod front;
 mod ingest;
 mod jobs;
+mod ledger_rows;
 mod metrics;
 mod money;
 mod openapi;

@@ -1,12 +1,12 @@
-//! The `coulomb` commands that ask a running server: query, import, documents, policy, close, report, token, check,
-//! backup, verify; and restore,
-//! which makes the folder of one that is not there yet.
+//! The `coulomb` commands that ask a running server: query, import, documents, policy, close, report, bill, reconcile,
+//! token, check, backup, verify; and restore, which makes the folder of one that is not there yet.
 //!
 //! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
 //! through the HTTP API, as any other program would. **Invariant:** a token is never printed, except the new one
 //! that `token create` was asked for.
 
 mod backup;
+mod bills;
 mod books;
 mod check;
 mod connection;
@@ -21,6 +21,7 @@ mod token;
 mod verify;
 
 pub use backup::{BackupCommand, backup};
+pub use bills::{BillCommand, ReconcileCommand, bill, reconcile};
 pub use books::{CloseCommand, DocumentsCommand, PolicyCommand, close, documents, policy};
 pub use check::{CheckCommand, check};
 pub use error::ClientError;

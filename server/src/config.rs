@@ -6,8 +6,8 @@
 //! and a bucket's credentials on their way to the store.
 
 use crate::client::{
-    BackupCommand, CheckCommand, CloseCommand, DocumentsCommand, ImportCommand, PolicyCommand, QueryCommand,
-    ReportCommand, RestoreCommand, TokenCommand, VerifyCommand,
+    BackupCommand, BillCommand, CheckCommand, CloseCommand, DocumentsCommand, ImportCommand, PolicyCommand,
+    QueryCommand, ReconcileCommand, ReportCommand, RestoreCommand, TokenCommand, VerifyCommand,
 };
 use crate::query::QuerySettings;
 use crate::store::{self, BucketSettings, StoreSettings};
@@ -74,8 +74,12 @@ pub enum Command {
     Policy(PolicyCommand),
     /// Close a month of the ledger: its rows never change from then on.
     Close(CloseCommand),
-    /// Make a document about use and money: CSV, Parquet, XLSX, HTML or PDF.
+    /// Make a document about use and money: CSV, Parquet, XLSX, HTML, PDF or a FOCUS file.
     Report(ReportCommand),
+    /// List bills of providers and take them back; `import bill` brings them.
+    Bill(BillCommand),
+    /// Say by how much the ledger of a month and the bill differ, and why.
+    Reconcile(ReconcileCommand),
     /// Make, list and revoke API tokens, or make a one-time login link for a browser.
     Token(TokenCommand),
     /// Say whether a server can be reached, is ready, takes the token and has fresh rows.

@@ -36,7 +36,7 @@ mod tests;
 pub use anomaly::{Anomaly, DayCosts, anomalies};
 pub use bill::{
     BillError, BillFault, BillGroups, BillLine, BillReading, BillSummary, BillSums, ChargeCategory, NO_VALUE,
-    Period as BillPeriod, read_bill,
+    Period as BillPeriod, Taken, read_bill,
 };
 pub use book::{Book, Gap, PriceRow};
 pub use budget::{Budget, BurnDown, Crossing, DayCost, Every};
@@ -61,7 +61,8 @@ pub use policy::{Idle, NodeSplit, Overhead, Policy, PoolOwner, SharedGpus, Sprea
 pub use pools::Pools;
 pub use rates::ExchangeRates;
 pub use reconcile::{
-    BillBasis, BillMap, BillMapError, BillRule, Explained, LedgerUse, Reason, Reconciliation, reconcile,
+    BillBasis, BillMap, BillMapError, BillRule, Comparing, CurrencySums, Explained, LedgerUse, Reason, Reconciliation,
+    Reconciling, RuleSums,
 };
 pub use rows::{
     Category, Electricity, Elsewhen, GpuHour, GpuPlace, JobRun, LedgerRow, Owner, Price, Priced, PricedBy, Prices,

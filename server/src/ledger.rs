@@ -1,28 +1,37 @@
 //! The ledger: what each hour of each GPU cost, and whom.
 //!
-//! Owns the documents about money (prices, pools, owners, policy, closings) and the tables `ledger_open` and
-//! `ledger_closed`; gathers what `cost` computes from. Must not know HTTP. **Invariants:** a row of an open month is a
+//! Owns the documents about money (prices, pools, owners, policy, closings), the lines of bills and the tables
+//! `ledger_open` and `ledger_closed`; gathers what `cost` computes from. Must not know HTTP. **Invariants:** a row of an open month is a
 //! pure function of use, jobs and documents; a row of a closed month never changes, and what is found out later is
 //! posted to the open one.
 
 mod activity;
+mod bill_rows;
+mod bills;
 mod close;
 mod compare;
 mod costs;
 mod days;
 mod documents;
 mod error;
+mod focus;
 mod inputs;
 mod notices;
+mod page;
 mod read;
+mod reconcile;
 mod refresh;
 mod rows;
 mod statements;
 #[cfg(test)]
 mod tests;
 
+pub use bills::{Bill, BillImport, BillSource};
 pub use documents::{DOCUMENT_BYTES_MAX, DocumentKind, Stated};
 pub use error::LedgerError;
+pub use focus::{FocusAsked, FocusFile};
+pub use page::{PageAsked, RowsPage};
+pub use reconcile::Reconciled;
 pub use statements::{DEFAULT_CURRENCY, Statements};
 
 use crate::query::Engine;
@@ -57,6 +66,7 @@ impl Ledger {
         let all = documents::load(&engine).await?;
         let statements = Statements::read(all).map_err(LedgerError::Faults)?;
         engine.set_closings(statements.closings.clone());
+        engine.set_bills(statements.imports());
         let inner = Inner {
             store,
             engine,
@@ -89,7 +99,7 @@ impl Ledger {
         documents::check(name, text)?;
         let _work = self.inner.work.lock().await;
         let before = self.statements();
-        if kind != DocumentKind::Prices && name != kind.as_str() {
+        if !kind.has_names() && name != kind.as_str() {
             let hint = format!("there is one document of this kind, {:?}", kind.as_str());
             return Err(LedgerError::NotFound { what: "document", name: name.to_owned(), hint });
         }
@@ -127,6 +137,7 @@ impl Ledger {
     /// From now on this holds.
     fn hold(&self, statements: Statements) -> Result<(), LedgerError> {
         self.inner.engine.set_closings(statements.closings.clone());
+        self.inner.engine.set_bills(statements.imports());
         *self.inner.statements.write() = Arc::new(statements);
         self.inner.wake.notify_one();
         self.show()

@@ -30,6 +30,8 @@ fn main() -> ExitCode {
         Command::Policy(command) => asked(client::policy(&command, &mut out)),
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Report(command) => asked(client::report(&command, &mut out)),
+        Command::Bill(command) => asked(client::bill(&command, &mut out)),
+        Command::Reconcile(command) => asked(client::reconcile(&command, &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),
         Command::Check(command) => asked(client::check(&command, &mut out)),
         Command::Backup(command) => asked(client::backup(&command, &mut out)),

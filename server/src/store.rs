@@ -48,7 +48,7 @@ pub use derive::Derived;
 pub use derived::{DERIVED, DerivedTables, Rollup, USAGE_RATIOS, USAGE_RISES, seconds_column};
 pub use error::StoreError;
 pub use export::ParquetParts;
-pub use kept::{LEDGER_COLUMNS, ground_table, ground_tables};
+pub use kept::{BILL_COLUMNS, LEDGER_COLUMNS, ground_table, ground_tables};
 pub use read_file::{ParquetFile, read_parquet};
 pub use replay::Damage;
 pub use sorted::SortedRows;

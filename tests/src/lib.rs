@@ -5,6 +5,7 @@
 
 mod bucket;
 pub mod fleet;
+pub mod focus_validator;
 mod http;
 mod program;
 mod server;

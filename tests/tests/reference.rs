@@ -9,6 +9,8 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 mod reference {
+    mod bills;
+    mod focus;
     mod genai;
     mod money;
     mod nvidia_smi;

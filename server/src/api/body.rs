@@ -7,8 +7,10 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{self, Bytes, BytesMut, JsonConfig};
 use actix_web::{Error, HttpRequest};
 use futures::StreamExt;
+use sha2::{Digest, Sha256};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 /// SQL and its parameters; the longest statement that people generate is some 100 KB.
@@ -79,6 +81,54 @@ async fn collect(
         body.reserved.grow(chunk.len() as u64)?;
         body.bytes.extend_from_slice(&chunk);
     }
+}
+
+/// Reads a body into a temporary file, which is gone when it is closed; gives the digest of its bytes, too.
+pub(super) async fn read_into_file(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    bytes_max: u64,
+) -> Result<(std::fs::File, String), Refusal> {
+    let result = spool(request.headers(), &mut payload, bytes_max).await;
+    if result.is_err() {
+        discard(&mut payload).await;
+    }
+    result
+}
+
+async fn spool(
+    headers: &HeaderMap,
+    payload: &mut web::Payload,
+    bytes_max: u64,
+) -> Result<(std::fs::File, String), Refusal> {
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|v| v.as_bytes() != b"identity") {
+        return Err(Refusal::unsupported_body(format!("Content-Encoding {encoding:?} is not taken here, unpack it")));
+    }
+    let too_large = || Refusal::too_large(format!("the body is larger than {bytes_max} bytes, divide it"));
+    let told = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    if told.is_some_and(|length| length > bytes_max) {
+        return Err(too_large());
+    }
+    let failed = |e: std::io::Error| {
+        Refusal::of_kind(crate::error::ErrorKind::Unavailable, format!("the body cannot be put on disk: {e}"))
+    };
+    let (mut digest, mut length) = (Sha256::new(), 0);
+    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(failed)?);
+    loop {
+        let next = timeout(PAUSE_MAX, payload.next()).await;
+        let next = next.map_err(|_| Refusal::invalid(format!("the body stopped for {} s", PAUSE_MAX.as_secs())))?;
+        let Some(chunk) = next else { break };
+        let chunk = chunk.map_err(|e| Refusal::invalid(format!("the body broke off: {e}")))?;
+        length += chunk.len() as u64;
+        if length > bytes_max {
+            return Err(too_large());
+        }
+        digest.update(&chunk);
+        file.write_all(&chunk).await.map_err(failed)?;
+    }
+    file.flush().await.map_err(failed)?;
+    let digest = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((file.into_std().await, digest))
 }
 
 async fn discard(payload: &mut web::Payload) {

@@ -1,6 +1,7 @@
 //! `/api/v1/reports/{kind}`: a document, asked for by the query string or by JSON.
 
 use super::error::Refusal;
+use super::focus;
 use super::range::parse_range;
 use super::serve::State;
 use crate::cost;
@@ -26,17 +27,26 @@ pub(super) struct Asked {
     month: Option<String>,
     by: Option<String>,
     format: Option<String>,
+    /// The following are about FOCUS files only.
+    focus_version: Option<String>,
+    charge_period: Option<String>,
+    billing_account: Option<String>,
+    issuer: Option<String>,
 }
 
 /// Of a body, where a dimension may hold a comma.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sent {
-    from: Option<String>,
-    to: Option<String>,
-    month: Option<String>,
-    by: Option<Vec<String>>,
-    format: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) month: Option<String>,
+    pub(super) by: Option<Vec<String>>,
+    pub(super) format: Option<String>,
+    pub(super) focus_version: Option<String>,
+    pub(super) charge_period: Option<String>,
+    pub(super) billing_account: Option<String>,
+    pub(super) issuer: Option<String>,
 }
 
 pub(super) async fn asked(
@@ -44,9 +54,11 @@ pub(super) async fn asked(
     asked: web::Query<Asked>,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Refusal> {
-    let Asked { from, to, month, by, format } = asked.into_inner();
+    let Asked { from, to, month, by, format, focus_version, charge_period, billing_account, issuer } =
+        asked.into_inner();
     let by = by.map(|by| by.split(',').map(|name| name.trim().to_owned()).collect());
-    answer(&kind, Sent { from, to, month, by, format }, &state).await
+    let sent = Sent { from, to, month, by, format, focus_version, charge_period, billing_account, issuer };
+    answer(&kind, sent, &state).await
 }
 
 pub(super) async fn sent(
@@ -59,6 +71,18 @@ pub(super) async fn sent(
 
 async fn answer(kind: &str, sent: Sent, state: &State) -> Result<HttpResponse, Refusal> {
     let now = (state.clock)();
+    if let Some(form) = sent.format.as_deref().and_then(focus::Form::parse) {
+        return focus::answer(kind, form, sent, state).await;
+    }
+    let of_focus = [
+        ("focus_version", &sent.focus_version),
+        ("charge_period", &sent.charge_period),
+        ("billing_account", &sent.billing_account),
+        ("issuer", &sent.issuer),
+    ];
+    if let Some((name, _)) = of_focus.iter().find(|(_, value)| value.is_some()) {
+        return Err(Refusal::invalid(format!("{name} is about FOCUS files, give format=focus with it")));
+    }
     let request = request(kind, sent, now)?;
     let _making = state.making.acquire().await.map_err(|e| ReportError::Internal(e.to_string()))?;
     let gathered = report::gather(&state.engine, &request).await?;
@@ -84,21 +108,40 @@ async fn answer(kind: &str, sent: Sent, state: &State) -> Result<HttpResponse, R
 }
 
 fn request(kind: &str, sent: Sent, now: i64) -> Result<Request, Refusal> {
-    let kind =
-        Kind::parse(kind).map_err(|e| Refusal { known: e.known().to_vec(), ..Refusal::not_found(e.to_string()) })?;
-    let period = match (sent.month, sent.from, sent.to) {
-        (Some(month), None, None) => Period::month(&month)?,
-        (None, Some(from), to) => {
-            let range = parse_range(Some(&from), to.as_deref(), now).map_err(Refusal::invalid)?;
-            let Range { from_unix_micros: from_micros, to_unix_micros: to_micros } = range;
-            Period::Range { from_micros, to_micros }
-        }
-        _ => return Err(Refusal::invalid("give month, or from and to: the time that the document is about")),
-    };
+    let kind = parse_kind(kind)?;
+    let period = period_of(&sent, now)?;
     let by = sent.by.unwrap_or_else(|| vec![DEFAULT_BY.to_owned()]);
     let by = by.iter().map(|name| Dimension::parse(name)).collect::<Result<_, _>>()?;
-    let format = Format::parse(sent.format.as_deref().unwrap_or(DEFAULT_FORMAT))?;
+    let format = Format::parse(sent.format.as_deref().unwrap_or(DEFAULT_FORMAT)).map_err(with_focus)?;
     Ok(Request::new(kind, period, by, format)?)
+}
+
+pub(super) fn parse_kind(kind: &str) -> Result<Kind, Refusal> {
+    Kind::parse(kind).map_err(|e| Refusal { known: e.known().to_vec(), ..Refusal::not_found(e.to_string()) })
+}
+
+/// The time that a document is about.
+pub(super) fn period_of(sent: &Sent, now: i64) -> Result<Period, Refusal> {
+    match (&sent.month, &sent.from, &sent.to) {
+        (Some(month), None, None) => Ok(Period::month(month)?),
+        (None, Some(from), to) => {
+            let range = parse_range(Some(from), to.as_deref(), now).map_err(Refusal::invalid)?;
+            let Range { from_unix_micros: from_micros, to_unix_micros: to_micros } = range;
+            Ok(Period::Range { from_micros, to_micros })
+        }
+        _ => Err(Refusal::invalid("give month, or from and to: the time that the document is about")),
+    }
+}
+
+/// What is made of the ledger without the room of documents can be asked for likewise.
+fn with_focus(error: ReportError) -> ReportError {
+    match error {
+        ReportError::Unknown { what, name, mut known } => {
+            known.extend(focus::Form::ALL.map(|form| form.as_str().to_owned()));
+            ReportError::Unknown { what, name, known }
+        }
+        other => other,
+    }
 }
 
 /// Unix microseconds.

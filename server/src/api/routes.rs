@@ -1,6 +1,8 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
-use super::{backup, ingest, jobs, metrics, money, openapi, prometheus, query, questions, reports, sessions};
+use super::{
+    backup, bills, ingest, jobs, ledger_rows, metrics, money, openapi, prometheus, query, questions, reports, sessions,
+};
 use crate::access::Action;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -78,6 +80,11 @@ pub(super) const ROUTES: &[Route] = &[
     route("POST", "/api/v1/ledger/close", KEEP_BOOKS),
     route("POST", "/api/v1/ledger/reopen", KEEP_BOOKS),
     route("POST", "/api/v1/ledger/refresh", READ),
+    route("GET", "/api/v1/ledger", READ),
+    route("GET", "/api/v1/bills", READ),
+    route("PUT", "/api/v1/bills/{name}", KEEP_BOOKS),
+    route("DELETE", "/api/v1/bills/{name}", KEEP_BOOKS),
+    route("GET", "/api/v1/reconciliation", READ),
     route("POST", "/api/v1/backup", ADMINISTER),
     route("POST", "/api/v1/verify", ADMINISTER),
 ];
@@ -158,7 +165,19 @@ pub(super) fn configure(app: &mut ServiceConfig) {
                 .route(web::get().to(sessions::tokens)),
         )
         .configure(configure_prometheus)
-        .configure(configure_money);
+        .configure(configure_money)
+        .configure(configure_bills);
+}
+
+fn configure_bills(app: &mut ServiceConfig) {
+    app.route("/api/v1/ledger", web::get().to(ledger_rows::rows))
+        .route("/api/v1/bills", web::get().to(bills::bills))
+        .service(
+            web::resource("/api/v1/bills/{name}")
+                .route(web::put().to(bills::import))
+                .route(web::delete().to(bills::take_back)),
+        )
+        .route("/api/v1/reconciliation", web::get().to(bills::reconciliation));
 }
 
 fn configure_money(app: &mut ServiceConfig) {

@@ -8,9 +8,9 @@ use super::error::Refusal;
 use super::metrics::RunningQuery;
 use crate::query::{Answer, QueryError};
 use crate::store::ParquetParts;
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Bytes;
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -41,6 +41,17 @@ impl Form {
         }
     }
 
+    /// As `format` of a query string names it.
+    pub(super) fn parse(text: &str) -> Result<Self, Refusal> {
+        const NAMES: [&str; 4] = ["json", "csv", "arrow", "parquet"];
+        let found = NAMES.iter().position(|name| *name == text);
+        found.map(|at| Self::ALL[at]).ok_or_else(|| {
+            let shown: String = text.chars().take(60).collect();
+            let message = format!("there is no format {shown:?}, use one of {}", NAMES.join(", "));
+            Refusal { known: NAMES.map(str::to_owned).to_vec(), ..Refusal::invalid(message) }
+        })
+    }
+
     pub(super) fn of_media_type(text: &str) -> Option<Self> {
         match text {
             "*/*" | "application/*" => Some(Self::Json),
@@ -53,11 +64,7 @@ impl Form {
 /// The response that carries an answer.
 pub(super) async fn respond(mut answer: Answer, form: Form, running: RunningQuery) -> Result<HttpResponse, Refusal> {
     let mut response = HttpResponse::Ok();
-    response.content_type(if form == Form::Csv { "text/csv; charset=utf-8" } else { form.media_type() });
-    if matches!(form, Form::Arrow | Form::Parquet) {
-        // Columns compress themselves where it pays.
-        response.insert_header(header::ContentEncoding::Identity);
-    }
+    begin(&mut response, form);
     let mut encoder = Encoder::new(form, &answer.schema())?;
     let mut held = encoder.head();
     while held.len() < HELD_BYTES {
@@ -71,6 +78,31 @@ pub(super) async fn respond(mut answer: Answer, form: Form, running: RunningQuer
     }
     let first = stream::once(async move { Ok(Bytes::from(held)) });
     Ok(response.streaming(first.chain(rest(answer, encoder, running))))
+}
+
+/// Rows that are in memory already, as a response.
+pub(super) fn whole(
+    batches: &[RecordBatch],
+    schema: &SchemaRef,
+    form: Form,
+    mut response: HttpResponseBuilder,
+) -> Result<HttpResponse, Refusal> {
+    begin(&mut response, form);
+    let mut encoder = Encoder::new(form, schema)?;
+    let mut bytes = encoder.head();
+    for batch in batches {
+        bytes.extend(encoder.batch(batch)?);
+    }
+    bytes.extend(encoder.tail()?);
+    Ok(response.body(bytes))
+}
+
+fn begin(response: &mut HttpResponseBuilder, form: Form) {
+    response.content_type(if form == Form::Csv { "text/csv; charset=utf-8" } else { form.media_type() });
+    if matches!(form, Form::Arrow | Form::Parquet) {
+        // Columns compress themselves where it pays.
+        response.insert_header(header::ContentEncoding::Identity);
+    }
 }
 
 fn internal(error: impl ToString) -> Refusal {

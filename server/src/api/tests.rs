@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod bills;
 mod fixture;
 mod formats;
 mod openapi;

@@ -42,7 +42,7 @@ pub(super) fn state(kind: &str, flags: &DocumentFlags, out: &mut impl Write) -> 
     Ok(out.flush()?)
 }
 
-fn encoded(name: &str) -> String {
+pub(super) fn encoded(name: &str) -> String {
     url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
@@ -54,7 +54,7 @@ pub struct DocumentsCommand {
 
 #[derive(Debug, Subcommand)]
 enum DocumentsAction {
-    /// List what was stated: prices, pools, rates, owners, policy, budgets, carbon.
+    /// List what was stated: prices, pools, rates, owners, policy, budgets, carbon, maps of bills.
     List {
         #[arg(long, value_enum, default_value = "table")]
         format: Format,

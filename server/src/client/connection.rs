@@ -76,6 +76,17 @@ impl Connection {
         self.parsed(path, request.header("Content-Type", "text/plain; charset=utf-8").send(text))
     }
 
+    /// Sends a file in the place of what is there.
+    pub(super) fn put_file<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        content_type: &str,
+        file: &mut std::fs::File,
+    ) -> Result<T, ClientError> {
+        let request = self.agent.put(self.address(path)).header("Authorization", self.bearer());
+        self.parsed(path, request.header("Content-Type", content_type).send(&*file))
+    }
+
     pub(super) fn get_text(&self, path: &str) -> Result<String, ClientError> {
         let request = self.agent.get(self.address(path)).header("Authorization", self.bearer());
         let read = self.checked(request.call())?.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
@@ -101,6 +112,19 @@ impl Connection {
     ) -> Result<ureq::BodyReader<'static>, ClientError> {
         let response = self.checked(self.send_json(path, accept, body))?;
         Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
+    }
+
+    /// Likewise, with what a header says.
+    pub(super) fn post_noting(
+        &self,
+        path: &str,
+        accept: &str,
+        body: &impl Serialize,
+        header: &str,
+    ) -> Result<(ureq::BodyReader<'static>, Option<String>), ClientError> {
+        let response = self.checked(self.send_json(path, accept, body))?;
+        let note = response.headers().get(header).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        Ok((response.into_body().into_with_config().limit(u64::MAX).reader(), note))
     }
 
     /// Posts nothing and hands out the answer's body as it arrives, with a number that a header names.

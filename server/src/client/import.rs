@@ -4,6 +4,7 @@
 //! Parquet (the store's door does). **Invariant:** there is one mechanism: presets and users' files are maps.
 
 mod batch;
+mod bill;
 mod chunks;
 mod convert;
 mod error;
@@ -24,9 +25,11 @@ mod source;
 mod tally;
 mod texts;
 
+pub(super) use bill::plain as plain_bill;
 pub use error::ImportError;
 
 use super::ClientError;
+use super::bills::{self, BillFlags};
 use super::books::{self, DocumentFlags};
 use super::connection::Connection;
 use crate::config::ClientFlags;
@@ -61,6 +64,10 @@ enum What {
     GpuSamples(SamplesFlags),
     /// Prices, as CSV or TOML; docs/prices.md says how.
     Prices(DocumentFlags),
+    /// A provider's bill in FOCUS format; docs/bills.md says how.
+    Bill(BillFlags),
+    /// Which lines of bills are which use of the ledger, as TOML, for bills that have no map of their own.
+    BillMap(DocumentFlags),
     /// Pools of nodes with their provider and region, as TOML.
     Pools(DocumentFlags),
     /// Exchange rates, as CSV.
@@ -136,6 +143,8 @@ pub fn import(command: &ImportCommand, now_micros: i64, out: &mut impl Write) ->
         What::Jobs(flags) => ("job_events", &flags.common, &flags.client, None),
         What::GpuSamples(flags) => ("gpu_samples", &flags.common, &flags.client, Some(flags)),
         What::Prices(flags) => return books::state("prices", flags, out),
+        What::Bill(flags) => return bills::import(flags, out),
+        What::BillMap(flags) => return books::state("bill_map", flags, out),
         What::Pools(flags) => return books::state("pools", flags, out),
         What::Rates(flags) => return books::state("rates", flags, out),
         What::Ownership(flags) => return books::state("ownership", flags, out),

@@ -6,8 +6,11 @@ use crate::config::ClientFlags;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Read, Write, stdout};
+use std::io::{self, BufWriter, IsTerminal, Read, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
+
+/// Says what became of the rows of a FOCUS file.
+const FOCUS_NOTE_HEADER: &str = "coulomb-focus-note";
 
 #[derive(Debug, Args)]
 pub struct ReportCommand {
@@ -29,6 +32,18 @@ pub struct ReportCommand {
     by: Vec<String>,
     #[arg(long, value_enum, default_value = "csv")]
     format: ReportFormat,
+    /// Of a FOCUS file: 1.4 or 1.2 (default 1.4).
+    #[arg(long, value_name = "VERSION")]
+    focus_version: Option<String>,
+    /// Of a FOCUS file: how long a charge lasts, hour, day or month (default day).
+    #[arg(long, value_name = "SPAN")]
+    charge_period: Option<String>,
+    /// Of a FOCUS file: the account that is billed (default coulomb).
+    #[arg(long, value_name = "ID")]
+    billing_account: Option<String>,
+    /// Of a FOCUS file: who sells the GPU time and issues the bill (default GPU Platform).
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
     /// File to write; a file that is there is replaced (default: standard output).
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -60,6 +75,10 @@ enum ReportFormat {
     Xlsx,
     Html,
     Pdf,
+    /// Charges of FOCUS as CSV: every dimension is a column.
+    Focus,
+    /// The description of the columns of a FOCUS file, as JSON.
+    FocusMetadata,
 }
 
 impl ReportFormat {
@@ -70,11 +89,13 @@ impl ReportFormat {
             Self::Xlsx => "xlsx",
             Self::Html => "html",
             Self::Pdf => "pdf",
+            Self::Focus => "focus",
+            Self::FocusMetadata => "focus-metadata",
         }
     }
 
     fn is_text(self) -> bool {
-        matches!(self, Self::Csv | Self::Html)
+        matches!(self, Self::Csv | Self::Html | Self::Focus | Self::FocusMetadata)
     }
 }
 
@@ -86,10 +107,24 @@ pub fn report(command: &ReportCommand, out: &mut impl Write) -> Result<(), Clien
         return Err(ClientError::Argument { what: "format", text, why });
     }
     let path = format!("/api/v1/reports/{}", command.kind.as_str());
-    let ReportCommand { month, from, to, by, .. } = command;
-    let format = command.format.as_str();
-    let request = json!({ "month": month, "from": from, "to": to, "by": by, "format": format });
-    let mut body = Connection::open(&command.client)?.post_streaming(&path, "*/*", &request)?;
+    let ReportCommand { month, from, to, by, focus_version, charge_period, billing_account, issuer, .. } = command;
+    let request = json!({
+        "month": month,
+        "from": from,
+        "to": to,
+        "by": by,
+        "format": command.format.as_str(),
+        "focus_version": focus_version,
+        "charge_period": charge_period,
+        "billing_account": billing_account,
+        "issuer": issuer,
+    });
+    let connection = Connection::open(&command.client)?;
+    let (mut body, note) = connection.post_noting(&path, "*/*", &request, FOCUS_NOTE_HEADER)?;
+    if let Some(note) = note {
+        // What is not in the file belongs beside it; a closed standard error is no reason to stop.
+        drop(writeln!(stderr(), "{note}"));
+    }
     match &command.output {
         Some(file) => into_file(&path, &mut body, file),
         None => {

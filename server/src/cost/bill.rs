@@ -63,6 +63,19 @@ pub enum BillError {
     Groups(&'static str),
     #[error("cannot read the bill: {0}")]
     Read(#[source] std::io::Error),
+    /// Whoever takes the lines wants no more; why, only they know.
+    #[error("the reading of the bill was stopped")]
+    Stopped,
+}
+
+/// What became of a line that was given away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    Kept,
+    /// It cannot be kept: the row counts as refused.
+    Refused(BillFault),
+    /// No further line is wanted.
+    Stop,
 }
 
 /// What is wrong with one cell, or with a whole row.
@@ -99,8 +112,8 @@ pub struct BillReading {
 ///
 /// # Errors
 /// The header lacks mandatory columns or names one twice; the bytes cannot be read; a row or the bill is beyond its
-/// limit. Lines before an error were given.
-pub fn read_bill(source: impl Read, mut each: impl FnMut(BillLine)) -> Result<BillReading, BillError> {
+/// limit; `each` says stop. Lines before an error were given.
+pub fn read_bill(source: impl Read, mut each: impl FnMut(&BillLine) -> Taken) -> Result<BillReading, BillError> {
     // Every row ends with a line end, the last one too, so that lines can be counted.
     let bounded = Bounded { source: source.chain(&b"\n"[..]), given: 0, until: u64::MAX };
     let mut builder = csv::ReaderBuilder::new();
@@ -116,19 +129,22 @@ pub fn read_bill(source: impl Read, mut each: impl FnMut(BillLine)) -> Result<Bi
         if reading.rows > ROWS_MAX {
             return Err(BillError::TooManyRows);
         }
-        match line::line_of(at, &places, &record) {
-            Ok(line) => {
-                reading.read += 1;
-                reading.summary.add(&line)?;
-                each(line);
-            }
-            Err(faults) => {
-                reading.refused += 1;
-                reading.faults_total += faults.len() as u64;
-                let room = FAULTS_MAX - reading.faults.len();
-                reading.faults.extend(faults.into_iter().take(room));
-            }
-        }
+        let faults = match line::line_of(at, &places, &record) {
+            Ok(line) => match each(&line) {
+                Taken::Kept => {
+                    reading.read += 1;
+                    reading.summary.add(&line)?;
+                    continue;
+                }
+                Taken::Refused(fault) => vec![fault],
+                Taken::Stop => return Err(BillError::Stopped),
+            },
+            Err(faults) => faults,
+        };
+        reading.refused += 1;
+        reading.faults_total += faults.len() as u64;
+        let room = FAULTS_MAX - reading.faults.len();
+        reading.faults.extend(faults.into_iter().take(room));
     }
     Ok(reading)
 }

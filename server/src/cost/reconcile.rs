@@ -1,15 +1,18 @@
 //! The ledger against a provider's bill: by how much they differ, and why, in parts that sum to the difference.
 //!
 //! **Invariant:** the parts in the ledger's currency sum to bill minus ledger, exactly; what a quotient rounds is a part
-//! of its own. Amounts in other currencies are told beside it and never added.
+//! of its own. Amounts in other currencies are converted by the rates of their days, or told beside it and not added.
 
 mod map;
+mod reason;
 
 pub use map::{BillMap, BillMapError, BillRule};
+pub use reason::Reason;
 
 use super::bill::{BillLine, ChargeCategory, Period};
 use super::exact::ExactSum;
 use super::money::Micros;
+use super::rates::ExchangeRates;
 use rust_decimal::{Decimal, RoundingStrategy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +29,8 @@ pub struct LedgerUse {
     pub pool: Option<Arc<str>>,
     pub region: Option<Arc<str>>,
     pub gpu_model: Option<Arc<str>>,
+    /// A shared cost that no provider bills.
+    pub is_overhead: bool,
     pub gpu_hours: Decimal,
     /// None where there is no price.
     pub cost: Option<Micros>,
@@ -38,31 +43,6 @@ pub enum BillBasis {
     Billed,
     /// With prepaid amounts spread over their use.
     Effective,
-}
-
-/// Why bill and ledger differ.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// The hours that both have cost more or less than the ledger's prices say.
-    Price,
-    /// Hours on the bill that no telemetry or accounting has seen.
-    BilledNotSeen,
-    /// Hours in the ledger that the bill does not have.
-    SeenNotBilled,
-    /// Hours that both have and the ledger has no price for.
-    WithoutPrice,
-    /// Taxes, credits, adjustments or purchases, which are no use.
-    Charge(ChargeCategory),
-    /// Corrections of earlier periods.
-    Correction,
-    /// Lines that no rule of the map takes, of this service.
-    NotMapped(Option<String>),
-    /// Use of this cluster that no rule of the map takes.
-    NotOnTheBill(Arc<str>),
-    /// What rounding of hours and prices leaves.
-    Rounding,
-    /// Amounts in this currency, outside of the difference.
-    OtherCurrency(String),
 }
 
 /// One part of the difference.
@@ -80,6 +60,26 @@ pub struct Explained {
     pub lines_total: u64,
 }
 
+/// What one rule of the map takes of both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RuleSums {
+    pub bill: ExactSum,
+    pub bill_gpu_hours: Decimal,
+    pub bill_lines: u64,
+    pub ledger: ExactSum,
+    pub ledger_gpu_hours: Decimal,
+    /// Of the ledger, beside the others.
+    pub unpriced_gpu_hours: Decimal,
+}
+
+/// Amounts of one currency of the bill, and what they are in the ledger's by the rates of their days.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CurrencySums {
+    pub amount: ExactSum,
+    pub in_ledger_currency: ExactSum,
+    pub lines: u64,
+}
+
 /// Bill and ledger of one period.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reconciliation {
@@ -88,8 +88,15 @@ pub struct Reconciliation {
     pub ledger: ExactSum,
     /// `bill - ledger`: the sum of the parts in the ledger's currency.
     pub difference: ExactSum,
+    /// What both have, at the ledger's prices: the ledger without what it has alone.
+    pub matched: ExactSum,
     /// By rule and reason; parts of 0 are left out.
     pub parts: Vec<Explained>,
+    /// In the order of the map.
+    pub rules: Vec<RuleSums>,
+    /// By currency of the bill, without the ledger's own.
+    pub converted: BTreeMap<String, CurrencySums>,
+    pub lines: u64,
     /// Lines whose charge period starts outside of the period; they are not compared.
     pub lines_outside: u64,
 }
@@ -125,71 +132,123 @@ struct Both {
 
 type Parts = BTreeMap<(Option<usize>, Reason), Part>;
 
-/// Compares what the bill and the ledger have for `period`; `currency` is the ledger's.
+/// What bill and ledger are compared by.
+#[derive(Debug, Clone, Copy)]
+pub struct Comparing<'a> {
+    pub map: &'a BillMap,
+    pub period: Period,
+    /// The ledger's.
+    pub currency: &'a str,
+    pub basis: BillBasis,
+    pub rates: &'a ExchangeRates,
+}
+
+/// Takes lines of the bill and use of the ledger one by one, and keeps sums only.
 ///
-/// Hours of the bill are pricing quantities of usage lines times the rule's GPUs per unit.
-pub fn reconcile(
-    map: &BillMap,
-    period: Period,
-    currency: &str,
-    basis: BillBasis,
-    bill: impl IntoIterator<Item = BillLine>,
-    ledger: impl IntoIterator<Item = LedgerUse>,
-) -> Reconciliation {
-    let mut result = Reconciliation::default();
-    let (mut parts, mut both) = (Parts::new(), vec![Both::default(); map.rules.len()]);
-    for line in bill {
-        if !(period.start_micros..period.end_micros).contains(&line.charge_period.start_micros) {
-            result.lines_outside += 1;
-            continue;
+/// Hours of the bill are pricing quantities of usage lines times the rule's GPUs per unit. Amounts in other currencies
+/// are converted at the rate of the day on which their charge begins, to 12 digits after the point.
+pub struct Reconciling<'a> {
+    by: Comparing<'a>,
+    result: Reconciliation,
+    parts: Parts,
+    both: Vec<Both>,
+}
+
+impl<'a> Reconciling<'a> {
+    pub fn new(by: Comparing<'a>) -> Self {
+        let both = vec![Both::default(); by.map.rules.len()];
+        Self { by, result: Reconciliation::default(), parts: Parts::new(), both }
+    }
+
+    /// A line of the bill.
+    pub fn add_line(&mut self, line: &BillLine) {
+        let by = self.by;
+        if !(by.period.start_micros..by.period.end_micros).contains(&line.charge_period.start_micros) {
+            self.result.lines_outside += 1;
+            return;
         }
-        let amount = ExactSum::from(if basis == BillBasis::Billed { line.billed } else { line.effective });
-        let rule = map.of_line(&line);
-        if line.currency != currency {
-            parts.entry((rule, Reason::OtherCurrency(line.currency))).or_default().add(amount, line.line);
-            continue;
-        }
-        result.bill += amount;
-        match (rule, no_use(&line)) {
-            (_, Some(reason)) => parts.entry((rule, reason)).or_default().add(amount, line.line),
+        self.result.lines += 1;
+        let own = if by.basis == BillBasis::Billed { line.billed } else { line.effective };
+        let rule = by.map.of_line(line);
+        let Some(amount) = self.in_ledger_currency(line, own) else {
+            let reason = Reason::OtherCurrency(line.currency.clone());
+            self.parts.entry((rule, reason)).or_default().add(own.into(), line.line);
+            return;
+        };
+        self.result.bill += amount;
+        match (rule, no_use(line)) {
+            (_, Some(reason)) => self.parts.entry((rule, reason)).or_default().add(amount, line.line),
             (None, None) => {
-                parts.entry((None, Reason::NotMapped(line.service_name))).or_default().add(amount, line.line);
+                let reason = Reason::NotMapped(line.service_name.clone());
+                self.parts.entry((None, reason)).or_default().add(amount, line.line);
             }
             (Some(rule), None) => {
                 let quantity = line.pricing_quantity.unwrap_or_default();
-                let hours = quantity.saturating_mul(map.rules[rule].gpus_per_unit);
-                both[rule].billed_hours = both[rule].billed_hours.saturating_add(hours);
-                both[rule].billed.add(amount, line.line);
+                let hours = quantity.saturating_mul(by.map.rules[rule].gpus_per_unit);
+                self.both[rule].billed_hours = self.both[rule].billed_hours.saturating_add(hours);
+                self.both[rule].billed.add(amount, line.line);
             }
         }
     }
-    for used in ledger {
+
+    fn in_ledger_currency(&mut self, line: &BillLine, amount: Decimal) -> Option<ExactSum> {
+        if line.currency == self.by.currency {
+            return Some(amount.into());
+        }
+        let hour = line.charge_period.start_micros;
+        let (converted, _) = self.by.rates.convert(amount, &line.currency, self.by.currency, hour)?;
+        let sums = self.result.converted.entry(line.currency.clone()).or_default();
+        sums.amount += amount.into();
+        sums.in_ledger_currency += converted.into();
+        sums.lines += 1;
+        Some(converted.into())
+    }
+
+    /// What the ledger has of one kind of use.
+    pub fn add_use(&mut self, used: LedgerUse) {
         let cost = used.cost.map(|cost| ExactSum::from(cost.decimal()));
-        result.ledger += cost.unwrap_or_default();
-        match (map.of_use(&used), cost) {
+        self.result.ledger += cost.unwrap_or_default();
+        let rule = self.by.map.of_use(&used).filter(|_| !used.is_overhead);
+        match (rule, cost) {
             (None, None) => (),
             (None, Some(cost)) => {
-                let part = parts.entry((None, Reason::NotOnTheBill(used.cluster))).or_default();
+                let of = if used.is_overhead { Reason::Overhead } else { Reason::NotOnTheBill };
+                let part = self.parts.entry((None, of(used.cluster))).or_default();
                 part.amount += -cost;
                 part.gpu_hours = Some(part.gpu_hours.unwrap_or_default().saturating_add(used.gpu_hours));
             }
             (Some(rule), Some(cost)) => {
-                both[rule].seen += cost;
-                both[rule].seen_hours = both[rule].seen_hours.saturating_add(used.gpu_hours);
+                self.both[rule].seen += cost;
+                self.both[rule].seen_hours = self.both[rule].seen_hours.saturating_add(used.gpu_hours);
             }
             (Some(rule), None) => {
-                let hours = &mut both[rule].hours_without_price;
+                let hours = &mut self.both[rule].hours_without_price;
                 *hours = hours.saturating_add(used.gpu_hours);
             }
         }
     }
-    for (rule, both) in both.into_iter().enumerate() {
-        explain(rule, both, &mut parts);
+
+    /// The difference and its parts.
+    pub fn finish(self) -> Reconciliation {
+        let Self { mut result, mut parts, both, .. } = self;
+        for (rule, both) in both.into_iter().enumerate() {
+            result.rules.push(RuleSums {
+                bill: both.billed.amount,
+                bill_gpu_hours: both.billed_hours,
+                bill_lines: both.billed.lines_total,
+                ledger: both.seen,
+                ledger_gpu_hours: both.seen_hours,
+                unpriced_gpu_hours: both.hours_without_price,
+            });
+            explain(rule, both, &mut parts);
+        }
+        result.difference = result.bill - result.ledger;
+        let alone = parts.iter().filter(|((_, reason), _)| reason.is_of_the_ledger());
+        result.matched = result.ledger + alone.map(|(_, part)| part.amount).sum::<ExactSum>();
+        let told = parts.into_iter().filter(|(_, part)| !part.amount.is_zero());
+        result.parts = told.map(|((rule, reason), part)| explained(rule, reason, part)).collect();
+        result
     }
-    result.difference = result.bill - result.ledger;
-    let told = parts.into_iter().filter(|(_, part)| !part.amount.is_zero());
-    result.parts = told.map(|((rule, reason), part)| explained(rule, reason, part)).collect();
-    result
 }
 
 fn explained(rule: Option<usize>, reason: Reason, part: Part) -> Explained {

@@ -26,6 +26,10 @@ pub enum DocumentKind {
     Policy,
     Budgets,
     Carbon,
+    /// Which lines of a bill are which use of the ledger; by the name of the bill, or one for all.
+    BillMap,
+    /// A bill, by its name; the text says which import holds. Its lines are not here.
+    Bill,
     /// A month, closed; the name is the month.
     Close,
     /// A month, opened again; the text says why.
@@ -34,7 +38,7 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// Those that can be stated by name and text.
-    pub const STATED: [Self; 8] = [
+    pub const STATED: [Self; 9] = [
         Self::Currency,
         Self::Rates,
         Self::Pools,
@@ -43,6 +47,7 @@ impl DocumentKind {
         Self::Policy,
         Self::Budgets,
         Self::Carbon,
+        Self::BillMap,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -55,6 +60,8 @@ impl DocumentKind {
             Self::Policy => "policy",
             Self::Budgets => "budgets",
             Self::Carbon => "carbon",
+            Self::BillMap => "bill_map",
+            Self::Bill => "bill",
             Self::Close => "close",
             Self::Reopen => "reopen",
         }
@@ -69,6 +76,11 @@ impl DocumentKind {
         format!("{}.{ending}", self.as_str())
     }
 
+    /// Whether there may be several, each with a name of its own.
+    pub(super) fn has_names(self) -> bool {
+        matches!(self, Self::Prices | Self::BillMap)
+    }
+
     /// One that can be stated.
     pub fn parse(text: &str) -> Result<Self, LedgerError> {
         let found = Self::STATED.into_iter().find(|kind| kind.as_str() == text);
@@ -80,7 +92,7 @@ impl DocumentKind {
     }
 
     fn of(text: &str) -> Option<Self> {
-        Self::STATED.into_iter().chain([Self::Close, Self::Reopen]).find(|kind| kind.as_str() == text)
+        Self::STATED.into_iter().chain([Self::Bill, Self::Close, Self::Reopen]).find(|kind| kind.as_str() == text)
     }
 }
 

@@ -14,6 +14,9 @@ pub enum LedgerError {
     Refused(String),
     #[error("no {what} {name:?}; {hint}")]
     NotFound { what: &'static str, name: String, hint: String },
+    /// More than is made at once; the text says what to ask for instead.
+    #[error("{0}")]
+    Limit(String),
     #[error(transparent)]
     Query(#[from] QueryError),
     #[error(transparent)]
@@ -37,6 +40,7 @@ impl LedgerError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Faults(_) | Self::Refused(_) => ErrorKind::Invalid,
+            Self::Limit(_) => ErrorKind::Limit,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Query(error) => error.kind(),
             Self::Store(error) => error.kind(),

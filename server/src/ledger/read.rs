@@ -51,8 +51,12 @@ impl<'a> Rows<'a> {
     /// With as many digits as it needs.
     pub(super) fn decimal(&self, at: usize, row: usize) -> Option<Decimal> {
         let column = self.valid(at, row)?.as_primitive_opt::<Decimal128Type>()?;
-        let scale = u32::try_from(column.scale()).ok()?;
-        Decimal::try_from_i128_with_scale(column.value(row), scale).ok().map(|value| value.normalize())
+        let (mut digits, mut scale) = (column.value(row), u32::try_from(column.scale()).ok()?);
+        // A column has more digits than a number of its own may have.
+        while scale > 0 && digits % 10 == 0 {
+            (digits, scale) = (digits / 10, scale - 1);
+        }
+        Decimal::try_from_i128_with_scale(digits, scale).ok().map(|value| value.normalize())
     }
 
     /// The texts of a list.

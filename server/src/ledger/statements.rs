@@ -1,7 +1,10 @@
 //! The documents that hold now, read: prices, owners, policy and what goes with them.
 
+use super::bills::Bill;
 use super::documents::{self, DocumentKind, Stated};
-use crate::cost::{Book, Budget, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership, Policy, Pools};
+use crate::cost::{
+    BillMap, Book, Budget, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership, Policy, Pools,
+};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +24,11 @@ pub struct Statements {
     pub policy_version: Arc<str>,
     /// The closing of each closed month.
     pub closings: BTreeMap<String, String>,
+    pub rates: ExchangeRates,
+    /// By the name of the bill; the one for all others is called `bill_map`.
+    pub bill_maps: BTreeMap<String, BillMap>,
+    /// By name.
+    pub bills: BTreeMap<String, Bill>,
     /// Of everything that a row of the ledger depends on, but closings.
     pub(super) digest: [u8; 32],
 }
@@ -31,12 +39,7 @@ impl Statements {
         let of = |kind| documents::current(&all, kind);
         let only = |kind: DocumentKind| of(kind).into_iter().next();
         let mut faults = Vec::new();
-        let currency: Arc<str> =
-            only(DocumentKind::Currency).map_or(DEFAULT_CURRENCY.into(), |stated| stated.text.trim().into());
-        if currency.len() != 3 || !currency.chars().all(|c| c.is_ascii_uppercase()) {
-            let text = format!("{currency:?} is not a currency of ISO 4217 like USD");
-            faults.push(Fault { document: DocumentKind::Currency.as_str().to_owned(), line: 1, text });
-        }
+        let currency = currency(only(DocumentKind::Currency), &mut faults);
         let rates = match only(DocumentKind::Rates) {
             Some(stated) => ExchangeRates::parse(&[document(stated)]).map_err(|f| faults.extend(f)).unwrap_or_default(),
             None => ExchangeRates::default(),
@@ -69,6 +72,7 @@ impl Statements {
             }
             None => Policy::default(),
         };
+        let bill_maps = bill_maps(of(DocumentKind::BillMap), &mut faults);
         // What its authors call it may be forgotten when it is changed.
         let policy_version = match stated {
             Some(stated) => format!("{} ({})", policy.version, stated.version).into(),
@@ -79,7 +83,27 @@ impl Statements {
         }
         let closings = documents::closings(&all);
         let digest = digest(&all);
-        Ok(Self { currency, pools, book, ownership, policy, policy_version, closings, digest, all })
+        let bills = of(DocumentKind::Bill).into_iter().filter_map(Bill::read);
+        let bills = bills.map(|bill| (bill.name.to_string(), bill)).collect();
+        Ok(Self {
+            currency,
+            pools,
+            book,
+            ownership,
+            policy,
+            policy_version,
+            closings,
+            rates,
+            bill_maps,
+            bills,
+            digest,
+            all,
+        })
+    }
+
+    /// The imports whose rows are the bills.
+    pub(super) fn imports(&self) -> Vec<String> {
+        self.bills.values().map(|bill| bill.import.clone()).collect()
     }
 
     /// The latest version of each document that was stated and not taken back.
@@ -90,6 +114,29 @@ impl Statements {
     pub fn is_closed(&self, period: &str) -> bool {
         self.closings.contains_key(period)
     }
+}
+
+fn currency(stated: Option<&Stated>, faults: &mut Vec<Fault>) -> Arc<str> {
+    let currency: Arc<str> = stated.map_or(DEFAULT_CURRENCY.into(), |stated| stated.text.trim().into());
+    if currency.len() != 3 || !currency.chars().all(|c| c.is_ascii_uppercase()) {
+        let text = format!("{currency:?} is not a currency of ISO 4217 like USD");
+        faults.push(Fault { document: DocumentKind::Currency.as_str().to_owned(), line: 1, text });
+    }
+    currency
+}
+
+fn bill_maps(stated: Vec<&Stated>, faults: &mut Vec<Fault>) -> BTreeMap<String, BillMap> {
+    let mut maps = BTreeMap::new();
+    for stated in stated {
+        match BillMap::parse(&stated.text) {
+            Ok(map) => drop(maps.insert(stated.name.to_string(), map)),
+            Err(error) => {
+                let document = format!("{} {}", DocumentKind::BillMap.as_str(), stated.name);
+                faults.push(Fault { document, line: error.line(), text: error.to_string() });
+            }
+        }
+    }
+    maps
 }
 
 fn document(stated: &Stated) -> Document {

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bills;
+mod focus;
+mod pages;
+
 use super::*;
 use crate::cost::Period;
 use crate::query::{Parameter, QuerySettings};
@@ -84,6 +88,17 @@ impl Scene {
         let event = json!({ "time": to, "cluster": "c", "job_id": id, "attempt": 0, "kind": "ended", "user": user,
             "gpus_requested": gpus, "started_at": from, "ended_at": to });
         self.event(event).await;
+    }
+
+    /// Hours of GPUs, as telemetry would have them: JSON rows of `usage_hourly` of one day.
+    async fn usage(&self, day: i64, rows: &[Value]) {
+        let table = &self.store.derived().usage_hourly;
+        let mut decoder = ReaderBuilder::new(contract::schema(table)).build_decoder().unwrap();
+        decoder.serialize(rows).unwrap();
+        let rows = decoder.flush().unwrap().unwrap();
+        let (from_micros, to_micros) = (day * days::DAY, (day + 1) * days::DAY);
+        let derived = crate::store::Derived { rows, from_micros, to_micros, covers: 0, now_micros: NOW };
+        self.store.derive(table, derived).await.unwrap();
     }
 
     async fn prices(&self, rows: &str) -> Result<Stated, LedgerError> {

@@ -2,7 +2,7 @@
 
 use contract::{Column, Kind, TABLES, Table};
 
-use Kind::{Decimal, Float, Int, Text, Time};
+use Kind::{Decimal, Float, Int, Text, TextMap, Time};
 
 const fn must(name: &'static str, kind: Kind, unit: &'static str, doc: &'static str) -> Column {
     Column { name, kind, nullable: false, unit, doc }
@@ -69,6 +69,53 @@ pub const LEDGER_COLUMNS: &[Column] = &[
     may("closing", Text, "", "Closing that the row belongs to; null while its month is open"),
 ];
 
+/// Columns of the bills: those of FOCUS that are kept, and where a line comes from.
+pub const BILL_COLUMNS: &[Column] = &[
+    must("bill", Text, "", "Name of the bill"),
+    must("line", Int, "", "Line of its file where the row starts, from 1"),
+    must("charge_period_start", Time, "time", "Start of the time that the charge is for"),
+    must("charge_period_end", Time, "time", "Its end, itself not included"),
+    must("billing_period_start", Time, "time", "Start of the period that the bill is of"),
+    must("billing_period_end", Time, "time", "Its end, itself not included"),
+    must("billed_cost", Decimal, "", "What is invoiced; credits are negative"),
+    must("effective_cost", Decimal, "", "With discounts, and prepaid amounts spread over their use"),
+    may("list_cost", Decimal, "", "At list prices"),
+    may("contracted_cost", Decimal, "", "At negotiated prices, before commitments"),
+    must("billing_currency", Text, "", "ISO 4217 code of the costs"),
+    may("billing_account_id", Text, "", "Account that is billed"),
+    may("billing_account_name", Text, "", "Its name"),
+    must("charge_category", Text, "", "One of Usage, Purchase, Tax, Credit, Adjustment"),
+    may("charge_class", Text, "", "Correction where the row corrects an earlier bill"),
+    may("charge_description", Text, "", "What the provider says of the charge"),
+    may("charge_frequency", Text, "", "One of One-Time, Recurring, Usage-Based"),
+    may("service_category", Text, "", "Category of the service, such as Compute"),
+    may("service_name", Text, "", "Service that is charged"),
+    may("service_provider_name", Text, "", "Who sells it; ProviderName before FOCUS 1.4"),
+    may("invoice_issuer_name", Text, "", "Who sends the invoice"),
+    may("invoice_id", Text, "", "Its number"),
+    may("pricing_category", Text, "", "One of Standard, Dynamic, Committed, Other"),
+    may("pricing_quantity", Decimal, "", "How much is priced, in the pricing unit"),
+    may("pricing_unit", Text, "", "Unit that is priced"),
+    may("list_unit_price", Decimal, "", "List price of one unit"),
+    may("contracted_unit_price", Decimal, "", "Negotiated price of one unit"),
+    may("consumed_quantity", Decimal, "", "How much was used, in the consumed unit"),
+    may("consumed_unit", Text, "", "Unit that is used"),
+    may("commitment_discount_id", Text, "", "Commitment that covers the charge"),
+    may("commitment_discount_status", Text, "", "Used or Unused"),
+    may("region_id", Text, "", "Region"),
+    may("region_name", Text, "", "Its name"),
+    may("availability_zone", Text, "", "Zone within the region"),
+    may("resource_id", Text, "", "Resource that is charged"),
+    may("resource_name", Text, "", "Its name"),
+    may("resource_type", Text, "", "What it is"),
+    may("sku_id", Text, "", "What is sold"),
+    may("sku_price_id", Text, "", "At which price"),
+    may("sub_account_id", Text, "", "Part of the account"),
+    may("sub_account_name", Text, "", "Its name"),
+    may("tags", TextMap, "", "Tags of the resource"),
+    must("import", Text, "", "Import that the row came with"),
+];
+
 /// Tables that the server itself keeps: nothing can be sent to them.
 const KEPT: &[Table] = &[
     Table {
@@ -78,7 +125,12 @@ const KEPT: &[Table] = &[
         sort_key: &["time"],
         columns: &[
             must("time", Time, "time", "When it was stated"),
-            must("kind", Text, "", "One of prices, pools, rates, ownership, policy, budgets, carbon, close, reopen"),
+            must(
+                "kind",
+                Text,
+                "",
+                "One of prices, pools, rates, ownership, policy, budgets, carbon, bill_map, bill, close, reopen",
+            ),
             must("name", Text, "", "Name; a later version takes the place of an earlier one of the same name"),
             must("version", Text, "", "Digest of kind, name, time and text"),
             must("author", Text, "", "Name of the token that stated it"),
@@ -91,6 +143,13 @@ const KEPT: &[Table] = &[
         time_column: "time",
         sort_key: &["time"],
         columns: LEDGER_COLUMNS,
+    },
+    Table {
+        name: "bill_lines",
+        doc: "Rows of providers' bills, by import; the view bills has those of the imports that hold",
+        time_column: "charge_period_start",
+        sort_key: &["bill", "line"],
+        columns: BILL_COLUMNS,
     },
 ];
 

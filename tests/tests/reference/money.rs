@@ -72,9 +72,8 @@ fn found(server: &Server, cluster: &str, by: &str, column: &str, [from, to]: [&s
     by_sql.into_iter().map(|(name, micros)| (name, micros as f64 / 1e6)).collect()
 }
 
-#[test]
-fn each_group_of_both_traces_costs_what_it_should_to_the_cent() {
-    let Some(data) = data_dir() else { return };
+/// A server with both traces and their price.
+pub(super) fn with_both_traces(data: &Path) -> Server {
     let server = Server::start();
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let book = folder.path().join("book.csv");
@@ -86,6 +85,13 @@ fn each_group_of_both_traces_costs_what_it_should_to_the_cent() {
     let mit = [data.join("jobs_mit_supercloud/slurm-log-queueing-clean.csv")];
     import_twice(&server, "job_events", &["jobs", "--preset", "mit-supercloud", "--cluster", "mit"], &mit);
     server.request("POST", "/api/v1/ledger/refresh", &[], b"").expect_status(204);
+    server
+}
+
+#[test]
+fn each_group_of_both_traces_costs_what_it_should_to_the_cent() {
+    let Some(data) = data_dir() else { return };
+    let server = with_both_traces(&data);
 
     let range = ["2017-09-01", "2018-01-01"];
     let by_queue = found(&server, "philly", "queue", "queue", range);

@@ -119,6 +119,13 @@ fn schemas_have_the_members_of_the_answers() {
     check("JobDetail", JobDetail::default());
     check("JobCost", JobCost::default());
     check("JobAdvice", JobAdvice::default());
+    check("BillEntry", BillEntry::default());
+    check("BillImported", BillImported::default());
+    check("BillRowFault", BillRowFault::default());
+    check("ReconciliationAnswer", ReconciliationAnswer::default());
+    check("ReconciliationPart", ReconciliationPart::default());
+    check("ReconciliationRule", ReconciliationRule::default());
+    check("ReconciliationCurrency", ReconciliationCurrency::default());
     check("Status", Status::default());
     check("JobCounts", JobCounts::default());
     check("StateBucket", StateBucket { time_unix_micros: 0, gpus: ByState::default() });

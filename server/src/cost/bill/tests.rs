@@ -13,7 +13,11 @@ const ROW: &str = "2.50,2.00,3.00,2.75,USD,1,Lab,2026-10-01T00:00:00Z,2026-11-01
 
 fn read(text: &[u8]) -> (Result<BillReading, BillError>, Vec<BillLine>) {
     let mut lines = Vec::new();
-    (read_bill(text, |line| lines.push(line)), lines)
+    let take = |line: &BillLine| {
+        lines.push(line.clone());
+        Taken::Kept
+    };
+    (read_bill(text, take), lines)
 }
 
 fn decimal(text: &str) -> Decimal {

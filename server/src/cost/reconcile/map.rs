@@ -25,8 +25,8 @@ const SELECTORS: [&str; 9] = [
 /// Why a map is none.
 #[derive(Debug, thiserror::Error)]
 pub enum BillMapError {
-    #[error("the map is not the TOML that is expected: {0}")]
-    Toml(String),
+    #[error("the map is not the TOML that is expected: {what}")]
+    Toml { line: usize, what: String },
     #[error("rule {rule} selects by {column:?}, which is none of {known}")]
     Column { rule: usize, column: String, known: String },
     #[error("rule {0} selects nothing: give a column of the bill or a tag")]
@@ -35,6 +35,16 @@ pub enum BillMapError {
     GpusPerUnit { rule: usize, text: String },
     #[error("the map has more than {RULES_MAX} rules")]
     TooMany,
+}
+
+impl BillMapError {
+    /// Where in the text, from 1; of a rule it is told by its number.
+    pub fn line(&self) -> usize {
+        match self {
+            Self::Toml { line, .. } => *line,
+            _ => 1,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,7 +95,12 @@ impl BillMap {
     /// # Errors
     /// The text is no such TOML; a rule selects by an unknown column or by nothing.
     pub fn parse(text: &str) -> Result<Self, BillMapError> {
-        let parsed: MapText = toml::from_str(text).map_err(|e| BillMapError::Toml(e.message().to_owned()))?;
+        let parsed: MapText = toml::from_str(text).map_err(|e| BillMapError::Toml {
+            line: e.span().map_or(1, |span| {
+                1 + text.as_bytes()[..span.start.min(text.len())].iter().filter(|b| **b == b'\n').count()
+            }),
+            what: e.message().to_owned(),
+        })?;
         if parsed.rule.len() > RULES_MAX {
             return Err(BillMapError::TooMany);
         }

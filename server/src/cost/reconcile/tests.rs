@@ -1,5 +1,6 @@
 use super::*;
-use crate::cost::read_bill;
+use crate::cost::document::Document;
+use crate::cost::{Taken, read_bill};
 use proptest::prelude::*;
 
 const MAP: &str = r#"
@@ -31,7 +32,11 @@ fn line(category: &str, amount: &str, quantity: &str, currency: &str, sku: &str)
 
 fn bill(lines: &[String]) -> Vec<BillLine> {
     let mut read = Vec::new();
-    let reading = read_bill(format!("{HEADER}\n{}", lines.concat()).as_bytes(), |line| read.push(line));
+    let take = |line: &BillLine| {
+        read.push(line.clone());
+        Taken::Kept
+    };
+    let reading = read_bill(format!("{HEADER}\n{}", lines.concat()).as_bytes(), take);
     assert_eq!(reading.expect("a bill").faults, []);
     read
 }
@@ -42,20 +47,40 @@ fn used(cluster: &str, hours: &str, cost: Option<i64>) -> LedgerUse {
         pool: None,
         region: Some(Arc::from("us")),
         gpu_model: None,
+        is_overhead: false,
         gpu_hours: Decimal::from_str_exact(hours).expect("a decimal"),
         cost: cost.map(Micros),
     }
 }
 
 fn compared(lines: &[String], ledger: &[LedgerUse]) -> Reconciliation {
+    compared_by(lines, ledger, &ExchangeRates::default())
+}
+
+fn compared_by(lines: &[String], ledger: &[LedgerUse], rates: &ExchangeRates) -> Reconciliation {
     let map = BillMap::parse(MAP).expect("a map");
-    reconcile(&map, OCTOBER, "USD", BillBasis::Billed, bill(lines), ledger.to_vec())
+    let by = Comparing { map: &map, period: OCTOBER, currency: "USD", basis: BillBasis::Billed, rates };
+    let mut reconciling = Reconciling::new(by);
+    bill(lines).iter().for_each(|line| reconciling.add_line(line));
+    ledger.iter().for_each(|used| reconciling.add_use(used.clone()));
+    reconciling.finish()
+}
+
+fn rates(text: &str) -> ExchangeRates {
+    let document = Document { name: "rates.csv".to_owned(), version: "1".to_owned(), text: text.to_owned() };
+    ExchangeRates::parse(&[document]).expect("rates")
 }
 
 fn check_sum(result: &Reconciliation) {
     let own = result.parts.iter().filter(|part| !matches!(part.reason, Reason::OtherCurrency(_)));
     assert_eq!(own.map(|part| part.amount).sum::<ExactSum>(), result.difference, "{result:?}");
     assert_eq!(result.bill - result.ledger, result.difference);
+    let of_bill = own_parts(result).filter(|part| !part.reason.is_of_the_ledger());
+    assert_eq!(result.matched + of_bill.map(|part| part.amount).sum::<ExactSum>(), result.bill, "{result:?}");
+}
+
+fn own_parts(result: &Reconciliation) -> impl Iterator<Item = &Explained> {
+    result.parts.iter().filter(|part| !matches!(part.reason, Reason::OtherCurrency(_)))
 }
 
 fn told(result: &Reconciliation) -> Vec<(Option<usize>, Reason, String)> {
@@ -100,6 +125,31 @@ fn each_reason_has_its_own_part() {
         ]
     );
     assert_eq!(result.difference.to_string(), "20.25");
+}
+
+#[test]
+fn other_currencies_are_converted_at_the_rate_of_their_day() {
+    let lines = [line("Usage", "160", "10", "EUR", "h100-8"), line("Tax", "1", "", "CHF", "")];
+    let rates = rates("date,from,to,rate\n2026-09-15,EUR,USD,1.25\n2026-10-02,EUR,USD,9\n2026-11-01,CHF,USD,1\n");
+    let result = compared_by(&lines, &[used("alpha", "80", Some(160_000_000))], &rates);
+    check_sum(&result);
+    assert_eq!((result.bill.to_string(), result.matched.to_string()), ("200".to_owned(), "160".to_owned()));
+    assert_eq!(
+        told(&result),
+        [(None, Reason::OtherCurrency("CHF".to_owned()), "1".to_owned()), (Some(0), Reason::Price, "40".to_owned()),]
+    );
+    assert_eq!(result.converted["EUR"].amount.to_string(), "160");
+    assert_eq!((result.rules[0].bill_gpu_hours, result.rules[0].bill_lines), (Decimal::from(80), 1));
+}
+
+#[test]
+fn overheads_are_the_ledgers_alone() {
+    let overhead = LedgerUse { is_overhead: true, ..used("alpha", "0", Some(5_000_000)) };
+    let result =
+        compared(&[line("Usage", "160", "10", "USD", "h100-8")], &[used("alpha", "80", Some(160_000_000)), overhead]);
+    check_sum(&result);
+    assert_eq!(told(&result), [(None, Reason::Overhead(Arc::from("alpha")), "-5".to_owned())]);
+    assert_eq!(result.matched.to_string(), "160");
 }
 
 #[test]
@@ -160,6 +210,14 @@ proptest! {
             })
             .collect();
         check_sum(&compared(&lines, &ledger));
+        let rates = rates("date,from,to,rate\n2026-09-15,EUR,USD,1.083\n");
+        let result = compared_by(&lines, &ledger, &rates);
+        check_sum(&result);
+        // What is too large to be multiplied stays in its currency.
+        let other = result.parts.iter().filter(|part| matches!(part.reason, Reason::OtherCurrency(_)));
+        let other: u64 = other.map(|part| part.lines_total).sum();
+        let converted = result.converted.get("EUR").map_or(0, |sums| sums.lines);
+        prop_assert_eq!(converted + other, lines.iter().filter(|line| line.contains(",EUR,")).count() as u64);
     }
 
     #[test]
