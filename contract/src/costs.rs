@@ -32,6 +32,34 @@ pub struct Costs {
     pub notices: Vec<CostNotice>,
     /// Whether any price was stated.
     pub has_prices: bool,
+    pub energy: Energy,
+    /// Whose carbon factors were used.
+    pub carbon_sources: Vec<String>,
+    /// Whether any carbon factor was stated.
+    pub has_carbon: bool,
+}
+
+/// Electricity of GPUs and what it emitted, as far as both are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Energy {
+    /// None where nothing was measured.
+    pub measured_joules: Option<f64>,
+    /// CO2e of the energy from grids with a factor, with what their sites add; none where there is none.
+    pub carbon_grams: Option<f64>,
+    /// Of the energy, what comes from grids without a factor: its emissions are not reported.
+    pub without_factor_joules: f64,
+}
+
+impl Energy {
+    /// Energy from one grid, with its emissions where that has a factor.
+    pub fn add(&mut self, joules: Option<f64>, grams: Option<f64>) {
+        let Some(joules) = joules else { return };
+        self.measured_joules = Some(self.measured_joules.unwrap_or_default() + joules);
+        match grams {
+            Some(grams) => self.carbon_grams = Some(self.carbon_grams.unwrap_or_default() + grams),
+            None => self.without_factor_joules += joules,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +71,7 @@ pub struct CostGroup {
     pub unpriced_gpu_hours: f64,
     /// In the order of the days.
     pub by_day_micros: Vec<i64>,
+    pub energy: Energy,
 }
 
 /// A step of the way from what is paid to what is worked.

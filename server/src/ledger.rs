@@ -5,22 +5,35 @@
 //! pure function of use, jobs and documents; a row of a closed month never changes, and what is found out later is
 //! posted to the open one.
 
+mod anomalies;
+mod budgets;
+mod carbon;
+mod catalogs;
 mod close;
 mod compare;
 mod costs;
 mod days;
 mod documents;
+mod duplicates;
 mod error;
 mod inputs;
+mod moves;
+mod prices;
 mod read;
 mod refresh;
 mod rows;
+mod sent;
 mod statements;
 #[cfg(test)]
 mod tests;
 
+pub use anomalies::{Anomalies, Explained, Unpriced};
+pub use budgets::BudgetNow;
+pub use catalogs::{Catalog, FromCatalog};
 pub use documents::{DOCUMENT_BYTES_MAX, DocumentKind, Stated};
 pub use error::LedgerError;
+pub use moves::Moved;
+pub use prices::{PriceGap, PricesNow};
 pub use statements::{DEFAULT_CURRENCY, Statements};
 
 use crate::cost::{Notice, NoticeKind};
@@ -50,6 +63,8 @@ struct Inner {
     work: tokio::sync::Mutex<refresh::Known>,
     /// What was found while computing, by day.
     notices: Mutex<BTreeMap<i64, Vec<Notice>>>,
+    /// Jobs that were told of twice, by the day of their first start.
+    duplicates: Mutex<BTreeMap<i64, Notice>>,
     wake: Notify,
 }
 
@@ -67,6 +82,7 @@ impl Ledger {
             statements: RwLock::new(Arc::new(statements)),
             work: Default::default(),
             notices: Default::default(),
+            duplicates: Default::default(),
             wake: Notify::new(),
         };
         let ledger = Self { inner: Arc::new(inner) };
@@ -81,10 +97,11 @@ impl Ledger {
 
     /// What a reader of months `[from, to)` (Unix microseconds) should know, with how often.
     pub fn notices(&self, from_micros: i64, to_micros: i64) -> Vec<Notice> {
-        let by_day = self.inner.notices.lock();
-        let days = by_day.range(from_micros.div_euclid(days::DAY)..);
+        let days = from_micros.div_euclid(days::DAY)..=(to_micros - 1).max(from_micros).div_euclid(days::DAY);
+        let (by_day, duplicates) = (self.inner.notices.lock(), self.inner.duplicates.lock());
+        let found = by_day.range(days.clone()).flat_map(|(_, notices)| notices);
         let mut together: BTreeMap<NoticeKind, Notice> = BTreeMap::new();
-        for notice in days.take_while(|(day, _)| **day * days::DAY < to_micros).flat_map(|(_, notices)| notices) {
+        for notice in found.chain(duplicates.range(days).map(|(_, notice)| notice)) {
             let sum = together.entry(notice.kind).or_insert_with(|| Notice { count: 0, ..notice.clone() });
             sum.count += notice.count;
         }
@@ -104,7 +121,7 @@ impl Ledger {
         documents::check(name, text)?;
         let _work = self.inner.work.lock().await;
         let before = self.statements();
-        if kind != DocumentKind::Prices && name != kind.as_str() {
+        if !kind.has_names() && name != kind.as_str() {
             let hint = format!("there is one document of this kind, {:?}", kind.as_str());
             return Err(LedgerError::NotFound { what: "document", name: name.to_owned(), hint });
         }
@@ -147,9 +164,10 @@ impl Ledger {
         self.show()
     }
 
-    /// Shows the prices as a table.
+    /// Shows the prices and the carbon of grids as tables.
     fn show(&self) -> Result<(), LedgerError> {
         let statements = self.statements();
+        self.inner.engine.set_sheet("grid_factors", carbon::sheet(&statements)?);
         self.inner.engine.set_sheet("prices", rows::prices(&statements)?);
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
-use super::{backup, ingest, metrics, money, openapi, prometheus, query, questions, reports, sessions};
+use super::{
+    anomalies, backup, budgets, ingest, metrics, money, openapi, ownership, prices, prometheus, query, questions,
+    reports, sessions,
+};
 use crate::access::Action;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -73,6 +76,11 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/api/v1/costs", READ),
     route("GET", "/api/v1/waterfall", READ),
     route("POST", "/api/v1/policies/compare", READ),
+    route("GET", "/api/v1/budgets", READ),
+    route("GET", "/api/v1/anomalies", READ),
+    route("GET", "/api/v1/prices", READ),
+    route("POST", "/api/v1/catalogs", KEEP_BOOKS),
+    route("POST", "/api/v1/ownership/moves", READ),
     route("POST", "/api/v1/ledger/close", KEEP_BOOKS),
     route("POST", "/api/v1/ledger/reopen", KEEP_BOOKS),
     route("POST", "/api/v1/ledger/refresh", READ),
@@ -168,6 +176,11 @@ fn configure_money(app: &mut ServiceConfig) {
         .route("/api/v1/costs", web::get().to(money::costs))
         .route("/api/v1/waterfall", web::get().to(money::waterfall))
         .route("/api/v1/policies/compare", web::post().to(money::compare))
+        .route("/api/v1/budgets", web::get().to(budgets::budgets))
+        .route("/api/v1/anomalies", web::get().to(anomalies::anomalies))
+        .route("/api/v1/prices", web::get().to(prices::prices))
+        .route("/api/v1/catalogs", web::post().to(prices::catalog))
+        .route("/api/v1/ownership/moves", web::post().to(ownership::moves))
         .route("/api/v1/ledger/close", web::post().to(money::close))
         .route("/api/v1/ledger/reopen", web::post().to(money::reopen))
         .route("/api/v1/ledger/refresh", web::post().to(money::refresh));

@@ -26,6 +26,8 @@ pub enum DocumentKind {
     Policy,
     Budgets,
     Carbon,
+    /// How a price book was made of a catalog, under the name of the book.
+    Maps,
     /// A month, closed; the name is the month.
     Close,
     /// A month, opened again; the text says why.
@@ -34,7 +36,7 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// Those that can be stated by name and text.
-    pub const STATED: [Self; 8] = [
+    pub const STATED: [Self; 9] = [
         Self::Currency,
         Self::Rates,
         Self::Pools,
@@ -43,6 +45,7 @@ impl DocumentKind {
         Self::Policy,
         Self::Budgets,
         Self::Carbon,
+        Self::Maps,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -55,6 +58,7 @@ impl DocumentKind {
             Self::Policy => "policy",
             Self::Budgets => "budgets",
             Self::Carbon => "carbon",
+            Self::Maps => "maps",
             Self::Close => "close",
             Self::Reopen => "reopen",
         }
@@ -67,6 +71,11 @@ impl DocumentKind {
             _ => "toml",
         };
         format!("{}.{ending}", self.as_str())
+    }
+
+    /// Whether there may be several documents of it, told apart by name.
+    pub(super) fn has_names(self) -> bool {
+        matches!(self, Self::Prices | Self::Maps)
     }
 
     /// One that can be stated.

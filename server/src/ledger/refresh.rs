@@ -1,6 +1,7 @@
 //! Keeps `ledger_open` true: computes each day whose inputs have changed, and writes it whole.
 
 use super::days::{self, DAY};
+use super::duplicates;
 use super::inputs::{self, Jobs, Seen};
 use super::read::{Rows, rows_of};
 use super::rows::{self, Common, Posted};
@@ -21,6 +22,9 @@ const REST: u32 = 1;
 /// After its end an hour is still waited for, as the use of an hour is.
 const OPEN_AFTER_END: i64 = 10 * 60 * 1_000_000;
 
+/// Days whose notices are found again in one go: whoever states something waits no longer.
+const RECALLED_AT_ONCE: usize = 31;
+
 /// What was computed already.
 #[derive(Default)]
 pub(super) struct Known {
@@ -28,6 +32,8 @@ pub(super) struct Known {
     inputs: Option<BTreeMap<i64, String>>,
     /// Generations of the sources and the last hour, when all days were as they should be.
     settled: Option<Generation>,
+    /// Whether the notices of all days are known again after a start.
+    recalled: bool,
 }
 
 /// When it is the same, nothing can have changed.
@@ -72,10 +78,13 @@ impl Ledger {
         let events = store.snapshot(contract::table("job_events").expect("the contract has job_events"));
         let known_to = known_to((self.inner.clock)());
         let generation = (usage.generation, events.generation, statements.digest, statements.all.len(), known_to);
-        if known.settled == Some(generation) {
+        // Only the background looks back.
+        let recalls = rest > 0 && !known.recalled;
+        if known.settled == Some(generation) && !recalls {
             return Ok(());
         }
         let (jobs, seen) = (Jobs::ask(&self.inner.engine).await?, Seen::ask(&self.inner.engine).await?);
+        *self.inner.duplicates.lock() = duplicates::ask(&self.inner.engine).await?;
         let all = days::All { statements: &statements, usage: &usage.files, jobs: &jobs, seen: &seen, known_to };
         let wanted = days::inputs(&all);
         if known.inputs.is_none() {
@@ -95,7 +104,26 @@ impl Ledger {
             tokio::time::sleep(since.elapsed() * rest).await;
         }
         known.settled = Some(generation);
+        if recalls {
+            known.recalled = self.recall(&all, had_days(known), rest).await?;
+        }
         Ok(())
+    }
+
+    /// Finds again what was found before a start, the latest days first: notices are not kept. Says whether there are
+    /// no days left.
+    async fn recall(&self, all: &days::All<'_>, days: Vec<i64>, rest: u32) -> Result<bool, LedgerError> {
+        let silent: Vec<i64> = {
+            let known = self.inner.notices.lock();
+            days.into_iter().rev().filter(|day| !known.contains_key(day)).collect()
+        };
+        for day in silent.iter().take(RECALLED_AT_ONCE) {
+            let since = Instant::now();
+            let (_, notices) = self.computed(all, *day, &all.statements.policy).await?;
+            self.inner.notices.lock().insert(*day, notices);
+            tokio::time::sleep(since.elapsed() * rest).await;
+        }
+        Ok(silent.len() <= RECALLED_AT_ONCE)
     }
 
     /// The digest of the inputs of each day that has rows.
@@ -169,6 +197,10 @@ impl Ledger {
             })
         }))
     }
+}
+
+fn had_days(known: &Known) -> Vec<i64> {
+    known.inputs.iter().flatten().map(|(day, _)| *day).collect()
 }
 
 /// Jobs that only accounting knows and that run within `[from, to)`. One without an end goes on as long as its cluster

@@ -1,7 +1,9 @@
 //! The documents that hold now, read: prices, owners, policy and what goes with them.
 
 use super::documents::{self, DocumentKind, Stated};
-use crate::cost::{Book, Budget, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership, Policy, Pools};
+use crate::cost::{
+    Book, Budget, CatalogMap, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership, Policy, Pools,
+};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +21,9 @@ pub struct Statements {
     pub ownership: Ownership,
     pub policy: Policy,
     pub policy_version: Arc<str>,
+    pub budgets: Vec<Budget>,
+    /// Carbon of electricity, by region and date.
+    pub factors: GridFactors,
     /// The closing of each closed month.
     pub closings: BTreeMap<String, String>,
     /// Of everything that a row of the ledger depends on, but closings.
@@ -37,38 +42,29 @@ impl Statements {
             let text = format!("{currency:?} is not a currency of ISO 4217 like USD");
             faults.push(Fault { document: DocumentKind::Currency.as_str().to_owned(), line: 1, text });
         }
-        let rates = match only(DocumentKind::Rates) {
-            Some(stated) => ExchangeRates::parse(&[document(stated)]).map_err(|f| faults.extend(f)).unwrap_or_default(),
-            None => ExchangeRates::default(),
-        };
-        let pools = match only(DocumentKind::Pools) {
-            Some(stated) => Pools::parse(&[document(stated)]).map_err(|f| faults.extend(f)).unwrap_or_default(),
-            None => Pools::default(),
-        };
+        let rates = one(only(DocumentKind::Rates), &mut faults, |d| ExchangeRates::parse(&[d]));
+        let pools = one(only(DocumentKind::Pools), &mut faults, |d| Pools::parse(&[d]));
         let books: Vec<Document> = of(DocumentKind::Prices).into_iter().map(document).collect();
         let book = Book::parse(&books, &currency, &rates).map_err(|f| faults.extend(f)).unwrap_or_default();
-        if let Some(Err(found)) = only(DocumentKind::Carbon).map(|stated| GridFactors::parse(&[document(stated)])) {
-            faults.extend(found);
-        }
-        let mut by_line = |kind: DocumentKind, found: Vec<LineFault>| {
-            faults.extend(found.into_iter().map(|f| Fault { document: kind.file_name(), line: f.line, text: f.what }));
+        let factors = one(only(DocumentKind::Carbon), &mut faults, |d| GridFactors::parse(&[d]));
+        let by_line = |kind: DocumentKind| {
+            let fault = move |f: LineFault| Fault { document: kind.file_name(), line: f.line, text: f.what };
+            move |found: Vec<LineFault>| found.into_iter().map(fault).collect()
         };
-        let ownership = match only(DocumentKind::Ownership) {
-            Some(stated) => Ownership::parse(&stated.text)
-                .map_err(|found| by_line(DocumentKind::Ownership, found))
-                .unwrap_or_default(),
-            None => Ownership::default(),
-        };
-        if let Some(Err(found)) = only(DocumentKind::Budgets).map(|stated| Budget::parse(&stated.text)) {
-            by_line(DocumentKind::Budgets, found);
+        let ownership = one(only(DocumentKind::Ownership), &mut faults, |d| {
+            Ownership::parse(&d.text).map_err(by_line(DocumentKind::Ownership))
+        });
+        let budgets = one(only(DocumentKind::Budgets), &mut faults, |d| {
+            let budgets = Budget::parse(&d.text).map_err(by_line(DocumentKind::Budgets))?;
+            in_currency(budgets, &currency)
+        });
+        for stated in of(DocumentKind::Maps) {
+            let name = format!("{}.toml", stated.name);
+            faults.extend(CatalogMap::parse(&Document { name, ..document(stated) }).err().into_iter().flatten());
         }
         let stated = only(DocumentKind::Policy);
-        let policy = match stated {
-            Some(stated) => {
-                Policy::parse(&stated.text).map_err(|found| by_line(DocumentKind::Policy, found)).unwrap_or_default()
-            }
-            None => Policy::default(),
-        };
+        let policy: Policy =
+            one(stated, &mut faults, |d| Policy::parse(&d.text).map_err(by_line(DocumentKind::Policy)));
         // What its authors call it may be forgotten when it is changed.
         let policy_version = match stated {
             Some(stated) => format!("{} ({})", policy.version, stated.version).into(),
@@ -79,7 +75,7 @@ impl Statements {
         }
         let closings = documents::closings(&all);
         let digest = digest(&all);
-        Ok(Self { currency, pools, book, ownership, policy, policy_version, closings, digest, all })
+        Ok(Self { currency, pools, book, ownership, policy, policy_version, budgets, factors, closings, digest, all })
     }
 
     /// The latest version of each document that was stated and not taken back.
@@ -90,6 +86,30 @@ impl Statements {
     pub fn is_closed(&self, period: &str) -> bool {
         self.closings.contains_key(period)
     }
+}
+
+/// What a document says; nothing where it was not stated, or is full of faults.
+fn one<T: Default>(
+    stated: Option<&Stated>,
+    faults: &mut Vec<Fault>,
+    read: impl FnOnce(Document) -> Result<T, Vec<Fault>>,
+) -> T {
+    let read = stated.map(|stated| read(document(stated)));
+    read.and_then(|read| read.map_err(|found| faults.extend(found)).ok()).unwrap_or_default()
+}
+
+/// Amounts in another currency than the ledger's have no sum with what was spent.
+fn in_currency(budgets: Vec<Budget>, currency: &str) -> Result<Vec<Budget>, Vec<Fault>> {
+    let fault = |budget: &Budget| Fault {
+        document: DocumentKind::Budgets.file_name(),
+        line: budget.line,
+        text: format!(
+            "budget {:?} is in {}, and the ledger is kept in {currency}; give the amount in {currency}",
+            budget.name, budget.currency
+        ),
+    };
+    let faults: Vec<Fault> = budgets.iter().filter(|budget| *budget.currency != *currency).map(fault).collect();
+    if faults.is_empty() { Ok(budgets) } else { Err(faults) }
 }
 
 fn document(stated: &Stated) -> Document {

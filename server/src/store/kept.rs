@@ -76,7 +76,12 @@ const KEPT: &[Table] = &[
         sort_key: &["time"],
         columns: &[
             must("time", Time, "time", "When it was stated"),
-            must("kind", Text, "", "One of prices, pools, rates, ownership, policy, budgets, carbon, close, reopen"),
+            must(
+                "kind",
+                Text,
+                "",
+                "One of prices, pools, rates, ownership, policy, budgets, carbon, maps, close, reopen",
+            ),
             must("name", Text, "", "Name; a later version takes the place of an earlier one of the same name"),
             must("version", Text, "", "Digest of kind, name, time and text"),
             must("author", Text, "", "Name of the token that stated it"),
