@@ -4,7 +4,7 @@ use super::error::Refusal;
 use super::range::parse_range;
 use super::serve::State;
 use crate::cost;
-use crate::report::{self, Dimension, Document, Format, Kind, Making, Note, Period, ReportError, Request};
+use crate::report::{self, Beside, Dimension, Document, Format, Kind, Making, Note, Period, ReportError, Request};
 use crate::store::ParquetParts;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
@@ -26,6 +26,8 @@ pub(super) struct Asked {
     month: Option<String>,
     by: Option<String>,
     format: Option<String>,
+    /// Energy and carbon beside money, divided by commas.
+    with: Option<String>,
 }
 
 /// Of a body, where a dimension may hold a comma.
@@ -37,6 +39,7 @@ pub(super) struct Sent {
     month: Option<String>,
     by: Option<Vec<String>>,
     format: Option<String>,
+    with: Option<Vec<String>>,
 }
 
 pub(super) async fn asked(
@@ -44,9 +47,10 @@ pub(super) async fn asked(
     asked: web::Query<Asked>,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Refusal> {
-    let Asked { from, to, month, by, format } = asked.into_inner();
-    let by = by.map(|by| by.split(',').map(|name| name.trim().to_owned()).collect());
-    answer(&kind, Sent { from, to, month, by, format }, &state).await
+    let Asked { from, to, month, by, format, with } = asked.into_inner();
+    let divided = |names: String| names.split(',').map(|name| name.trim().to_owned()).collect();
+    let (by, with) = (by.map(divided), with.map(divided));
+    answer(&kind, Sent { from, to, month, by, format, with }, &state).await
 }
 
 pub(super) async fn sent(
@@ -69,7 +73,7 @@ async fn answer(kind: &str, sent: Sent, state: &State) -> Result<HttpResponse, R
     let format = request.format;
     // Beside the workers: shaping and typesetting take time.
     let made = tokio::task::spawn_blocking(move || {
-        let making = Making { made_micros: now, notes, ..Making::default() };
+        let making = Making { made_micros: now, notes };
         bytes(&report::shape(&request, gathered, making)?, format)
     });
     let bytes = made.await.map_err(|e| ReportError::Internal(e.to_string()))??;
@@ -98,7 +102,9 @@ fn request(kind: &str, sent: Sent, now: i64) -> Result<Request, Refusal> {
     let by = sent.by.unwrap_or_else(|| vec![DEFAULT_BY.to_owned()]);
     let by = by.iter().map(|name| Dimension::parse(name)).collect::<Result<_, _>>()?;
     let format = Format::parse(sent.format.as_deref().unwrap_or(DEFAULT_FORMAT))?;
-    Ok(Request::new(kind, period, by, format)?)
+    let with = sent.with.unwrap_or_default();
+    let with = with.iter().filter(|name| !name.is_empty()).map(|name| Beside::parse(name)).collect::<Result<_, _>>()?;
+    Ok(Request::new(kind, period, by, format)?.with(with)?)
 }
 
 /// Unix microseconds.

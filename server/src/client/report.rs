@@ -24,9 +24,13 @@ pub struct ReportCommand {
     #[arg(long, value_name = "TIME", requires = "from")]
     to: Option<String>,
     /// Dimension of the groups, repeated or divided by commas: cluster, node, gpu_model, gpu, pool, job, user,
-    /// account, project, queue, team, cost_centre, state, category, period, day, label:NAME.
+    /// account, project, queue, team, cost_centre, provider, region, state, category, period, day, label:NAME.
     #[arg(long, default_value = "team", value_delimiter = ',', value_name = "DIMENSION")]
     by: Vec<String>,
+    /// What stands beside money: energy (measured kWh) and carbon (kg CO2e), repeated or divided by commas. HTML, PDF
+    /// and XLSX have both where they are known.
+    #[arg(long, value_delimiter = ',', value_name = "WHAT")]
+    with: Vec<String>,
     #[arg(long, value_enum, default_value = "csv")]
     format: ReportFormat,
     /// File to write; a file that is there is replaced (default: standard output).
@@ -86,9 +90,9 @@ pub fn report(command: &ReportCommand, out: &mut impl Write) -> Result<(), Clien
         return Err(ClientError::Argument { what: "format", text, why });
     }
     let path = format!("/api/v1/reports/{}", command.kind.as_str());
-    let ReportCommand { month, from, to, by, .. } = command;
+    let ReportCommand { month, from, to, by, with, .. } = command;
     let format = command.format.as_str();
-    let request = json!({ "month": month, "from": from, "to": to, "by": by, "format": format });
+    let request = json!({ "month": month, "from": from, "to": to, "by": by, "format": format, "with": with });
     let mut body = Connection::open(&command.client)?.post_streaming(&path, "*/*", &request)?;
     match &command.output {
         Some(file) => into_file(&path, &mut body, file),
