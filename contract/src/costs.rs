@@ -35,8 +35,6 @@ pub struct Costs {
     pub energy: Energy,
     /// Whose carbon factors were used.
     pub carbon_sources: Vec<String>,
-    /// Whether any carbon factor was stated.
-    pub has_carbon: bool,
 }
 
 /// Electricity of GPUs and what it emitted, as far as both are known.
@@ -48,18 +46,6 @@ pub struct Energy {
     pub carbon_grams: Option<f64>,
     /// Of the energy, what comes from grids without a factor: its emissions are not reported.
     pub without_factor_joules: f64,
-}
-
-impl Energy {
-    /// Energy from one grid, with its emissions where that has a factor.
-    pub fn add(&mut self, joules: Option<f64>, grams: Option<f64>) {
-        let Some(joules) = joules else { return };
-        self.measured_joules = Some(self.measured_joules.unwrap_or_default() + joules);
-        match grams {
-            Some(grams) => self.carbon_grams = Some(self.carbon_grams.unwrap_or_default() + grams),
-            None => self.without_factor_joules += joules,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -60,7 +60,6 @@ impl Ledger {
             range,
             currency: statements.currency.to_string(),
             has_prices: statements.book.rows().next().is_some(),
-            has_carbon: statements.factors.rows().next().is_some(),
             ..Costs::default()
         };
         self.add_totals(&part, &mut costs).await?;
@@ -159,19 +158,20 @@ impl Ledger {
         );
         let mut groups: HashMap<Option<String>, Energy> = HashMap::new();
         let (mut all, mut sources) = (Energy::default(), BTreeSet::new());
+        let has_factors = self.statements().factors.rows().next().is_some();
         for batch in rows_of(&self.inner.engine, &sql, part.parameters()).await? {
             let rows = Rows::new(&batch);
             for row in 0..batch.num_rows() {
                 sources.extend(rows.text(1, row).map(str::to_owned));
                 for sum in [groups.entry(rows.text(0, row).map(str::to_owned)).or_default(), &mut all] {
-                    sum.add(rows.float(2, row), rows.float(3, row));
+                    add(sum, rows.float(2, row), rows.float(3, row));
                 }
             }
         }
         for group in &mut costs.groups {
             group.energy = groups.remove(&group.name).unwrap_or_default();
         }
-        if all.without_factor_joules > 0.0 && costs.has_carbon {
+        if all.without_factor_joules > 0.0 && has_factors {
             let text = format!(
                 "{:.1} kWh come from grids without a carbon factor, so their emissions are not reported. Give their GPUs \
                  a region by a pool, and the region a factor.",
@@ -233,6 +233,16 @@ impl Ledger {
             }
         }
         Ok(waterfall.steps().into_iter().map(step).collect())
+    }
+}
+
+/// Adds energy from one grid, with its emissions where that has a factor.
+fn add(sum: &mut Energy, joules: Option<f64>, grams: Option<f64>) {
+    let Some(joules) = joules else { return };
+    sum.measured_joules = Some(sum.measured_joules.unwrap_or_default() + joules);
+    match grams {
+        Some(grams) => sum.carbon_grams = Some(sum.carbon_grams.unwrap_or_default() + grams),
+        None => sum.without_factor_joules += joules,
     }
 }
 
