@@ -184,7 +184,7 @@ fn a_workbook_sums_by_formula_to_what_the_table_says() {
     assert_eq!((cell(0, 5), cell(3, 5)), (Data::String("Unpriced hours".into()), Data::Float(3.0)));
     let notes = book.worksheet_range("Notes").unwrap();
     let titles: Vec<String> = notes.rows().skip(1).map(|row| row[0].to_string()).collect();
-    assert_eq!(titles, ["Hours without a price", "Adjustments of 2026-10", "Rounding"]);
+    assert_eq!(titles, ["Hours without a price", "Adjustments of 2026-10", "Rounding", "Carbon"]);
     let sources = book.worksheet_range("Sources").unwrap();
     let statement = "select * from ledger l where l.period = '2026-11' and l.team = 'red' order by time";
     assert!(sources.rows().any(|row| row[1] == Data::String(statement.into())), "{sources:?}");
