@@ -32,6 +32,20 @@ pub struct Costs {
     pub notices: Vec<CostNotice>,
     /// Whether any price was stated.
     pub has_prices: bool,
+    pub energy: Energy,
+    /// Whose carbon factors were used.
+    pub carbon_sources: Vec<String>,
+}
+
+/// Electricity of GPUs and what it emitted, as far as both are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Energy {
+    /// None where nothing was measured.
+    pub measured_joules: Option<f64>,
+    /// CO2e of the energy from grids with a factor, with what their sites add; none where there is none.
+    pub carbon_grams: Option<f64>,
+    /// Of the energy, what comes from grids without a factor: its emissions are not reported.
+    pub without_factor_joules: f64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +57,7 @@ pub struct CostGroup {
     pub unpriced_gpu_hours: f64,
     /// In the order of the days.
     pub by_day_micros: Vec<i64>,
+    pub energy: Energy,
 }
 
 /// A step of the way from what is paid to what is worked.

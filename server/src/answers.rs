@@ -1,5 +1,9 @@
 //! What the server and its commands say to each other and no page asks for; the rest is in `contract::answers`.
 
+mod planning;
+
+pub use planning::*;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -5,9 +5,11 @@
 //! that is needs what stands there. **Invariant:** every answer that is not 2xx or 3xx is a `contract` error with
 //! the request's id, or under `/prometheus` one in its envelope. **Not here:** TLS and other people's origins; there is no CORS.
 
+mod anomalies;
 mod backup;
 mod bills;
 mod body;
+mod budgets;
 mod cells;
 mod credentials;
 mod error;
@@ -20,7 +22,9 @@ mod metrics;
 mod money;
 mod openapi;
 mod origin;
+mod ownership;
 mod pages;
+mod prices;
 mod prometheus;
 mod query;
 mod questions;

@@ -1,5 +1,6 @@
-//! The `coulomb` commands that ask a running server: query, import, documents, policy, close, report, bill, reconcile,
-//! token, check, backup, verify; and restore, which makes the folder of one that is not there yet.
+//! The `coulomb` commands that ask a running server: query, import, documents, prices, policy, budgets, anomalies,
+//! close, report, bill, reconcile, token, check, backup, verify; and restore, which makes the folder of one that is not
+//! there yet.
 //!
 //! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
 //! through the HTTP API, as any other program would. **Invariant:** a token is never printed, except the new one
@@ -13,6 +14,7 @@ mod connection;
 mod error;
 mod import;
 mod output;
+mod planning;
 mod progress;
 mod query;
 mod report;
@@ -27,6 +29,7 @@ pub use check::{CheckCommand, check};
 pub use error::ClientError;
 pub use import::{ImportCommand, ImportError, import};
 pub use output::Format;
+pub use planning::{AnomaliesCommand, BudgetsCommand, PricesCommand, anomalies, budgets, prices};
 pub use query::{QueryCommand, query};
 pub use report::{ReportCommand, report};
 pub use restore::{RestoreCommand, restore};

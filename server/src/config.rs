@@ -6,8 +6,9 @@
 //! and a bucket's credentials on their way to the store.
 
 use crate::client::{
-    BackupCommand, BillCommand, CheckCommand, CloseCommand, DocumentsCommand, ImportCommand, PolicyCommand,
-    QueryCommand, ReconcileCommand, ReportCommand, RestoreCommand, TokenCommand, VerifyCommand,
+    AnomaliesCommand, BackupCommand, BillCommand, BudgetsCommand, CheckCommand, CloseCommand, DocumentsCommand,
+    ImportCommand, PolicyCommand, PricesCommand, QueryCommand, ReconcileCommand, ReportCommand, RestoreCommand,
+    TokenCommand, VerifyCommand,
 };
 use crate::query::QuerySettings;
 use crate::store::{self, BucketSettings, StoreSettings};
@@ -72,6 +73,12 @@ pub enum Command {
     Documents(DocumentsCommand),
     /// Compare two policies on the same month.
     Policy(PolicyCommand),
+    /// Show the prices that hold, with their documents and lines, and the GPUs that have none.
+    Prices(PricesCommand),
+    /// Show how each budget stands: spent, forecast, thresholds, and when it will be exceeded.
+    Budgets(BudgetsCommand),
+    /// Show days that cost more or less than days like them, and what drove them.
+    Anomalies(AnomaliesCommand),
     /// Close a month of the ledger: its rows never change from then on.
     Close(CloseCommand),
     /// Make a document about use and money: CSV, Parquet, XLSX, HTML, PDF or a FOCUS file.

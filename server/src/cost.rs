@@ -11,6 +11,7 @@ mod carbon;
 mod catalog;
 mod close;
 mod compare;
+mod dimension;
 mod document;
 mod exact;
 mod fields;
@@ -28,12 +29,11 @@ mod rates;
 mod reconcile;
 mod rows;
 mod waterfall;
-mod wildcard;
 
 #[cfg(test)]
 mod tests;
 
-pub use anomaly::{Anomaly, DayCosts, anomalies};
+pub use anomaly::{Anomaly, DayCosts, DayPart, Driver, anomalies};
 pub use bill::{
     BillError, BillFault, BillGroups, BillLine, BillReading, BillSummary, BillSums, ChargeCategory, NO_VALUE,
     Period as BillPeriod, Taken, read_bill,
@@ -44,6 +44,7 @@ pub use carbon::{GridFactor, GridFactors, grams};
 pub use catalog::{CatalogMap, Converted};
 pub use close::{Adjustment, adjustments};
 pub use compare::{Compared, Comparison};
+pub use dimension::{DIMENSIONS, LedgerDimension};
 pub use document::{Document, Fault};
 pub use exact::ExactSum;
 pub use fields::Fault as LineFault;
@@ -55,7 +56,7 @@ pub use focus::{
 pub use forecast::Forecast;
 pub use ledger::{Inputs, Noted, Notice, NoticeKind, day};
 pub use money::{Micros, MoneyError, parse_decimal};
-pub use ownership::{Move, Owners, Ownership, UNOWNED, moved};
+pub use ownership::{Move, Moves, Owners, Ownership, UNOWNED};
 pub use period::{DAY_MICROS, HOUR_MICROS, Period, hour_of};
 pub use policy::{Idle, NodeSplit, Overhead, Policy, PoolOwner, SharedGpus, Spread};
 pub use pools::Pools;

@@ -130,6 +130,25 @@ struct Checked {
     _memory: OwnedSemaphorePermit,
 }
 
+/// A body whose rows are in the shape of their table, and not kept yet.
+pub struct ReadBody {
+    table: &'static contract::Table,
+    pub writer: WriterId,
+    pub sequence: u64,
+    checked: Checked,
+}
+
+impl ReadBody {
+    pub fn rows(&self) -> &RecordBatch {
+        &self.checked.rows
+    }
+
+    /// Rows that were not taken, some of them, each with its reason.
+    pub fn rejected(&self) -> &[Rejection] {
+        &self.checked.rejected
+    }
+}
+
 impl Ingest {
     pub fn new(store: Store) -> Self {
         let memory = Arc::new(Semaphore::new((UNPACKING_BYTES_MAX / PERMIT_BYTES) as usize));
@@ -164,6 +183,19 @@ impl Ingest {
         body: Bytes,
         now_micros: i64,
     ) -> Result<IngestAnswer, IngestError> {
+        let read = self.read(table, writer, sequence, body, now_micros).await?;
+        self.keep(read).await
+    }
+
+    /// Checks a posted stream and gives its rows, which are not kept before [`Self::keep`].
+    pub async fn read(
+        &self,
+        table: &str,
+        writer: Option<&str>,
+        sequence: Option<&str>,
+        body: Bytes,
+        now_micros: i64,
+    ) -> Result<ReadBody, IngestError> {
         let table = contract::table(table).ok_or_else(|| IngestError::NoTable(table.to_owned()))?;
         let writer = parse_writer(writer)?;
         let sequence = parse_sequence(sequence)?;
@@ -179,6 +211,12 @@ impl Ingest {
             true => IngestError::NotArrow("its messages contradict each other".into()),
             false => IngestError::Store(StoreError::Closed),
         })??;
+        Ok(ReadBody { table, writer, sequence, checked })
+    }
+
+    /// Keeps the rows of a body.
+    pub async fn keep(&self, read: ReadBody) -> Result<IngestAnswer, IngestError> {
+        let ReadBody { table, writer, sequence, checked } = read;
         let accepted = checked.rows.num_rows() as u64;
         match self.store.append(table, &writer, sequence, checked.rows).await? {
             Appended::Duplicate => {

@@ -6,37 +6,52 @@
 //! posted to the open one.
 
 mod activity;
+mod anomalies;
 mod bill_rows;
 mod bills;
+mod budgets;
+mod carbon;
+mod catalogs;
 mod close;
 mod compare;
 mod costs;
 mod days;
 mod documents;
+mod duplicates;
 mod error;
 mod focus;
 mod inputs;
+mod moves;
 mod notices;
 mod page;
+mod prices;
 mod read;
 mod reconcile;
 mod refresh;
 mod rows;
+mod sent;
 mod statements;
 #[cfg(test)]
 mod tests;
 
+pub use anomalies::{Anomalies, Explained, Unpriced};
 pub use bills::{Bill, BillImport, BillSource};
+pub use budgets::BudgetNow;
+pub use catalogs::{Catalog, FromCatalog};
 pub use documents::{DOCUMENT_BYTES_MAX, DocumentKind, Stated};
 pub use error::LedgerError;
 pub use focus::{FocusAsked, FocusFile};
+pub use moves::Moved;
 pub use page::{PageAsked, RowsPage};
+pub use prices::{PriceGap, PricesNow};
 pub use reconcile::Reconciled;
 pub use statements::{DEFAULT_CURRENCY, Statements};
 
+use crate::cost::Notice;
 use crate::query::Engine;
 use crate::store::Store;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -57,6 +72,8 @@ struct Inner {
     statements: RwLock<Arc<Statements>>,
     /// Whoever states, closes or computes holds it.
     work: tokio::sync::Mutex<refresh::Known>,
+    /// Jobs that were told of twice, by the day of their first start.
+    duplicates: Mutex<BTreeMap<i64, Notice>>,
     wake: Notify,
 }
 
@@ -74,6 +91,7 @@ impl Ledger {
             runtime: Handle::current(),
             statements: RwLock::new(Arc::new(statements)),
             work: Default::default(),
+            duplicates: Default::default(),
             wake: Notify::new(),
         };
         let ledger = Self { inner: Arc::new(inner) };
@@ -143,9 +161,10 @@ impl Ledger {
         self.show()
     }
 
-    /// Shows the prices as a table.
+    /// Shows the prices and the carbon of grids as tables.
     fn show(&self) -> Result<(), LedgerError> {
         let statements = self.statements();
+        self.inner.engine.set_sheet("grid_factors", carbon::sheet(&statements)?);
         self.inner.engine.set_sheet("prices", rows::prices(&statements)?);
         Ok(())
     }

@@ -23,9 +23,9 @@ mod summary;
 mod table;
 mod words;
 
-pub use ask::{DIMENSIONS_MAX, Dimension, Format, Kind, Period, Request};
+pub use ask::{Beside, DIMENSIONS_MAX, Dimension, Format, Kind, Period, Request};
 pub use columns::record_batch;
-pub use document::{Carbon, Document, Making, Note};
+pub use document::{Document, Making, Note};
 pub use error::ReportError;
 pub use gather::{Gathered, Source, gather};
 pub use shape::shape;

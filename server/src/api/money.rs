@@ -13,7 +13,7 @@ use crate::ledger::{DOCUMENT_BYTES_MAX, DocumentKind, LedgerError, Stated};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-type Answer = Result<HttpResponse, Refusal>;
+pub(super) type Answer = Result<HttpResponse, Refusal>;
 
 impl From<LedgerError> for Refusal {
     fn from(error: LedgerError) -> Self {
@@ -99,7 +99,7 @@ pub(super) async fn take_back_document(
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn period(text: &str) -> Result<Period, Refusal> {
+pub(super) fn period(text: &str) -> Result<Period, Refusal> {
     Period::parse(text).ok_or_else(|| Refusal::invalid(format!("{text:?} is not a month like 2026-11")))
 }
 

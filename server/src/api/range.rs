@@ -19,7 +19,7 @@ pub(super) fn parse_range(from: Option<&str>, to: Option<&str>, now_micros: i64)
     Ok(range)
 }
 
-fn parse_instant(name: &str, text: &str, now_micros: i64) -> Result<i64, String> {
+pub(super) fn parse_instant(name: &str, text: &str, now_micros: i64) -> Result<i64, String> {
     let usage = || format!("{name} {text:?} is not a time, give RFC 3339, a date or a form like now, now-24h, now-7d");
     // In a query string an unescaped `+` of an offset arrives as a space.
     let text = text.trim().replace(' ', "+");

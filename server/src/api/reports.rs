@@ -5,7 +5,7 @@ use super::focus;
 use super::range::parse_range;
 use super::serve::State;
 use crate::cost;
-use crate::report::{self, Dimension, Document, Format, Kind, Making, Note, Period, ReportError, Request};
+use crate::report::{self, Beside, Dimension, Document, Format, Kind, Making, Note, Period, ReportError, Request};
 use crate::store::ParquetParts;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
@@ -27,6 +27,8 @@ pub(super) struct Asked {
     month: Option<String>,
     by: Option<String>,
     format: Option<String>,
+    /// Energy and carbon beside money, divided by commas.
+    with: Option<String>,
     /// The following are about FOCUS files only.
     focus_version: Option<String>,
     charge_period: Option<String>,
@@ -43,6 +45,7 @@ pub(super) struct Sent {
     pub(super) month: Option<String>,
     pub(super) by: Option<Vec<String>>,
     pub(super) format: Option<String>,
+    pub(super) with: Option<Vec<String>>,
     pub(super) focus_version: Option<String>,
     pub(super) charge_period: Option<String>,
     pub(super) billing_account: Option<String>,
@@ -54,10 +57,11 @@ pub(super) async fn asked(
     asked: web::Query<Asked>,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Refusal> {
-    let Asked { from, to, month, by, format, focus_version, charge_period, billing_account, issuer } =
+    let Asked { from, to, month, by, format, with, focus_version, charge_period, billing_account, issuer } =
         asked.into_inner();
-    let by = by.map(|by| by.split(',').map(|name| name.trim().to_owned()).collect());
-    let sent = Sent { from, to, month, by, format, focus_version, charge_period, billing_account, issuer };
+    let divided = |names: String| names.split(',').map(|name| name.trim().to_owned()).collect();
+    let (by, with) = (by.map(divided), with.map(divided));
+    let sent = Sent { from, to, month, by, format, with, focus_version, charge_period, billing_account, issuer };
     answer(&kind, sent, &state).await
 }
 
@@ -93,7 +97,7 @@ async fn answer(kind: &str, sent: Sent, state: &State) -> Result<HttpResponse, R
     let format = request.format;
     // Beside the workers: shaping and typesetting take time.
     let made = tokio::task::spawn_blocking(move || {
-        let making = Making { made_micros: now, notes, ..Making::default() };
+        let making = Making { made_micros: now, notes };
         bytes(&report::shape(&request, gathered, making)?, format)
     });
     let bytes = made.await.map_err(|e| ReportError::Internal(e.to_string()))??;
@@ -113,7 +117,9 @@ fn request(kind: &str, sent: Sent, now: i64) -> Result<Request, Refusal> {
     let by = sent.by.unwrap_or_else(|| vec![DEFAULT_BY.to_owned()]);
     let by = by.iter().map(|name| Dimension::parse(name)).collect::<Result<_, _>>()?;
     let format = Format::parse(sent.format.as_deref().unwrap_or(DEFAULT_FORMAT)).map_err(with_focus)?;
-    Ok(Request::new(kind, period, by, format)?)
+    let with = sent.with.unwrap_or_default();
+    let with = with.iter().filter(|name| !name.is_empty()).map(|name| Beside::parse(name)).collect::<Result<_, _>>()?;
+    Ok(Request::new(kind, period, by, format)?.with(with)?)
 }
 
 pub(super) fn parse_kind(kind: &str) -> Result<Kind, Refusal> {

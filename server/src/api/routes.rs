@@ -1,7 +1,8 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
 use super::{
-    backup, bills, ingest, jobs, ledger_rows, metrics, money, openapi, prometheus, query, questions, reports, sessions,
+    anomalies, backup, bills, budgets, ingest, jobs, ledger_rows, metrics, money, openapi, ownership, prices,
+    prometheus, query, questions, reports, sessions,
 };
 use crate::access::Action;
 use actix_web::http::Method;
@@ -77,6 +78,11 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/api/v1/costs", READ),
     route("GET", "/api/v1/waterfall", READ),
     route("POST", "/api/v1/policies/compare", READ),
+    route("GET", "/api/v1/budgets", READ),
+    route("GET", "/api/v1/anomalies", READ),
+    route("GET", "/api/v1/prices", READ),
+    route("POST", "/api/v1/catalogs", KEEP_BOOKS),
+    route("POST", "/api/v1/ownership/moves", READ),
     route("POST", "/api/v1/ledger/close", KEEP_BOOKS),
     route("POST", "/api/v1/ledger/reopen", KEEP_BOOKS),
     route("POST", "/api/v1/ledger/refresh", READ),
@@ -191,6 +197,11 @@ fn configure_money(app: &mut ServiceConfig) {
         .route("/api/v1/costs", web::get().to(money::costs))
         .route("/api/v1/waterfall", web::get().to(money::waterfall))
         .route("/api/v1/policies/compare", web::post().to(money::compare))
+        .route("/api/v1/budgets", web::get().to(budgets::budgets))
+        .route("/api/v1/anomalies", web::get().to(anomalies::anomalies))
+        .route("/api/v1/prices", web::get().to(prices::prices))
+        .route("/api/v1/catalogs", web::post().to(prices::catalog))
+        .route("/api/v1/ownership/moves", web::post().to(ownership::moves))
         .route("/api/v1/ledger/close", web::post().to(money::close))
         .route("/api/v1/ledger/reopen", web::post().to(money::reopen))
         .route("/api/v1/ledger/refresh", web::post().to(money::refresh));

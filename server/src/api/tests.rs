@@ -6,6 +6,7 @@ mod bills;
 mod fixture;
 mod formats;
 mod openapi;
+mod planning;
 mod prometheus;
 
 use fixture::{Asked, Fixture};
@@ -68,6 +69,14 @@ fn errors_are_json_with_the_request_id_of_the_header() {
         (server.ask("GET", "/api/v1/reports/chargeback"), 400, "invalid"),
         (server.ask("GET", "/api/v1/reports/chargeback?month=2026-11&from=2026-11-01"), 400, "invalid"),
         (server.ask("GET", "/api/v1/reports/chargeback?month=2026-11&format=doc"), 400, "invalid"),
+        (server.ask("GET", "/api/v1/reports/chargeback?month=2026-11&with=beauty"), 400, "invalid"),
+        (server.ask("GET", "/api/v1/reports/utilization?month=2026-11&with=energy"), 400, "invalid"),
+        (server.ask("GET", "/api/v1/budgets?at=yesterday"), 400, "invalid"),
+        (server.ask("GET", "/api/v1/budgets?at=now%2B1d"), 400, "invalid"),
+        (server.ask("GET", "/api/v1/anomalies?by=colour"), 404, "not_found"),
+        (server.ask("GET", "/api/v1/prices?when=now"), 400, "invalid"),
+        (server.ask("POST", "/api/v1/catalogs").body("{", "application/json"), 400, "invalid"),
+        (server.ask("POST", "/api/v1/ownership/moves").json(&json!({ "period": "May", "rules": "" })), 400, "invalid"),
         (server.ask("POST", "/api/v1/reports/showback").json(&json!({ "month": "November" })), 400, "invalid"),
         (server.ask("GET", "/api/v1/nodes/c/n"), 404, "not_found"),
         (server.ask("GET", "/api/v1/gpus/GPU-1"), 404, "not_found"),

@@ -5,7 +5,8 @@ use super::connection::Connection;
 use super::output::Format;
 use super::token::{instant_text, write_rows};
 use crate::answers::{
-    Closing, ClosingRequest, ComparedOwner, ComparisonRequest, DocumentEntry, PolicyComparison, ReopeningRequest,
+    CatalogAnswer, CatalogRequest, Closing, ClosingRequest, ComparedOwner, ComparisonRequest, DocumentEntry,
+    MovesRequest, OwnerName, OwnershipMove, OwnershipMoves, PolicyComparison, ReopeningRequest,
 };
 use crate::config::ClientFlags;
 use clap::{Args, Subcommand};
@@ -26,12 +27,110 @@ pub(super) struct DocumentFlags {
     client: ClientFlags,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct PricesFlags {
+    /// TOML file that says how a provider's catalog becomes prices, as docs/prices.md describes; FILE is the catalog.
+    #[arg(long, value_name = "MAP.toml")]
+    map: Option<PathBuf>,
+    #[command(flatten)]
+    document: DocumentFlags,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OwnershipFlags {
+    /// With --dry-run: what the rules would move in this month, such as 2026-10.
+    #[arg(long, value_name = "MONTH", requires = "dry_run")]
+    month: Option<String>,
+    /// Of the moves.
+    #[arg(long, value_enum, default_value = "table", requires = "month")]
+    format: Format,
+    #[command(flatten)]
+    document: DocumentFlags,
+}
+
+fn read(path: &std::path::Path) -> Result<String, ClientError> {
+    let wrong = |e: std::io::Error| ClientError::Argument {
+        what: "file",
+        text: path.display().to_string(),
+        why: e.to_string(),
+    };
+    std::fs::read_to_string(path).map_err(wrong)
+}
+
+fn file_name(path: &std::path::Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Prices as they are written, or of a catalog by a map.
+pub(super) fn state_prices(flags: &PricesFlags, out: &mut impl Write) -> Result<(), ClientError> {
+    let PricesFlags { map, document } = flags;
+    let Some(map) = map else { return state("prices", document, out) };
+    let catalog_name = file_name(&document.file);
+    let stem = document.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let request = CatalogRequest {
+        name: document.name.clone().unwrap_or_else(|| format!("{stem}.csv")),
+        catalog: read(&document.file)?,
+        catalog_name,
+        map: read(map)?,
+        map_name: file_name(map),
+        dry_run: document.dry_run,
+    };
+    let made: CatalogAnswer = Connection::open(&document.client)?.post("/api/v1/catalogs", &request)?;
+    let (rows, name) = (made.rows, &made.name);
+    match document.dry_run {
+        true => writeln!(out, "prices {name:?} would have {rows} prices; nothing was changed")?,
+        false => writeln!(out, "prices {name:?} holds as version {} with {rows} prices", made.version)?,
+    }
+    for left in &made.left_out {
+        writeln!(out, "left out: {} records, {}", left.records, left.why)?;
+    }
+    if !document.dry_run {
+        writeln!(out, "the map is kept as maps {name:?}, version {}", made.map_version)?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Who pays, or what a change of that would move.
+pub(super) fn state_ownership(flags: &OwnershipFlags, out: &mut impl Write) -> Result<(), ClientError> {
+    state("ownership", &flags.document, out)?;
+    let Some(period) = flags.month.clone() else { return Ok(()) };
+    let request = MovesRequest { period, rules: read(&flags.document.file)? };
+    let connection = Connection::open(&flags.document.client)?;
+    let moves: OwnershipMoves = connection.post("/api/v1/ownership/moves", &request)?;
+    if flags.format == Format::Json {
+        let text = serde_json::to_string(&moves).map_err(std::io::Error::other)?;
+        writeln!(out, "{text}")?;
+        return Ok(out.flush()?);
+    }
+    if flags.format == Format::Table {
+        let closed = if moves.is_closed { "; it is closed, so they are posted to the open month" } else { "" };
+        match moves.moves.is_empty() {
+            true => writeln!(out, "the rules move nothing in {}", moves.period)?,
+            false => writeln!(out, "moves in {}{closed}:", moves.period)?,
+        }
+    }
+    let names = ["from", "to", "jobs", "gpu_hours", "cost", "currency"].map(str::to_owned);
+    let owner = |o: &OwnerName| {
+        let project = o.project.as_deref().map(|project| format!(", {project}")).unwrap_or_default();
+        format!("{}{project} ({})", o.team, o.cost_centre)
+    };
+    let row = |m: &OwnershipMove| {
+        let unpriced = if m.unpriced_rows > 0 { " and unpriced time" } else { "" };
+        let cost = format!("{}{unpriced}", amount(m.cost_micros));
+        let hours = format!("{:.3}", m.gpu_hours);
+        [owner(&m.from), owner(&m.to), m.jobs.to_string(), hours, cost, moves.currency.clone()]
+    };
+    if !moves.moves.is_empty() || flags.format == Format::Csv {
+        write_rows(flags.format, &names, moves.moves.iter().map(row).collect(), out)?;
+    }
+    Ok(out.flush()?)
+}
+
 /// Sends a document and says under which version it is known.
 pub(super) fn state(kind: &str, flags: &DocumentFlags, out: &mut impl Write) -> Result<(), ClientError> {
-    let wrong = |why: String| ClientError::Argument { what: "file", text: flags.file.display().to_string(), why };
-    let text = std::fs::read_to_string(&flags.file).map_err(|e| wrong(e.to_string()))?;
-    let of_file = || flags.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let name = flags.name.clone().unwrap_or_else(|| if kind == "prices" { of_file() } else { kind.to_owned() });
+    let text = read(&flags.file)?;
+    let of_kind = || if kind == "prices" { file_name(&flags.file) } else { kind.to_owned() };
+    let name = flags.name.clone().unwrap_or_else(of_kind);
     let path =
         format!("/api/v1/documents/{kind}/{}{}", encoded(&name), if flags.dry_run { "?dry_run=true" } else { "" });
     let stated: DocumentEntry = Connection::open(&flags.client)?.put_text(&path, &text)?;
@@ -54,7 +153,7 @@ pub struct DocumentsCommand {
 
 #[derive(Debug, Subcommand)]
 enum DocumentsAction {
-    /// List what was stated: prices, pools, rates, owners, policy, budgets, carbon, maps of bills.
+    /// List what was stated: prices, pools, rates, owners, policy, budgets, carbon, maps of catalogs and bills.
     List {
         #[arg(long, value_enum, default_value = "table")]
         format: Format,
@@ -173,14 +272,6 @@ enum PolicyAction {
 /// Compares policies.
 pub fn policy(command: &PolicyCommand, out: &mut impl Write) -> Result<(), ClientError> {
     let PolicyAction::Compare { month, a, b, format, client } = &command.action;
-    let read = |path: &PathBuf| {
-        let wrong = |e: std::io::Error| ClientError::Argument {
-            what: "file",
-            text: path.display().to_string(),
-            why: e.to_string(),
-        };
-        std::fs::read_to_string(path).map_err(wrong)
-    };
     let request = ComparisonRequest { period: month.clone(), a: read(a)?, b: read(b)? };
     let compared: PolicyComparison = Connection::open(client)?.post("/api/v1/policies/compare", &request)?;
     if *format == Format::Json {
@@ -199,7 +290,7 @@ pub fn policy(command: &PolicyCommand, out: &mut impl Write) -> Result<(), Clien
 }
 
 /// Micros as a decimal amount.
-fn amount(micros: i64) -> String {
+pub(super) fn amount(micros: i64) -> String {
     let (sign, whole) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
     format!("{sign}{}.{:06}", whole / 1_000_000, whole % 1_000_000)
 }

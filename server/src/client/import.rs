@@ -30,7 +30,7 @@ pub use error::ImportError;
 
 use super::ClientError;
 use super::bills::{self, BillFlags};
-use super::books::{self, DocumentFlags};
+use super::books::{self, DocumentFlags, OwnershipFlags, PricesFlags};
 use super::connection::Connection;
 use crate::config::ClientFlags;
 use chrono_tz::Tz;
@@ -62,8 +62,8 @@ enum What {
     Jobs(JobsFlags),
     /// Samples of GPUs into gpu_samples.
     GpuSamples(SamplesFlags),
-    /// Prices, as CSV or TOML; docs/prices.md says how.
-    Prices(DocumentFlags),
+    /// Prices, as CSV or TOML, or a provider's catalog with --map; docs/prices.md says how.
+    Prices(PricesFlags),
     /// A provider's bill in FOCUS format; docs/bills.md says how.
     Bill(BillFlags),
     /// Which lines of bills are which use of the ledger, as TOML, for bills that have no map of their own.
@@ -73,7 +73,7 @@ enum What {
     /// Exchange rates, as CSV.
     Rates(DocumentFlags),
     /// Who pays for which jobs, as TOML.
-    Ownership(DocumentFlags),
+    Ownership(OwnershipFlags),
     /// How idle time, shared GPUs and overheads are charged, as TOML.
     Policy(DocumentFlags),
     /// Budgets, as TOML.
@@ -142,12 +142,12 @@ pub fn import(command: &ImportCommand, now_micros: i64, out: &mut impl Write) ->
     let (table, common, client, samples) = match &command.what {
         What::Jobs(flags) => ("job_events", &flags.common, &flags.client, None),
         What::GpuSamples(flags) => ("gpu_samples", &flags.common, &flags.client, Some(flags)),
-        What::Prices(flags) => return books::state("prices", flags, out),
+        What::Prices(flags) => return books::state_prices(flags, out),
         What::Bill(flags) => return bills::import(flags, out),
         What::BillMap(flags) => return books::state("bill_map", flags, out),
         What::Pools(flags) => return books::state("pools", flags, out),
         What::Rates(flags) => return books::state("rates", flags, out),
-        What::Ownership(flags) => return books::state("ownership", flags, out),
+        What::Ownership(flags) => return books::state_ownership(flags, out),
         What::Policy(flags) => return books::state("policy", flags, out),
         What::Budgets(flags) => return books::state("budgets", flags, out),
         What::Carbon(flags) => return books::state("carbon", flags, out),

@@ -27,9 +27,13 @@ pub struct ReportCommand {
     #[arg(long, value_name = "TIME", requires = "from")]
     to: Option<String>,
     /// Dimension of the groups, repeated or divided by commas: cluster, node, gpu_model, gpu, pool, job, user,
-    /// account, project, queue, team, cost_centre, state, category, period, day, label:NAME.
+    /// account, project, queue, team, cost_centre, provider, region, state, category, period, day, label:NAME.
     #[arg(long, default_value = "team", value_delimiter = ',', value_name = "DIMENSION")]
     by: Vec<String>,
+    /// What stands beside money: energy (measured kWh) and carbon (kg CO2e), repeated or divided by commas. HTML, PDF
+    /// and XLSX have both where they are known.
+    #[arg(long, value_delimiter = ',', value_name = "WHAT")]
+    with: Vec<String>,
     #[arg(long, value_enum, default_value = "csv")]
     format: ReportFormat,
     /// Of a FOCUS file: 1.4 or 1.2 (default 1.4).
@@ -107,13 +111,15 @@ pub fn report(command: &ReportCommand, out: &mut impl Write) -> Result<(), Clien
         return Err(ClientError::Argument { what: "format", text, why });
     }
     let path = format!("/api/v1/reports/{}", command.kind.as_str());
-    let ReportCommand { month, from, to, by, focus_version, charge_period, billing_account, issuer, .. } = command;
+    let ReportCommand { month, from, to, by, with, focus_version, charge_period, billing_account, issuer, .. } =
+        command;
     let request = json!({
         "month": month,
         "from": from,
         "to": to,
         "by": by,
         "format": command.format.as_str(),
+        "with": with,
         "focus_version": focus_version,
         "charge_period": charge_period,
         "billing_account": billing_account,

@@ -20,11 +20,20 @@ const DIFFERENCE_MIN: Micros = Micros(1_000_000);
 const DRIVERS_MAX: usize = 5;
 
 /// Costs of a day by what may drive them, such as teams, users or pools.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DayCosts {
     /// Start of the day in UTC, Unix microseconds.
     pub day_micros: i64,
-    pub by: BTreeMap<Arc<str>, Micros>,
+    pub by: BTreeMap<Arc<str>, DayPart>,
+    /// Whether hours of it have no price, so that its cost is not known: such a day is neither judged nor an example.
+    pub is_unpriced: bool,
+}
+
+/// What one of them cost on a day, for how much use.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct DayPart {
+    pub cost: Micros,
+    pub gpu_hours: f64,
 }
 
 /// A day that is not like its weekday in the weeks before.
@@ -36,18 +45,67 @@ pub struct Anomaly {
     pub expected: Micros,
     /// Deviations from it.
     pub score: f64,
-    /// What differs most from its own median, and by how much, the largest first.
-    pub drivers: Vec<(Arc<str>, Micros)>,
+    /// What differs most from its own median, the largest difference first.
+    pub drivers: Vec<Driver>,
+}
+
+/// What one team, user or pool has to do with an anomaly.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Driver {
+    pub name: Arc<str>,
+    pub cost: Micros,
+    /// Median of the same weekdays before.
+    pub expected: Micros,
+    pub gpu_hours: f64,
+    /// Likewise a median.
+    pub expected_gpu_hours: f64,
+    /// Of the difference, what comes of more or fewer GPU-hours at the price of before; the rest is price. None where
+    /// there are no GPU-hours.
+    pub by_quantity: Option<Micros>,
+}
+
+impl Driver {
+    /// Above zero where more was spent than usual.
+    pub fn difference(&self) -> Micros {
+        self.cost - self.expected
+    }
+
+    /// Of the difference, what comes of another price or mix of prices; sums with `by_quantity` to the difference.
+    pub fn by_price(&self) -> Option<Micros> {
+        self.by_quantity.map(|quantity| self.difference() - quantity)
+    }
+
+    fn of(name: &Arc<str>, day: &DayCosts, before: &[&DayCosts]) -> Self {
+        let part = |day: &DayCosts| day.by.get(name).copied().unwrap_or_default();
+        let DayPart { cost, gpu_hours } = part(day);
+        let expected = median(before.iter().map(|other| part(other).cost).collect());
+        let mut hours: Vec<f64> = before.iter().map(|other| part(other).gpu_hours).collect();
+        hours.sort_unstable_by(f64::total_cmp);
+        let expected_gpu_hours = hours.get(hours.len().saturating_sub(1) / 2).copied().unwrap_or_default();
+        let difference = cost - expected;
+        let by_quantity = match (gpu_hours > 0.0, expected_gpu_hours > 0.0) {
+            (false, false) => None,
+            (true, true) => {
+                let at_old_price = (gpu_hours / expected_gpu_hours - 1.0) * expected.0 as f64;
+                Some(Micros(at_old_price.round() as i64))
+            }
+            // What is new or gone had no other price.
+            _ => Some(difference),
+        };
+        Self { name: Arc::clone(name), cost, expected, gpu_hours, expected_gpu_hours, by_quantity }
+    }
 }
 
 /// The days that stand out among `days`, which are in order. A day is held against at most eight of its weekday
-/// before it, days that stood out themselves excluded; with fewer than four of them nothing is said.
+/// before it, days that stood out themselves or have no price excluded; with fewer than four of them nothing is said.
 pub fn anomalies(days: &[DayCosts]) -> Vec<Anomaly> {
     let mut odd: BTreeSet<i64> = BTreeSet::new();
     let mut found = Vec::new();
-    for (at, day) in days.iter().enumerate() {
+    for (at, day) in days.iter().enumerate().filter(|(_, day)| !day.is_unpriced) {
         let alike = |other: &&DayCosts| {
-            (day.day_micros - other.day_micros) % (7 * DAY_MICROS) == 0 && !odd.contains(&other.day_micros)
+            (day.day_micros - other.day_micros) % (7 * DAY_MICROS) == 0
+                && !odd.contains(&other.day_micros)
+                && !other.is_unpriced
         };
         let before: Vec<&DayCosts> = days[..at].iter().rev().filter(alike).take(WEEKS).collect();
         if let Some(anomaly) = held_against(day, &before) {
@@ -72,18 +130,15 @@ fn held_against(day: &DayCosts, before: &[&DayCosts]) -> Option<Anomaly> {
         return None;
     }
     let names: BTreeSet<&Arc<str>> = before.iter().copied().chain([day]).flat_map(|day| day.by.keys()).collect();
-    let of = |day: &DayCosts, name: &Arc<str>| day.by.get(name).copied().unwrap_or_default();
-    let usual = |name: &Arc<str>| median(before.iter().map(|other| of(other, name)).collect());
-    let mut drivers: Vec<(Arc<str>, Micros)> =
-        names.into_iter().map(|name| (Arc::clone(name), of(day, name) - usual(name))).collect();
-    drivers.retain(|(_, difference)| *difference != Micros::ZERO);
-    drivers.sort_by_key(|(name, difference)| (std::cmp::Reverse(difference.0.abs()), Arc::clone(name)));
+    let mut drivers: Vec<Driver> = names.into_iter().map(|name| Driver::of(name, day, before)).collect();
+    drivers.retain(|driver| driver.difference() != Micros::ZERO);
+    drivers.sort_by_key(|driver| (std::cmp::Reverse(driver.difference().0.abs()), Arc::clone(&driver.name)));
     drivers.truncate(DRIVERS_MAX);
     Some(Anomaly { day_micros: day.day_micros, cost, expected, score, drivers })
 }
 
 fn total(day: &DayCosts) -> Micros {
-    day.by.values().copied().sum()
+    day.by.values().map(|part| part.cost).sum()
 }
 
 /// The middle one, of an even number the lower of the two.
@@ -95,11 +150,13 @@ fn median(mut all: Vec<Micros>) -> Micros {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn day(at: i64, vision: i64, speech: i64) -> DayCosts {
-        let by =
-            [("vision", vision), ("speech", speech)].map(|(name, cost)| (Arc::from(name), Micros(cost * 1_000_000)));
-        DayCosts { day_micros: at * DAY_MICROS, by: BTreeMap::from(by) }
+        // A GPU-hour costs one.
+        let part = |cost: i64| DayPart { cost: Micros(cost * 1_000_000), gpu_hours: cost as f64 };
+        let by = [("vision", vision), ("speech", speech)].map(|(name, cost)| (Arc::from(name), part(cost)));
+        DayCosts { day_micros: at * DAY_MICROS, by: BTreeMap::from(by), is_unpriced: false }
     }
 
     /// Seven weeks, with cheap weekends.
@@ -120,7 +177,50 @@ mod tests {
         let found = anomalies(&days);
         assert_eq!(found.iter().map(|a| a.day_micros / DAY_MICROS).collect::<Vec<_>>(), [40, 47]);
         assert_eq!((found[1].cost, found[1].expected), (Micros(250_000_000), Micros(60_000_000)));
-        let drivers = [("speech", Micros(100_000_000)), ("vision", Micros(90_000_000))];
-        assert_eq!(found[1].drivers, drivers.map(|(name, cost)| (Arc::from(name), cost)));
+        let drivers: Vec<(&str, i64)> =
+            found[1].drivers.iter().map(|d| (&*d.name, d.difference().0 / 1_000_000)).collect();
+        assert_eq!(drivers, [("speech", 100), ("vision", 90)]);
+        assert_eq!(found[1].drivers[0].by_quantity, Some(Micros(100_000_000)), "hours, at the same price");
+    }
+
+    #[test]
+    fn a_price_is_told_from_a_quantity() {
+        let mut days = weeks();
+        let speech = days[48].by.get_mut("speech").expect("a team");
+        // Half as many hours again, at three times the price: 50 became 225.
+        *speech = DayPart { cost: Micros(225_000_000), gpu_hours: 75.0 };
+        let driver = &anomalies(&days)[0].drivers[0];
+        assert_eq!((driver.cost, driver.expected), (Micros(225_000_000), Micros(50_000_000)));
+        assert_eq!((driver.by_quantity, driver.by_price()), (Some(Micros(25_000_000)), Some(Micros(150_000_000))));
+        *days[48].by.get_mut("speech").expect("a team") = DayPart { cost: Micros(225_000_000), gpu_hours: 0.0 };
+        days.iter_mut().for_each(|day| day.by.values_mut().for_each(|part| part.gpu_hours = 0.0));
+        assert_eq!(anomalies(&days)[0].drivers[0].by_price(), None, "without hours nobody knows");
+    }
+
+    #[test]
+    fn a_day_without_prices_is_neither_odd_nor_an_example() {
+        let mut days = weeks();
+        for at in [20, 27, 34, 41, 48] {
+            days[at] = DayCosts { is_unpriced: true, ..day(at as i64, 0, 0) };
+        }
+        assert!(anomalies(&days).is_empty());
+        days[48] = day(48, 10, 50);
+        assert!(anomalies(&days).is_empty(), "four Sundays of before had no price, and two are too few");
+    }
+
+    proptest! {
+        #[test]
+        fn quantity_and_price_sum_to_the_difference(costs in prop::collection::vec((-1_000_000_000_000_i64..1_000_000_000_000, 0.0..1e6_f64), 30..60)) {
+            let day = |(at, (cost, gpu_hours)): (usize, &(i64, f64))| DayCosts {
+                day_micros: at as i64 * DAY_MICROS,
+                by: BTreeMap::from([(Arc::from("a"), DayPart { cost: Micros(*cost), gpu_hours: *gpu_hours })]),
+                is_unpriced: false,
+            };
+            let days: Vec<DayCosts> = costs.iter().enumerate().map(day).collect();
+            for driver in anomalies(&days).iter().flat_map(|anomaly| &anomaly.drivers) {
+                let parts = driver.by_quantity.zip(driver.by_price());
+                prop_assert!(parts.is_none_or(|(quantity, price)| quantity + price == driver.difference()));
+            }
+        }
     }
 }

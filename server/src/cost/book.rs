@@ -18,7 +18,7 @@ use super::document::{
 };
 use super::money::{Micros, MoneyError};
 use super::rates::ExchangeRates;
-use super::rows::{Electricity, GpuPlace, Price, Priced, PricedBy, Prices};
+use super::rows::{Electricity, Elsewhen, GpuPlace, Price, Priced, PricedBy, Prices};
 use index::Index;
 use row::Rate;
 use rust_decimal::Decimal;
@@ -67,6 +67,13 @@ impl Electricity {
 impl Prices for Book {
     fn price(&self, place: &GpuPlace, hour_micros: i64) -> Priced {
         self.price_span(place, hour_micros).0
+    }
+
+    fn elsewhen(&self, place: &GpuPlace, hour_micros: i64) -> Option<Elsewhen> {
+        match self.index.around(&self.rows, place, hour_micros) {
+            (Some(ended), _) => Some(Elsewhen::Ended(ended)),
+            (None, begins) => begins.map(Elsewhen::Begins),
+        }
     }
 }
 
@@ -140,6 +147,18 @@ impl Book {
     /// Every row as it was written, by document and line.
     pub fn rows(&self) -> impl Iterator<Item = &PriceRow> {
         self.rows.iter()
+    }
+
+    /// The rows that hold in the hour that begins at `hour_micros` (Unix microseconds), by document and line, each with
+    /// what it says in the ledger's currency. Which of them counts depends on the place.
+    pub fn holding(&self, hour_micros: i64) -> impl Iterator<Item = (&PriceRow, Option<Price>)> {
+        let holds = move |row: &&PriceRow| (row.from()..row.to()).contains(&hour_micros);
+        self.rows.iter().filter(holds).map(move |row| (row, self.price_of(row, hour_micros).map(|(price, _)| price)))
+    }
+
+    /// Whether any row names a node, so that places have to be told apart by theirs.
+    pub fn names_nodes(&self) -> bool {
+        self.rows.iter().any(|row| row.node().is_some())
     }
 
     /// The currency of every price.

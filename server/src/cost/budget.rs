@@ -5,9 +5,8 @@
 use super::fields::{Document, Fault, Fields};
 use super::forecast::{Forecast, forecast};
 use super::money::Micros;
+use super::pattern::Pattern;
 use super::period::{DAY_MICROS, Period};
-use super::rows::LedgerRow;
-use super::wildcard::Pattern;
 use rust_decimal::Decimal;
 use std::sync::Arc;
 use toml::Spanned;
@@ -28,7 +27,17 @@ pub struct Budget {
     pub every: Every,
     /// Parts of the amount, in order.
     pub thresholds: Vec<Decimal>,
-    selectors: Vec<(Dimension, Vec<Pattern>)>,
+    /// Line of the document, from 1.
+    pub line: usize,
+    selectors: Vec<Selector>,
+}
+
+/// What of a row has to look like one of several patterns.
+#[derive(Debug, Clone, PartialEq)]
+struct Selector {
+    over: &'static str,
+    written: Vec<Arc<str>>,
+    patterns: Vec<Pattern>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,50 +46,9 @@ pub enum Every {
     Quarter,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dimension {
-    Team,
-    Project,
-    CostCentre,
-    User,
-    Account,
-    Queue,
-    Cluster,
-    Pool,
-    GpuModel,
-    Category,
-}
-
-const DIMENSIONS: [(&str, Dimension); 10] = [
-    ("team", Dimension::Team),
-    ("project", Dimension::Project),
-    ("cost_centre", Dimension::CostCentre),
-    ("user", Dimension::User),
-    ("account", Dimension::Account),
-    ("queue", Dimension::Queue),
-    ("cluster", Dimension::Cluster),
-    ("pool", Dimension::Pool),
-    ("gpu_model", Dimension::GpuModel),
-    ("category", Dimension::Category),
-];
-
-impl Dimension {
-    fn of(self, row: &LedgerRow) -> Option<&str> {
-        let job = row.job.as_deref();
-        match self {
-            Self::Team => Some(&row.owner.team),
-            Self::Project => row.owner.project.as_deref(),
-            Self::CostCentre => Some(&row.owner.cost_centre),
-            Self::User => job.and_then(|job| job.user.as_deref()),
-            Self::Account => job.and_then(|job| job.account.as_deref()),
-            Self::Queue => job.and_then(|job| job.queue.as_deref()),
-            Self::Cluster => Some(&row.place.cluster),
-            Self::Pool => row.place.pool.as_deref(),
-            Self::GpuModel => row.place.gpu_model.as_deref(),
-            Self::Category => Some(row.category.as_str()),
-        }
-    }
-}
+/// What selectors look at, by the names of [`super::DIMENSIONS`].
+const SELECTORS: [&str; 10] =
+    ["team", "project", "cost_centre", "user", "account", "queue", "cluster", "pool", "gpu_model", "category"];
 
 /// Costs of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +81,10 @@ pub struct BurnDown {
     pub days: Vec<(i64, Micros)>,
     /// Of all of the budget's time; none where there are too few days to say.
     pub forecast: Option<Forecast>,
+    /// Each threshold, in order.
     pub crossings: Vec<(Decimal, Crossing)>,
+    /// When all of it is spent.
+    pub exceeds: Crossing,
 }
 
 impl Budget {
@@ -139,12 +110,17 @@ impl Budget {
         document.close(budgets)
     }
 
-    /// Whether a row counts against it.
-    pub fn covers(&self, row: &LedgerRow) -> bool {
-        let covers = |(dimension, patterns): &(Dimension, Vec<Pattern>)| {
-            dimension.of(row).is_some_and(|value| patterns.iter().any(|pattern| pattern.matches(value)))
+    /// Whether what `named` says of each dimension counts against it.
+    pub fn covers<'r>(&self, named: impl Fn(&str) -> Option<&'r str>) -> bool {
+        let covers = |selector: &Selector| {
+            named(selector.over).is_some_and(|value| selector.patterns.iter().any(|pattern| pattern.matches(value)))
         };
         self.selectors.iter().all(covers)
+    }
+
+    /// Names of the dimensions that it looks at, with the texts that stand there.
+    pub fn selectors(&self) -> impl Iterator<Item = (&'static str, &[Arc<str>])> {
+        self.selectors.iter().map(|selector| (selector.over, selector.written.as_slice()))
     }
 
     /// The month or quarter of an instant, as Unix microseconds.
@@ -159,42 +135,48 @@ impl Budget {
         }
     }
 
-    /// How it stands in the month or quarter of an instant. `days` are the costs of whole days that it covers, in
-    /// order and without gaps, from as long before as they are known: the forecast learns from them.
+    /// How it stands in the month or quarter of an instant. `days` are the costs of the days that it covers, in order
+    /// and without gaps, from as long before as they are known: the forecast learns from those that are over at
+    /// `now_micros`; one that is not counts as spent so far.
     pub fn burn_down(&self, days: &[DayCost], now_micros: i64) -> Option<BurnDown> {
         let (from_micros, to_micros) = self.range_micros(now_micros)?;
-        let past: Vec<DayCost> = days.iter().filter(|day| day.day_micros < now_micros).copied().collect();
-        let within = || past.iter().filter(|day| day.day_micros >= from_micros);
+        let begun: Vec<DayCost> = days.iter().filter(|day| day.day_micros < now_micros).copied().collect();
+        let over = begun.partition_point(|day| day.day_micros + DAY_MICROS <= now_micros);
+        let (past, today) = begun.split_at(over);
+        let today: Micros = today.iter().map(|day| day.cost).sum();
         let mut spent = Micros::ZERO;
         let mut curve: Vec<(i64, Micros)> = Vec::new();
-        for day in within() {
+        for day in begun.iter().filter(|day| day.day_micros >= from_micros) {
             spent = spent + day.cost;
             curve.push((day.day_micros, spent));
         }
         let next = past.last().map_or(from_micros, |day| day.day_micros + DAY_MICROS).max(from_micros);
         let rest = ((to_micros - next).max(0) / DAY_MICROS) as usize;
-        let expected = forecast(&past, next, rest);
-        let crossings = self.thresholds.iter().map(|part| {
-            let amount = Micros::of(self.amount.decimal(), *part).unwrap_or(self.amount);
-            (*part, crossing(amount, &curve, spent, next, expected.as_ref().map(|f| f.days.as_slice())))
-        });
+        let expected = forecast(past, next, rest).map(|forecast| forecast.from(today));
+        let before = spent - today;
+        let until = |part: Decimal| {
+            let amount = Micros::of(self.amount.decimal(), part).unwrap_or(self.amount);
+            crossing(amount, &curve, before, next, expected.as_ref().map(|f| f.days.as_slice()))
+        };
         Some(BurnDown {
             from_micros,
             to_micros,
             spent,
             left: self.amount - spent,
             days: curve.iter().map(|(day, spent)| (*day, self.amount - *spent)).collect(),
-            crossings: crossings.collect(),
-            forecast: expected.map(|forecast| forecast.after(spent)),
+            crossings: self.thresholds.iter().map(|part| (*part, until(*part))).collect(),
+            exceeds: until(Decimal::ONE),
+            forecast: expected.map(|forecast| forecast.after(before)),
         })
     }
 }
 
-fn crossing(amount: Micros, curve: &[(i64, Micros)], spent: Micros, next: i64, days: Option<&[Micros]>) -> Crossing {
+/// `before` is what was spent before the day that starts at `next`, of which `days` are the costs from there on.
+fn crossing(amount: Micros, curve: &[(i64, Micros)], before: Micros, next: i64, days: Option<&[Micros]>) -> Crossing {
     if let Some((day, _)) = curve.iter().find(|(_, spent)| *spent >= amount) {
         return Crossing::Crossed(*day);
     }
-    let mut sum = spent;
+    let mut sum = before;
     for (at, day) in days.unwrap_or_default().iter().enumerate() {
         sum = sum + *day;
         if sum >= amount {
@@ -220,13 +202,14 @@ fn budget<'t>(document: &mut Document<'t>, mut table: Fields<'t>) -> Budget {
         None => THRESHOLDS.iter().map(|(number, scale)| Decimal::new(*number, *scale)).collect(),
     };
     let mut selectors = Vec::new();
-    for (name, dimension) in DIMENSIONS {
-        let Some(value) = table.take_spanned(name) else { continue };
-        let patterns = document.patterns(name, value);
-        selectors.push((dimension, patterns));
+    for over in SELECTORS {
+        let Some(value) = table.take_spanned(over) else { continue };
+        let (written, patterns) = document.patterns(over, value).into_iter().unzip();
+        selectors.push(Selector { over, written, patterns });
     }
+    let line = document.line_of(table.at);
     document.finish(table);
-    Budget { name, amount: amount.unwrap_or_default(), currency, every, thresholds, selectors }
+    Budget { name, amount: amount.unwrap_or_default(), currency, every, thresholds, line, selectors }
 }
 
 fn thresholds<'t>(document: &mut Document<'t>, value: Spanned<DeValue<'t>>) -> Vec<Decimal> {
@@ -249,6 +232,7 @@ fn thresholds<'t>(document: &mut Document<'t>, value: Spanned<DeValue<'t>>) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const TEXT: &str = "[[budget]]\nname = \"vision\"\namount = 3000\ncurrency = \"USD\"\nperiod = \"monthly\"\n\
                         team = \"vis*\"\nthresholds = [1, 0.5]\n";
@@ -273,6 +257,20 @@ mod tests {
         assert_eq!(parts, [Crossing::Expected(half), Crossing::Expected(whole)]);
         let later = budgets[0].burn_down(&days, first + 20 * DAY_MICROS).expect("a month");
         assert_eq!(later.crossings[0].1, Crossing::Crossed(half));
+        let evening = first + 9 * DAY_MICROS + DAY_MICROS * 3 / 4;
+        let mut so_far = days[..40].to_vec();
+        so_far[39].cost = Micros(90_000_000);
+        let burn = budgets[0].burn_down(&so_far, evening).expect("a month");
+        assert_eq!(
+            (burn.spent, burn.exceeds),
+            (Micros(1_170_000_000), Crossing::Expected(whole)),
+            "a day that goes on"
+        );
+        assert_eq!(burn.forecast.expect("a forecast").expected, Micros(3_600_000_000), "is not taken for a cheap one");
+        so_far[39].cost = Micros(720_000_000);
+        let burn = budgets[0].burn_down(&so_far, evening).expect("a month");
+        assert_eq!(burn.forecast.expect("a forecast").expected, Micros(4_200_000_000), "nor for one that ends cheaper");
+        assert_eq!(burn.crossings[0].1, Crossing::Crossed(first + 9 * DAY_MICROS));
         let fresh = budgets[0].burn_down(&[], first).expect("a month");
         assert_eq!((fresh.forecast, fresh.crossings[1].1), (None, Crossing::NotExpected));
     }
@@ -291,5 +289,49 @@ mod tests {
         let faults = Budget::parse(text).expect_err("it is full of faults");
         let lines: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
         assert_eq!(lines, [1, 3, 4, 5, 6]);
+    }
+
+    #[test]
+    fn selectors_have_all_to_fit() {
+        let text = TEXT.replace("team = \"vis*\"", "team = [\"vis*\", \"x\"]\npool = \"a\"");
+        let budget = &Budget::parse(&text).expect("a good budget")[0];
+        let covers = |team: &'static str, pool: Option<&'static str>| {
+            budget.covers(|name| if name == "team" { Some(team) } else { pool })
+        };
+        assert!(covers("vision", Some("a")) && covers("x", Some("a")));
+        assert!(!covers("vision", Some("b")) && !covers("speech", Some("a")) && !covers("vision", None));
+        let known: Vec<&str> = crate::cost::DIMENSIONS.iter().map(|d| d.name).collect();
+        assert!(SELECTORS.iter().all(|name| known.contains(name)), "each is a dimension of the ledger");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_spent_and_what_is_left_are_the_amount(
+            costs in prop::collection::vec(-1_000_000_000_i64..1_000_000_000_000, 0..130),
+            hours in 0..130 * 24_i64,
+        ) {
+            let budget = &Budget::parse(TEXT).expect("a good budget")[0];
+            let first = Period::parse("2026-09").expect("a month").start_micros();
+            let day = |(at, cost): (usize, &i64)| DayCost { day_micros: first + at as i64 * DAY_MICROS, cost: Micros(*cost) };
+            let days: Vec<DayCost> = costs.iter().enumerate().map(day).collect();
+            let now = first + hours * crate::cost::HOUR_MICROS;
+            let burn = budget.burn_down(&days, now).expect("a month");
+            prop_assert_eq!(burn.spent + burn.left, budget.amount);
+            let summed: Micros =
+                days.iter().filter(|d| (burn.from_micros..now).contains(&d.day_micros)).map(|d| d.cost).sum();
+            prop_assert_eq!(burn.spent, summed);
+            prop_assert_eq!(burn.days.last().map_or(budget.amount, |(_, left)| *left), burn.left);
+            if let Some(forecast) = &burn.forecast {
+                prop_assert!(forecast.low <= forecast.expected && forecast.expected <= forecast.high, "{:?}", forecast);
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(cut in 0..TEXT.len(), text in "[-a-zA-Z0-9=\\[\\]{}\"\n,.*]{0,30}|.{0,20}") {
+            let (before, after) = TEXT.split_at(cut);
+            if let Err(faults) = Budget::parse(&format!("{before}{text}{after}")) {
+                prop_assert!(!faults.is_empty());
+            }
+        }
     }
 }

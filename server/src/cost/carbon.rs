@@ -4,20 +4,25 @@
 
 use super::document::{Amount, Document, Fault, Faults, Format, ROWS_MAX, Row, csv_rows, format_of, quoted};
 use super::hours;
+use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const COLUMNS: [&str; 5] = ["region", "valid_from", "valid_to", "grams_co2e_per_kwh", "source"];
+const COLUMNS: [&str; 6] = ["region", "valid_from", "valid_to", "grams_co2e_per_kwh", "source", "pue"];
 const REQUIRED: [&str; 3] = ["region", "grams_co2e_per_kwh", "source"];
 /// Twice what burning lignite emits.
 const GRAMS_MOST: i64 = 3000;
+/// No site takes ten times what its machines do.
+const PUE_MOST: i64 = 10;
 const JOULES_PER_KWH: f64 = 3_600_000.0;
 
 /// What a kilowatt-hour from a grid emits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GridFactor {
     pub grams_co2e_per_kwh: f64,
+    /// What a site there takes for each kWh that its GPUs take; 1 where nobody says.
+    pub pue: f64,
     /// Who says so.
     pub source: Arc<str>,
     /// Unix microseconds; none where it is open.
@@ -37,15 +42,21 @@ pub struct GridFactors {
     by_region: BTreeMap<Arc<str>, Vec<GridFactor>>,
 }
 
-/// Grams of CO2e of measured energy with what cooling and supply add; unknown where the energy was not measured or
-/// the grid has no factor.
-pub fn grams(energy_joules: Option<f64>, pue: f64, factor: Option<&GridFactor>) -> Option<f64> {
-    let grams = energy_joules? / JOULES_PER_KWH * pue * factor?.grams_co2e_per_kwh;
+impl GridFactor {
+    /// Grams of CO2e of a joule at the GPU, with what cooling and supply add.
+    pub fn grams_per_joule(&self) -> f64 {
+        self.grams_co2e_per_kwh * self.pue / JOULES_PER_KWH
+    }
+}
+
+/// Grams of CO2e of measured energy; unknown where the energy was not measured or the grid has no factor.
+pub fn grams(energy_joules: Option<f64>, factor: Option<&GridFactor>) -> Option<f64> {
+    let grams = energy_joules? * factor?.grams_per_joule();
     grams.is_finite().then_some(grams)
 }
 
 impl GridFactors {
-    /// Reads CSV `region,valid_from,valid_to,grams_co2e_per_kwh,source`.
+    /// Reads CSV `region,valid_from,valid_to,grams_co2e_per_kwh,source`, maybe with `pue`.
     pub fn parse(documents: &[Document]) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
         let mut factors = Self::default();
@@ -99,10 +110,15 @@ fn read(row: &Row, faults: &mut Faults) -> Option<(Arc<str>, GridFactor)> {
     row.required("region", faults);
     row.required("source", faults);
     let grams = row.required_amount("grams_co2e_per_kwh", Amount::up_to(GRAMS_MOST), faults);
+    let pue = row.amount("pue", Amount::up_to(PUE_MOST), faults);
+    if pue.is_some_and(|pue| pue < Decimal::ONE) {
+        row.fault("pue", faults, "pue is below 1, and no site takes less than its GPUs do".to_owned());
+    }
     let (valid_from_micros, valid_to_micros) = row.validity(faults);
     let (region, source) = (row.name("region", faults)?, row.name("source", faults)?);
     let factor = GridFactor {
         grams_co2e_per_kwh: grams?.to_f64()?,
+        pue: pue.map_or(Some(1.0), |pue| pue.to_f64())?,
         source,
         valid_from_micros,
         valid_to_micros,
@@ -151,15 +167,16 @@ mod tests {
 
     #[test]
     fn emissions_are_energy_times_pue_times_the_factor_of_the_day() {
-        let rows = "eu,2025-01-01,2026-01-01,400,agency 2025\neu,2026-01-01,,380.5,agency 2026\n";
-        let factors = parse(&format!("{HEADER}{rows}")).expect("factors");
+        let rows = "eu,2025-01-01,2026-01-01,400,agency 2025,1.5\neu,2026-01-01,,380.5,agency 2026,\n";
+        let header = HEADER.replace("source", "source,pue");
+        let factors = parse(&format!("{header}{rows}")).expect("factors");
         let at = |text| factors.factor("eu", hours::parse(text).expect("an hour"));
         assert_eq!(at("2024-12-31"), None);
         assert_eq!(at("2025-12-31T23:00:00Z").map(|factor| &*factor.source), Some("agency 2025"));
         assert_eq!(at("2026-01-01").map(|factor| factor.grams_co2e_per_kwh), Some(380.5));
-        assert_eq!(grams(Some(7_200_000.0), 1.5, at("2025-06-01")), Some(1200.0));
-        assert_eq!(grams(None, 1.5, at("2025-06-01")), None, "what was not measured is unknown");
-        assert_eq!(grams(Some(1.0), 1.5, factors.factor("us", 0)), None, "without a factor it is unknown");
+        assert_eq!(grams(Some(7_200_000.0), at("2025-06-01")), Some(1200.0));
+        assert_eq!(grams(None, at("2025-06-01")), None, "what was not measured is unknown");
+        assert_eq!(grams(Some(1.0), factors.factor("us", 0)), None, "without a factor it is unknown");
     }
 
     #[test]
@@ -179,6 +196,14 @@ mod tests {
                  one of them with valid_to",
             ]
         );
+    }
+
+    #[test]
+    fn a_site_takes_no_less_than_its_gpus() {
+        let header = HEADER.replace("source", "source,pue");
+        let said = parse(&format!("{header}eu,,,400,x,0.9\nus,,,400,x,11\n")).expect_err("faults");
+        assert_eq!(said.iter().map(|fault| fault.line).collect::<Vec<_>>(), [2, 3]);
+        assert!(said[0].text.contains("pue is below 1"), "{}", said[0]);
     }
 
     proptest! {

@@ -31,6 +31,14 @@ pub(super) const METHOD_MEAN: &str =
     "mean of the days so far, which are too few for a trend; four of five outcomes lie within the band";
 
 impl Forecast {
+    /// Where so much of the first day is spent already: that day costs no less.
+    pub(super) fn from(mut self, spent: Micros) -> Self {
+        let Some(first) = self.days.first_mut() else { return self };
+        let more = Micros((spent - *first).0.max(0));
+        *first = *first + more;
+        Self { low: (self.low + more).max(spent), expected: self.expected + more, high: self.high + more, ..self }
+    }
+
     /// With what was spent before.
     pub(super) fn after(self, spent: Micros) -> Self {
         Self { low: self.low + spent, expected: self.expected + spent, high: self.high + spent, ..self }

@@ -4,13 +4,15 @@
 
 mod moved;
 
-pub use moved::{Move, moved};
+pub use moved::{Move, Moves};
 
 use super::fields::{Document, Fault, Fields};
+use super::pattern::Pattern;
 use super::rows::{JobRun, Owner};
-use super::wildcard::Pattern;
 use std::collections::HashMap;
 use std::sync::Arc;
+use toml::Spanned;
+use toml::de::DeValue;
 
 /// Team and cost centre of what no rule gives to anybody.
 pub const UNOWNED: &str = "unowned";
@@ -119,6 +121,10 @@ impl Ownership {
     }
 }
 
+fn patterns<'t>(document: &mut Document<'t>, name: &str, value: Spanned<DeValue<'t>>) -> Vec<Pattern> {
+    document.patterns(name, value).into_iter().map(|(_, pattern)| pattern).collect()
+}
+
 fn rule<'t>(document: &mut Document<'t>, mut table: Fields<'t>) -> Rule {
     let team = document.needed_text(&mut table, "team");
     let project = document.text(&mut table, "project");
@@ -127,7 +133,7 @@ fn rule<'t>(document: &mut Document<'t>, mut table: Fields<'t>) -> Rule {
     let mut selectors = Vec::new();
     for (name, over) in SELECTORS {
         if let Some(value) = table.take_spanned(name) {
-            selectors.push(Selector { over, patterns: document.patterns(name, value) });
+            selectors.push(Selector { over, patterns: patterns(document, name, value) });
         }
     }
     if let Some(labels) = document.table(&mut table, "label") {
@@ -138,7 +144,7 @@ fn rule<'t>(document: &mut Document<'t>, mut table: Fields<'t>) -> Rule {
                 document.fault(value.span().start, format!("{written}: {why}"));
                 continue;
             }
-            selectors.push(Selector { over: Over::Label(name), patterns: document.patterns(&written, value) });
+            selectors.push(Selector { over: Over::Label(name), patterns: patterns(document, &written, value) });
         }
     }
     document.finish(table);

@@ -71,7 +71,28 @@ impl Pattern {
     }
 
     pub(super) fn matches(&self, name: &str) -> bool {
-        self.ends(name).contains(&Some(name.len()))
+        match self.parts.iter().all(|part| matches!(part, Part::Text(_) | Part::Any)) {
+            true => self.matches_stars(name),
+            false => self.ends(name).contains(&Some(name.len())),
+        }
+    }
+
+    /// One pass: the first place that fits a text leaves most to those after it.
+    fn matches_stars(&self, name: &str) -> bool {
+        let (mut rest, mut is_open) = (name, false);
+        for (at, part) in self.parts.iter().enumerate() {
+            let Part::Text(text) = part else {
+                is_open = true;
+                continue;
+            };
+            if at + 1 == self.parts.len() {
+                return if is_open { rest.ends_with(text) } else { rest == text };
+            }
+            let start = if is_open { rest.find(text) } else { rest.starts_with(text).then_some(0) };
+            let Some(start) = start else { return false };
+            (rest, is_open) = (&rest[start + text.len()..], false);
+        }
+        is_open || rest.is_empty()
     }
 
     /// Whether it has a mark.

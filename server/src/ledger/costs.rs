@@ -1,38 +1,22 @@
 //! What was paid in a range: the answer of the page of costs, by SQL over the ledger.
 
+use super::carbon::WITH_FACTORS;
 use super::read::{Rows, rows_of};
 use super::{Ledger, LedgerError};
 use crate::cost::{
-    Activity, Amount, Category, GpuPlace, JobRun, LedgerRow, Micros, Owner, Stage, UNOWNED, Unit, Waterfall,
+    Activity, Amount, Category, DIMENSIONS, GpuPlace, JobRun, LedgerDimension, LedgerRow, Micros, Owner, Stage,
+    UNOWNED, Unit, Waterfall,
 };
 use crate::query::Parameter;
 use arrow::array::RecordBatch;
 use contract::GpuState;
-use contract::answers::{CostGroup, CostMonth, CostNotice, Costs, Range, WaterfallStep};
+use contract::answers::{CostGroup, CostMonth, CostNotice, Costs, Energy, Range, WaterfallStep};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Groups that a page lists.
 const GROUPS_MAX: usize = 100;
-/// What costs can be grouped by, and its column.
-const DIMENSIONS: [(&str, &str); 16] = [
-    ("team", "team"),
-    ("cost_centre", "cost_centre"),
-    ("project", "project"),
-    ("user", "\"user\""),
-    ("account", "account"),
-    ("queue", "queue"),
-    ("job", "job_id"),
-    ("gpu_model", "gpu_model"),
-    ("gpu", "gpu_uuid"),
-    ("pool", "pool"),
-    ("provider", "provider"),
-    ("node", "node"),
-    ("cluster", "cluster"),
-    ("category", "category"),
-    ("state", "state"),
-    ("period", "period"),
-];
+const JOULES_PER_KWH: f64 = 3_600_000.0;
 /// GPU-hours, of all rows and of those without a price.
 const HOURS: &str = "coalesce(sum(quantity) filter (where unit = 'GPU-Hours'), 0.0) as hours, \
     coalesce(sum(quantity) filter (where unit = 'GPU-Hours' and cost_micros is null), 0.0) as unpriced";
@@ -57,15 +41,19 @@ impl Part<'_> {
     }
 }
 
+/// What costs can be grouped by; else which names are known.
+pub(super) fn dimension(by: &str) -> Result<&'static LedgerDimension, LedgerError> {
+    LedgerDimension::find(by).ok_or_else(|| LedgerError::NotFound {
+        what: "dimension",
+        name: by.chars().take(100).collect(),
+        hint: format!("there are {}", DIMENSIONS.each_ref().map(|dimension| dimension.name).join(", ")),
+    })
+}
+
 impl Ledger {
     /// What was paid in the hours that begin in a range, by a dimension such as `team`.
     pub async fn costs(&self, range: Range, by: &str, cluster: Option<&str>) -> Result<Costs, LedgerError> {
-        let found = DIMENSIONS.iter().find(|(name, _)| *name == by);
-        let (_, column) = found.ok_or_else(|| LedgerError::NotFound {
-            what: "dimension",
-            name: by.chars().take(100).collect(),
-            hint: format!("there are {}", DIMENSIONS.map(|(name, _)| name).join(", ")),
-        })?;
+        let column = dimension(by)?.column;
         let part = Part { range, cluster };
         let statements = self.statements();
         let mut costs = Costs {
@@ -76,10 +64,12 @@ impl Ledger {
         };
         self.add_totals(&part, &mut costs).await?;
         self.add_groups(&part, column, &mut costs).await?;
+        self.add_energy(&part, column, &mut costs).await?;
         costs.months = self.months(&part).await?;
         costs.waterfall = self.waterfall(range, cluster).await?;
         let notices = self.notices(range.from_unix_micros, range.to_unix_micros).await?.into_iter();
-        costs.notices = notices.map(|n| CostNotice { code: n.kind.code().to_owned(), text: n.sentence() }).collect();
+        let told = notices.map(|n| CostNotice { code: n.kind.code().to_owned(), text: n.sentence() });
+        costs.notices.extend(told);
         Ok(costs)
     }
 
@@ -136,6 +126,7 @@ impl Ledger {
                     gpu_hours: rows.float(2, row).unwrap_or_default(),
                     unpriced_gpu_hours: rows.float(3, row).unwrap_or_default(),
                     by_day_micros: Vec::new(),
+                    energy: Energy::default(),
                 });
             }
         }
@@ -155,6 +146,40 @@ impl Ledger {
         );
         let by_day = rows_of(&self.inner.engine, &sql, with).await?;
         by_days(&by_day, &places, costs);
+        Ok(())
+    }
+
+    /// Measured energy and its emissions, of all and of each group. What was not measured is in neither.
+    async fn add_energy(&self, part: &Part<'_>, column: &str, costs: &mut Costs) -> Result<(), LedgerError> {
+        let sql = format!(
+            "select l.{column}, f.source, sum(l.energy_joules), sum(l.energy_joules * f.grams_co2e_per_joule) \
+             from {WITH_FACTORS} where {} and l.energy_joules is not null group by 1, 2",
+            part.condition("l.")
+        );
+        let mut groups: HashMap<Option<String>, Energy> = HashMap::new();
+        let (mut all, mut sources) = (Energy::default(), BTreeSet::new());
+        let has_factors = self.statements().factors.rows().next().is_some();
+        for batch in rows_of(&self.inner.engine, &sql, part.parameters()).await? {
+            let rows = Rows::new(&batch);
+            for row in 0..batch.num_rows() {
+                sources.extend(rows.text(1, row).map(str::to_owned));
+                for sum in [groups.entry(rows.text(0, row).map(str::to_owned)).or_default(), &mut all] {
+                    add(sum, rows.float(2, row), rows.float(3, row));
+                }
+            }
+        }
+        for group in &mut costs.groups {
+            group.energy = groups.remove(&group.name).unwrap_or_default();
+        }
+        if all.without_factor_joules > 0.0 && has_factors {
+            let text = format!(
+                "{:.1} kWh come from grids without a carbon factor, so their emissions are not reported. Give their GPUs \
+                 a region by a pool, and the region a factor.",
+                all.without_factor_joules / JOULES_PER_KWH
+            );
+            costs.notices.push(CostNotice { code: "missing_carbon_factor".to_owned(), text });
+        }
+        (costs.energy, costs.carbon_sources) = (all, sources.into_iter().collect());
         Ok(())
     }
 
@@ -206,6 +231,16 @@ impl Ledger {
             }
         }
         Ok(waterfall.steps().into_iter().map(step).collect())
+    }
+}
+
+/// Adds energy from one grid, with its emissions where that has a factor.
+fn add(sum: &mut Energy, joules: Option<f64>, grams: Option<f64>) {
+    let Some(joules) = joules else { return };
+    sum.measured_joules = Some(sum.measured_joules.unwrap_or_default() + joules);
+    match grams {
+        Some(grams) => sum.carbon_grams = Some(sum.carbon_grams.unwrap_or_default() + grams),
+        None => sum.without_factor_joules += joules,
     }
 }
 

@@ -30,6 +30,8 @@ pub enum DocumentKind {
     BillMap,
     /// A bill, by its name; the text says which import holds. Its lines are not here.
     Bill,
+    /// How a price book was made of a catalog, under the name of the book.
+    Maps,
     /// A month, closed; the name is the month.
     Close,
     /// A month, opened again; the text says why.
@@ -38,7 +40,7 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// Those that can be stated by name and text.
-    pub const STATED: [Self; 9] = [
+    pub const STATED: [Self; 10] = [
         Self::Currency,
         Self::Rates,
         Self::Pools,
@@ -48,6 +50,7 @@ impl DocumentKind {
         Self::Budgets,
         Self::Carbon,
         Self::BillMap,
+        Self::Maps,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -62,6 +65,7 @@ impl DocumentKind {
             Self::Carbon => "carbon",
             Self::BillMap => "bill_map",
             Self::Bill => "bill",
+            Self::Maps => "maps",
             Self::Close => "close",
             Self::Reopen => "reopen",
         }
@@ -76,9 +80,9 @@ impl DocumentKind {
         format!("{}.{ending}", self.as_str())
     }
 
-    /// Whether there may be several, each with a name of its own.
+    /// Whether there may be several documents of it, told apart by name.
     pub(super) fn has_names(self) -> bool {
-        matches!(self, Self::Prices | Self::BillMap)
+        matches!(self, Self::Prices | Self::BillMap | Self::Maps)
     }
 
     /// One that can be stated.

@@ -26,6 +26,16 @@ impl Ledger {
                 notices.push(Notice { kind, things: count(1), count: count(2), example });
             }
         }
+        let days = first_day / days::DAY..=(to_micros - 1).max(from_micros).div_euclid(days::DAY);
+        for found in self.inner.duplicates.lock().range(days).map(|(_, found)| found) {
+            match notices.iter_mut().find(|notice| notice.kind == found.kind) {
+                Some(notice) => {
+                    notice.things += found.things;
+                    notice.count += found.count;
+                }
+                None => notices.push(found.clone()),
+            }
+        }
         notices.sort_by_key(|notice| notice.kind);
         Ok(notices)
     }

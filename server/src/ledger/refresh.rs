@@ -2,6 +2,7 @@
 
 use super::activity::Activity;
 use super::days::{self, DAY};
+use super::duplicates;
 use super::inputs::{self, Jobs, Seen};
 use super::notices;
 use super::read::{Rows, rows_of};
@@ -80,6 +81,7 @@ impl Ledger {
             return Ok(());
         }
         let (jobs, seen) = (Jobs::ask(&self.inner.engine).await?, Seen::ask(&self.inner.engine).await?);
+        *self.inner.duplicates.lock() = duplicates::ask(&self.inner.engine).await?;
         let all = days::All { statements: &statements, usage: &usage.files, jobs: &jobs, seen: &seen, known_to };
         let wanted = days::inputs(&all);
         if known.inputs.is_none() {

@@ -3,7 +3,7 @@
 use super::bills::Bill;
 use super::documents::{self, DocumentKind, Stated};
 use crate::cost::{
-    BillMap, Book, Budget, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership, Policy, Pools,
+    BillMap, Book, Budget, CatalogMap, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership, Policy, Pools,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -22,6 +22,9 @@ pub struct Statements {
     pub ownership: Ownership,
     pub policy: Policy,
     pub policy_version: Arc<str>,
+    pub budgets: Vec<Budget>,
+    /// Carbon of electricity, by region and date.
+    pub factors: GridFactors,
     /// The closing of each closed month.
     pub closings: BTreeMap<String, String>,
     pub rates: ExchangeRates,
@@ -40,38 +43,29 @@ impl Statements {
         let only = |kind: DocumentKind| of(kind).into_iter().next();
         let mut faults = Vec::new();
         let currency = currency(only(DocumentKind::Currency), &mut faults);
-        let rates = match only(DocumentKind::Rates) {
-            Some(stated) => ExchangeRates::parse(&[document(stated)]).map_err(|f| faults.extend(f)).unwrap_or_default(),
-            None => ExchangeRates::default(),
-        };
-        let pools = match only(DocumentKind::Pools) {
-            Some(stated) => Pools::parse(&[document(stated)]).map_err(|f| faults.extend(f)).unwrap_or_default(),
-            None => Pools::default(),
-        };
+        let rates = one(only(DocumentKind::Rates), &mut faults, |d| ExchangeRates::parse(&[d]));
+        let pools = one(only(DocumentKind::Pools), &mut faults, |d| Pools::parse(&[d]));
         let books: Vec<Document> = of(DocumentKind::Prices).into_iter().map(document).collect();
         let book = Book::parse(&books, &currency, &rates).map_err(|f| faults.extend(f)).unwrap_or_default();
-        if let Some(Err(found)) = only(DocumentKind::Carbon).map(|stated| GridFactors::parse(&[document(stated)])) {
-            faults.extend(found);
-        }
-        let mut by_line = |kind: DocumentKind, found: Vec<LineFault>| {
-            faults.extend(found.into_iter().map(|f| Fault { document: kind.file_name(), line: f.line, text: f.what }));
+        let factors = one(only(DocumentKind::Carbon), &mut faults, |d| GridFactors::parse(&[d]));
+        let by_line = |kind: DocumentKind| {
+            let fault = move |f: LineFault| Fault { document: kind.file_name(), line: f.line, text: f.what };
+            move |found: Vec<LineFault>| found.into_iter().map(fault).collect()
         };
-        let ownership = match only(DocumentKind::Ownership) {
-            Some(stated) => Ownership::parse(&stated.text)
-                .map_err(|found| by_line(DocumentKind::Ownership, found))
-                .unwrap_or_default(),
-            None => Ownership::default(),
-        };
-        if let Some(Err(found)) = only(DocumentKind::Budgets).map(|stated| Budget::parse(&stated.text)) {
-            by_line(DocumentKind::Budgets, found);
+        let ownership = one(only(DocumentKind::Ownership), &mut faults, |d| {
+            Ownership::parse(&d.text).map_err(by_line(DocumentKind::Ownership))
+        });
+        let budgets = one(only(DocumentKind::Budgets), &mut faults, |d| {
+            let budgets = Budget::parse(&d.text).map_err(by_line(DocumentKind::Budgets))?;
+            in_currency(budgets, &currency)
+        });
+        for stated in of(DocumentKind::Maps) {
+            let name = format!("{}.toml", stated.name);
+            faults.extend(CatalogMap::parse(&Document { name, ..document(stated) }).err().into_iter().flatten());
         }
         let stated = only(DocumentKind::Policy);
-        let policy = match stated {
-            Some(stated) => {
-                Policy::parse(&stated.text).map_err(|found| by_line(DocumentKind::Policy, found)).unwrap_or_default()
-            }
-            None => Policy::default(),
-        };
+        let policy: Policy =
+            one(stated, &mut faults, |d| Policy::parse(&d.text).map_err(by_line(DocumentKind::Policy)));
         let bill_maps = bill_maps(of(DocumentKind::BillMap), &mut faults);
         // What its authors call it may be forgotten when it is changed.
         let policy_version = match stated {
@@ -92,6 +86,8 @@ impl Statements {
             ownership,
             policy,
             policy_version,
+            budgets,
+            factors,
             closings,
             rates,
             bill_maps,
@@ -137,6 +133,30 @@ fn bill_maps(stated: Vec<&Stated>, faults: &mut Vec<Fault>) -> BTreeMap<String, 
         }
     }
     maps
+}
+
+/// What a document says; nothing where it was not stated, or is full of faults.
+fn one<T: Default>(
+    stated: Option<&Stated>,
+    faults: &mut Vec<Fault>,
+    read: impl FnOnce(Document) -> Result<T, Vec<Fault>>,
+) -> T {
+    let read = stated.map(|stated| read(document(stated)));
+    read.and_then(|read| read.map_err(|found| faults.extend(found)).ok()).unwrap_or_default()
+}
+
+/// Amounts in another currency than the ledger's have no sum with what was spent.
+fn in_currency(budgets: Vec<Budget>, currency: &str) -> Result<Vec<Budget>, Vec<Fault>> {
+    let fault = |budget: &Budget| Fault {
+        document: DocumentKind::Budgets.file_name(),
+        line: budget.line,
+        text: format!(
+            "budget {:?} is in {}, and the ledger is kept in {currency}; give the amount in {currency}",
+            budget.name, budget.currency
+        ),
+    };
+    let faults: Vec<Fault> = budgets.iter().filter(|budget| *budget.currency != *currency).map(fault).collect();
+    if faults.is_empty() { Ok(budgets) } else { Err(faults) }
 }
 
 fn document(stated: &Stated) -> Document {

@@ -284,3 +284,70 @@ async fn a_job_that_runs_is_charged_hour_by_hour() {
     CLOCK.store(NOW + 11 * 60_000_000, Ordering::Relaxed);
     assert_eq!(scene.months().await, ["2026-03 - ann 5000000 2.5"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn energy_is_told_beside_money_and_carbon_only_where_a_factor_is_known() {
+    let scene = Scene::new().await;
+    let factors = "region,valid_from,valid_to,grams_co2e_per_kwh,source,pue\n\
+                   eu,2026-01-01,2026-01-10,400,agency A,1.5\neu,2026-01-10,,100,agency B,\n";
+    scene.ledger.state(DocumentKind::Carbon, "carbon", factors, "ann", false).await.unwrap();
+    let day = Scene::month("2026-01").start_micros() + 8 * days::DAY;
+    let row = |hour: i64, team: &str, region: Option<&str>, joules: Option<f64>| rows::Posted {
+        row: crate::cost::LedgerRow {
+            hour_micros: day + hour * crate::cost::HOUR_MICROS,
+            place: Arc::new(crate::cost::GpuPlace { region: region.map(Into::into), ..Default::default() }),
+            gpu_uuid: None,
+            parent_gpu_uuid: None,
+            job: None,
+            owner: Arc::new(crate::cost::Owner { team: team.into(), project: None, cost_centre: "7".into() }),
+            state: None,
+            category: crate::cost::Category::Gpu,
+            quantity: 1.0,
+            unit: crate::cost::Unit::GpuHours,
+            rate: None,
+            priced_by: None,
+            cost: None,
+            electricity: None,
+            energy_joules: joules,
+            overhead: None,
+        },
+        period: Scene::month("2026-01"),
+        corrects: None,
+    };
+    const KWH: f64 = 3_600_000.0;
+    let posted = [
+        row(0, "red", Some("eu"), Some(2.0 * KWH)),
+        row(1, "red", Some("eu"), None),
+        row(2, "blue", None, Some(KWH)),
+        row(3, "grey", Some("eu"), None),
+        row(24, "red", Some("eu"), Some(KWH)),
+    ];
+    let table = &scene.store.derived().ledger_open;
+    let common = rows::Common { policy_version: "p", currency: "USD", inputs: "x" };
+    for day in [day, day + days::DAY] {
+        let within = |p: &&rows::Posted| (day..day + days::DAY).contains(&p.row.hour_micros);
+        let of_day: Vec<rows::Posted> = posted
+            .iter()
+            .filter(within)
+            .map(|p| rows::Posted { row: p.row.clone(), period: p.period, corrects: None })
+            .collect();
+        let derived = crate::store::Derived {
+            rows: rows::batch(table, &of_day, &common).unwrap(),
+            from_micros: day,
+            to_micros: day + days::DAY,
+            covers: 0,
+            now_micros: NOW,
+        };
+        scene.store.derive(table, derived).await.unwrap();
+    }
+    let range = contract::answers::Range { from_unix_micros: day, to_unix_micros: day + 2 * days::DAY };
+    let costs = scene.ledger.costs(range, "team", None).await.unwrap();
+    let of = |team: &str| costs.groups.iter().find(|g| g.name.as_deref() == Some(team)).unwrap().energy;
+    let near = |value: Option<f64>, expected: f64| value.is_some_and(|value| (value - expected).abs() < 1e-6);
+    assert!(near(of("red").measured_joules, 3.0 * KWH) && near(of("red").carbon_grams, 2.0 * 1.5 * 400.0 + 100.0));
+    assert_eq!((of("blue").carbon_grams, of("blue").without_factor_joules), (None, KWH), "unknown, and not 0");
+    assert_eq!(of("grey"), Default::default(), "not measured");
+    assert_eq!(costs.carbon_sources, ["agency A", "agency B"]);
+    assert!(costs.notices.iter().any(|n| n.code == "missing_carbon_factor" && n.text.starts_with("1.0 kWh")));
+    assert_eq!(scene.ask("select region, pue, source from grid_factors order by line").await.len(), 2);
+}

@@ -1,6 +1,7 @@
 //! What a document is asked for: kind, time, dimensions, format. Parsed once, here.
 
 use super::ReportError;
+use crate::cost::{DIMENSIONS, LedgerDimension};
 use chrono::{DateTime, Datelike, Months, NaiveDate};
 
 /// More columns of names than a page is wide.
@@ -134,46 +135,31 @@ fn month_start(micros: i64) -> Option<NaiveDate> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dimension {
     /// A column of the ledger, or the day of its time.
-    Named(&'static Named),
+    Named(&'static LedgerDimension),
     /// A label of the job.
     Label(String),
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub struct Named {
-    pub(super) name: &'static str,
-    pub(super) title: &'static str,
-    /// In the ledger.
-    pub(super) ledger: &'static str,
-    /// In the hours of use, with what is known of their job and owner; none where it makes no sense there.
-    pub(super) usage: Option<&'static str>,
-}
-
-const fn named(name: &'static str, title: &'static str, ledger: &'static str, usage: Option<&'static str>) -> Named {
-    Named { name, title, ledger, usage }
-}
-
 const DAY: &str = "day";
 const PERIOD: &str = "period";
+static OF_TIME: LedgerDimension = LedgerDimension { name: DAY, title: "Day", column: "to_char(l.time, '%Y-%m-%d')" };
 
-static NAMED: [Named; 16] = [
-    named("cluster", "Cluster", "l.cluster", Some("l.cluster")),
-    named("node", "Node", "l.node", Some("l.node")),
-    named("gpu_model", "GPU model", "l.gpu_model", Some("l.gpu_model")),
-    named("gpu", "GPU", "l.gpu_uuid", Some("l.gpu_uuid")),
-    named("pool", "Pool", "l.pool", Some("o.pool")),
-    named("job", "Job", "l.job_id", Some("l.job_id")),
-    named("user", "User", "l.\"user\"", Some("o.\"user\"")),
-    named("account", "Account", "l.account", Some("o.account")),
-    named("project", "Project", "l.project", Some("o.project")),
-    named("queue", "Queue", "l.queue", Some("o.queue")),
-    named("team", "Team", "l.team", Some("o.team")),
-    named("cost_centre", "Cost centre", "l.cost_centre", Some("o.cost_centre")),
-    named("state", "State", "l.state", None),
-    named("category", "Category", "l.category", None),
-    named(PERIOD, "Period", "l.period", None),
-    named(DAY, "Day", "to_char(l.time, '%Y-%m-%d')", Some("to_char(l.time, '%Y-%m-%d')")),
-];
+/// The ledger's, and the day of its time.
+fn named() -> impl Iterator<Item = &'static LedgerDimension> {
+    DIMENSIONS.iter().chain([&OF_TIME])
+}
+
+/// In the hours of use, `l`, with what is known of their job and owner, `o`; none where it makes no sense there.
+fn in_usage(named: &LedgerDimension) -> Option<String> {
+    match named.name {
+        DAY => Some(named.column.to_owned()),
+        "cluster" | "node" | "gpu_model" | "gpu" | "job" => Some(format!("l.{}", named.column)),
+        "pool" | "user" | "account" | "project" | "queue" | "team" | "cost_centre" => {
+            Some(format!("o.{}", named.column))
+        }
+        _ => None,
+    }
+}
 
 impl Dimension {
     pub fn parse(text: &str) -> Result<Self, ReportError> {
@@ -183,8 +169,8 @@ impl Dimension {
                 _ => Err(ReportError::Invalid(format!("a label's name has 1 to {LABEL_BYTES_MAX} bytes"))),
             };
         }
-        let known = || NAMED.iter().map(|n| n.name.to_owned()).chain([format!("{LABEL}NAME")]).collect();
-        let found = NAMED.iter().find(|named| named.name == text);
+        let known = || named().map(|n| n.name.to_owned()).chain([format!("{LABEL}NAME")]).collect();
+        let found = named().find(|named| named.name == text);
         found.map(Self::Named).ok_or_else(|| unknown("dimension", text, known()))
     }
 
@@ -210,7 +196,24 @@ impl Dimension {
 
     /// Whether it needs the owner or the job of an hour of use.
     pub(super) fn is_of_owner(&self) -> bool {
-        matches!(self, Self::Named(named) if named.usage.is_some_and(|usage| usage.starts_with("o.")))
+        self.usage().is_some_and(|usage| usage.starts_with("o."))
+    }
+
+    /// In a statement about the ledger `l`; of a label none.
+    pub(super) fn ledger(&self) -> Option<String> {
+        match self {
+            Self::Named(named) if named.name == DAY => Some(named.column.to_owned()),
+            Self::Named(named) => Some(format!("l.{}", named.column)),
+            Self::Label(_) => None,
+        }
+    }
+
+    /// In a statement about hours of use; none where it makes no sense there, and of a label.
+    pub(super) fn usage(&self) -> Option<String> {
+        match self {
+            Self::Named(named) => in_usage(named),
+            Self::Label(_) => None,
+        }
     }
 }
 
@@ -221,6 +224,34 @@ pub struct Request {
     /// One to [`DIMENSIONS_MAX`], none twice.
     pub by: Vec<Dimension>,
     pub format: Format,
+    /// What stands beside money.
+    pub with: Vec<Beside>,
+}
+
+/// What a document about money can have beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Kilowatt-hours, as measured at the GPUs.
+    Energy,
+    /// Emissions of them, where the grid has a factor.
+    Carbon,
+}
+
+impl Beside {
+    pub const ALL: [Self; 2] = [Self::Energy, Self::Carbon];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Energy => "energy",
+            Self::Carbon => "carbon",
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self, ReportError> {
+        let names = || Self::ALL.map(|beside| beside.as_str().to_owned()).to_vec();
+        let found = Self::ALL.into_iter().find(|beside| beside.as_str() == text);
+        found.ok_or_else(|| unknown("column beside money", text, names()))
+    }
 }
 
 impl Request {
@@ -240,13 +271,27 @@ impl Request {
         if period.bounds().is_none() {
             return invalid("the time is beyond the calendar".to_owned());
         }
-        let senseless = |d: &&Dimension| matches!(d, Dimension::Named(named) if named.usage.is_none());
+        let senseless = |d: &&Dimension| matches!(d, Dimension::Named(_)) && d.usage().is_none();
         if let Some(senseless) = by.iter().find(|d| kind == Kind::Utilization && senseless(d)) {
-            let known = NAMED.iter().filter(|n| n.usage.is_some()).map(|n| n.name.to_owned());
+            let known = named().filter(|n| in_usage(n).is_some()).map(|n| n.name.to_owned());
             let known = known.chain([format!("{LABEL}NAME")]).collect();
             return Err(unknown("dimension of utilization", &senseless.name(), known));
         }
-        Ok(Self { kind, period, by, format })
+        Ok(Self { kind, period, by, format, with: Vec::new() })
+    }
+
+    /// The same with energy or carbon beside money, in every format.
+    pub fn with(self, with: Vec<Beside>) -> Result<Self, ReportError> {
+        if self.kind == Kind::Utilization && !with.is_empty() {
+            let why = "energy and carbon stand beside money: ask for a chargeback or a showback";
+            return Err(ReportError::Invalid(why.to_owned()));
+        }
+        Ok(Self { with, ..self })
+    }
+
+    /// Whether the ledger's energy is asked for: where it is shown, or wanted.
+    pub(super) fn has_energy(&self) -> bool {
+        self.kind != Kind::Utilization && (self.format.is_rich() || !self.with.is_empty())
     }
 
     /// The first dimension that is not a time: what the chart stacks.

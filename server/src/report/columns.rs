@@ -31,9 +31,9 @@ pub fn record_batch(document: &Document) -> Result<RecordBatch, ReportError> {
                 let amounts = amounts.collect::<Decimal128Array>().with_precision_and_scale(AMOUNT.0, AMOUNT.1);
                 (DataType::Decimal128(AMOUNT.0, AMOUNT.1), Arc::new(amounts.map_err(ReportError::internal)?))
             }
-            CellKind::Hours | CellKind::Ratio | CellKind::Rate => {
+            CellKind::Hours | CellKind::Ratio | CellKind::Rate | CellKind::Amount => {
                 let numbers = rows.iter().map(|row| match row[at] {
-                    Cell::Hours(value) | Cell::Ratio(value) | Cell::Rate(value) => Some(value),
+                    Cell::Hours(value) | Cell::Ratio(value) | Cell::Rate(value) | Cell::Amount(value) => Some(value),
                     _ => None,
                 });
                 (DataType::Float64, Arc::new(numbers.collect::<Float64Array>()))

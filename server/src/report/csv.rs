@@ -32,7 +32,7 @@ fn text(cell: &Cell) -> String {
     match cell {
         Cell::Empty => String::new(),
         Cell::Text(name) => quoted(name),
-        Cell::Hours(value) | Cell::Ratio(value) | Cell::Rate(value) => plain(*value),
+        Cell::Hours(value) | Cell::Ratio(value) | Cell::Rate(value) | Cell::Amount(value) => plain(*value),
         Cell::Micros(micros) => format!("{:.6}", Micros(*micros).decimal()),
     }
 }

@@ -9,12 +9,15 @@ pub struct Note {
     pub text: String,
 }
 
-/// Emissions of the electricity in the document.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Carbon {
-    pub grams: f64,
-    /// Whose factors these are, for which grid and when.
-    pub source: String,
+/// Emissions of the measured electricity in the document.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Carbon {
+    /// CO2e of the energy from grids with a factor; none where there is none.
+    pub(super) grams: Option<f64>,
+    /// Energy from grids without one, whose emissions are not known.
+    pub(super) without_factor_joules: f64,
+    /// Whose factors they are.
+    pub(super) sources: Vec<String>,
 }
 
 /// What a document is made with, beside the rows.
@@ -24,7 +27,6 @@ pub struct Making {
     pub made_micros: i64,
     /// Named outcomes of the pricing, shown first among the notes.
     pub notes: Vec<Note>,
-    pub carbon: Option<Carbon>,
 }
 
 /// What every renderer reads.
@@ -102,6 +104,8 @@ pub(super) enum CellKind {
     Ratio,
     /// Currency a GPU-hour.
     Rate,
+    /// Kilowatt-hours or kilograms.
+    Amount,
 }
 
 impl Column {
@@ -113,7 +117,7 @@ impl Column {
     pub(super) fn heading(&self, currency: &str) -> String {
         match self.kind {
             CellKind::Micros | CellKind::Rate => format!("{}, {currency}", self.title),
-            CellKind::Text | CellKind::Hours | CellKind::Ratio => self.title.clone(),
+            CellKind::Text | CellKind::Hours | CellKind::Ratio | CellKind::Amount => self.title.clone(),
         }
     }
 }
@@ -126,6 +130,7 @@ pub(super) enum Cell {
     Micros(i64),
     Ratio(f64),
     Rate(f64),
+    Amount(f64),
 }
 
 #[derive(Debug, Clone)]

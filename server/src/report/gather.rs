@@ -1,7 +1,7 @@
 //! From the engine's rows to plain values: what a document is shaped from.
 
 use super::ask::{Dimension, Format, Kind, Period, Request};
-use super::document::{PolicyUse, PriceUse};
+use super::document::{Carbon, PolicyUse, PriceUse};
 use super::{ReportError, sql};
 use crate::query::{Engine, QueryError};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -47,6 +47,7 @@ pub struct Gathered {
     pub(super) prices: Vec<PriceUse>,
     pub(super) policies: Vec<PolicyUse>,
     pub(super) corrections: Vec<Correction>,
+    pub(super) carbon: Option<Carbon>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -105,7 +106,11 @@ pub async fn gather(source: &impl Source, request: &Request) -> Result<Gathered,
         prices: Vec::new(),
         policies: Vec::new(),
         corrections: Vec::new(),
+        carbon: None,
     };
+    if request.has_energy() {
+        gathered.carbon = carbon(source, request.period).await?;
+    }
     if matches!(request.format, Format::Xlsx | Format::Html | Format::Pdf) {
         gather_rich(source, request, &mut gathered).await?;
     }
@@ -157,6 +162,21 @@ async fn gather_rich(source: &impl Source, request: &Request, gathered: &mut Gat
         })
         .collect();
     Ok(())
+}
+
+/// Emissions of a period, with whose factors they are; none where no energy was measured.
+async fn carbon(source: &impl Source, period: Period) -> Result<Option<Carbon>, ReportError> {
+    let rows = source.rows(sql::carbon(period, VERSIONS_MAX)).await?;
+    let mut carbon: Option<Carbon> = None;
+    for row in each(&rows)? {
+        let sum = carbon.get_or_insert_default();
+        sum.without_factor_joules += row.float(3).unwrap_or_default();
+        if let (Some(source), Some(grams)) = (row.text(0), row.float(2)) {
+            sum.grams = Some(sum.grams.unwrap_or_default() + grams);
+            sum.sources.push(source);
+        }
+    }
+    Ok(carbon)
 }
 
 async fn totals(source: &impl Source, period: Period) -> Result<Totals, ReportError> {

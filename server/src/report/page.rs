@@ -181,5 +181,6 @@ pub(super) fn cell_text(cell: &Cell) -> String {
         Cell::Micros(micros) => money(*micros),
         Cell::Ratio(ratio) => percent(*ratio),
         Cell::Rate(rate) => number(*rate, 4),
+        Cell::Amount(value) => number(*value, 1),
     }
 }

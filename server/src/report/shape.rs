@@ -56,6 +56,7 @@ pub fn shape(request: &Request, gathered: Gathered, making: Making) -> Result<Do
     let chart = if request.format.is_rich() { chart(request, &gathered, &currency)? } else { None };
     let mut notes = making.notes.clone();
     notes.extend(words::notes(request.kind, &gathered.totals, &gathered.corrections, &currency));
+    notes.extend(gathered.carbon.as_ref().and_then(words::carbon_note));
     let statements = if request.format.is_rich() { statements(request, &sorted)? } else { Vec::new() };
     Ok(Document {
         title: words::title(request.kind),
@@ -65,7 +66,7 @@ pub fn shape(request: &Request, gathered: Gathered, making: Making) -> Result<Do
         made: words::made(making.made_micros),
         made_micros: making.made_micros,
         disclaimer: words::disclaimer(request.kind),
-        figures: summary::figures(request, &gathered, &sorted, &making, &currency)?,
+        figures: summary::figures(request, &gathered, &sorted, &currency)?,
         chart,
         table,
         notes,

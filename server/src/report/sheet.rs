@@ -89,7 +89,7 @@ fn height(text: &str, width: usize) -> f64 {
 fn number_format(kind: CellKind) -> &'static str {
     match kind {
         CellKind::Text => "@",
-        CellKind::Hours => "#,##0.0",
+        CellKind::Hours | CellKind::Amount => "#,##0.0",
         CellKind::Micros => "#,##0.00",
         CellKind::Ratio => "0.0%",
         CellKind::Rate => "#,##0.0000",
@@ -181,7 +181,7 @@ fn write(
         Cell::Empty if kind == CellKind::Text => sheet.write_string_with_format(row, column, NAMELESS, &quiet())?,
         Cell::Empty => sheet.write_blank(row, column, format)?,
         Cell::Text(name) => sheet.write_string_with_format(row, column, cut(name), format)?,
-        Cell::Hours(value) | Cell::Ratio(value) | Cell::Rate(value) => {
+        Cell::Hours(value) | Cell::Ratio(value) | Cell::Rate(value) | Cell::Amount(value) => {
             sheet.write_number_with_format(row, column, *value, format)?
         }
         Cell::Micros(micros) => sheet.write_number_with_format(row, column, units(*micros), format)?,
@@ -198,7 +198,7 @@ fn totals(sheet: &mut Worksheet, table: &Table, last: u32) -> Result<(), ReportE
         let letter = rust_xlsxwriter::utility::column_number_to_name(place);
         match (&table.total[at], place) {
             (_, 0) => sheet.write_string_with_format(row, place, "Total", &format)?,
-            (Cell::Hours(value), _) => {
+            (Cell::Hours(value) | Cell::Amount(value), _) => {
                 let sum = Formula::new(format!("=SUM({letter}2:{letter}{row})")).set_result(value.to_string());
                 sheet.write_formula_with_format(row, place, sum, &format)?
             }

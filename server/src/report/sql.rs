@@ -45,14 +45,14 @@ fn label(name: &str) -> String {
 
 fn ledger_of(dimension: &Dimension) -> String {
     match dimension {
-        Dimension::Named(named) => named.ledger.to_owned(),
+        Dimension::Named(_) => dimension.ledger().unwrap_or_default(),
         Dimension::Label(name) => label(name),
     }
 }
 
 fn usage_of(dimension: &Dimension) -> String {
     match dimension {
-        Dimension::Named(named) => named.usage.unwrap_or("cast(null as varchar)").to_owned(),
+        Dimension::Named(_) => dimension.usage().unwrap_or_else(|| "cast(null as varchar)".to_owned()),
         Dimension::Label(name) => label(name),
     }
 }
@@ -72,17 +72,45 @@ fn grouped(names: impl Iterator<Item = String>) -> (String, String) {
     (columns.concat(), places.join(", "))
 }
 
-/// `d0…, gpu_hours, cost, unpriced_gpu_hours` of each group.
+/// `d0…, gpu_hours, cost, unpriced_gpu_hours` of each group, and where they are asked for the energy in joules, its
+/// grams of CO2e, and the energy whose grid has no factor.
 pub(super) fn money_groups(request: &Request, bound: usize) -> String {
     let (columns, places) = grouped(request.by.iter().map(ledger_of));
+    let (energy, factors) = match request.has_energy() {
+        true => (format!(", {}", energy()), FACTORS),
+        false => (String::new(), ""),
+    };
     format!(
         "select {columns}coalesce(sum(case when {OF_GPU} then l.quantity end), 0.0) as gpu_hours, \
          sum(l.cost_micros) as cost, \
-         coalesce(sum(case when {OF_GPU} and l.cost_micros is null then l.quantity end), 0.0) as unpriced_gpu_hours \
-         from {} where {} group by {places} limit {}",
+         coalesce(sum(case when {OF_GPU} and l.cost_micros is null then l.quantity end), 0.0) as unpriced_gpu_hours\
+         {energy} from {}{factors} where {} group by {places} limit {}",
         ledger_rows(request),
         within(request.period),
         bound + 1
+    )
+}
+
+/// The factor of each row's grid at its hour, null where there is none.
+const FACTORS: &str = " left join grid_factors f on f.region = l.region and (f.valid_from is null or \
+    l.time >= f.valid_from) and (f.valid_to is null or l.time < f.valid_to)";
+
+/// Sums of energy, of its emissions, and of the energy without a factor; null where there is none.
+fn energy() -> String {
+    format!(
+        "sum(case when {OF_GPU} then l.energy_joules end), \
+         sum(case when {OF_GPU} then l.energy_joules * f.grams_co2e_per_joule end), \
+         sum(case when {OF_GPU} and f.region is null then l.energy_joules end)"
+    )
+}
+
+/// `source, energy, grams, energy without a factor`: of each source of factors, and of grids without one.
+pub(super) fn carbon(period: Period, bound: usize) -> String {
+    format!(
+        "select f.source, {} from ledger l{FACTORS} where {} and l.energy_joules is not null \
+         group by 1 order by 1 limit {bound}",
+        energy(),
+        within(period)
     )
 }
 

@@ -2,7 +2,7 @@
 
 use super::ReportError;
 use super::ask::{Kind, Request};
-use super::document::{Carbon, Figure, Making};
+use super::document::{Carbon, Figure};
 use super::figures::{change, hours, money, number, percent, units};
 use super::gather::{Gathered, Totals};
 use super::table::{float, int, sums};
@@ -15,17 +15,16 @@ pub(super) fn figures(
     request: &Request,
     gathered: &Gathered,
     sorted: &DataFrame,
-    making: &Making,
     currency: &str,
 ) -> Result<Vec<Figure>, ReportError> {
     if !request.format.is_rich() {
         return Ok(Vec::new());
     }
     let mut figures = match request.kind {
-        Kind::Utilization => of_use(sorted, currency)?,
+        Kind::Utilization => of_use(request, sorted, currency)?,
         Kind::Chargeback | Kind::Showback => of_money(&gathered.totals, &gathered.before, currency),
     };
-    figures.extend(of_energy(&gathered.totals, making.carbon.as_ref()));
+    figures.extend(of_energy(&gathered.totals, gathered.carbon.as_ref()));
     Ok(figures)
 }
 
@@ -80,8 +79,8 @@ fn of_money(totals: &Totals, before: &Totals, currency: &str) -> Vec<Figure> {
     ]
 }
 
-fn of_use(sorted: &DataFrame, currency: &str) -> Result<Vec<Figure>, ReportError> {
-    let all = sums(Kind::Utilization, sorted, 0)?;
+fn of_use(request: &Request, sorted: &DataFrame, currency: &str) -> Result<Vec<Figure>, ReportError> {
+    let all = sums(request, sorted, 0)?;
     let total = float(&all, "gpu_hours", 0)?;
     let of = |state: GpuState| float(&all, state.as_str(), 0);
     let active = of(GpuState::Active)?;
@@ -113,9 +112,13 @@ fn of_energy(totals: &Totals, carbon: Option<&Carbon>) -> Vec<Figure> {
         let remark = "measured at the GPUs".to_owned();
         figure("Energy", number(joules / JOULES_PER_KWH, 0), "kWh", remark)
     });
-    let carbon = carbon.map(|carbon| {
-        let remark = format!("factors: {}", carbon.source);
-        figure("Carbon", number(carbon.grams / 1e6, 2), "t CO₂e", remark)
+    let carbon = carbon.and_then(|carbon| {
+        let without = match carbon.without_factor_joules > 0.0 {
+            true => format!("; {} kWh have no factor", number(carbon.without_factor_joules / JOULES_PER_KWH, 0)),
+            false => String::new(),
+        };
+        let remark = format!("factors: {}{without}", carbon.sources.join(", "));
+        Some(figure("Carbon", number(carbon.grams? / 1e3, 1), "kg CO₂e", remark))
     });
     energy.into_iter().chain(carbon).collect()
 }

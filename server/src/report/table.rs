@@ -1,7 +1,7 @@
 //! The table of a document: its columns, its rows in order, what is left out, the sums.
 
 use super::ReportError;
-use super::ask::{Kind, Request};
+use super::ask::{Beside, Kind, Request};
 use super::document::{Cell, CellKind, Column, Table};
 use super::gather::Gathered;
 use super::shape::{Of, frame};
@@ -11,6 +11,9 @@ use polars::prelude::*;
 /// Sums of `usage_groups` after the six states: a ratio times its hours, and the hours that report it.
 const RATIOS: [(&str, &str); 3] =
     [("busy_ratio", "Busy"), ("sm_active_ratio", "SM active"), ("tensor_active_ratio", "Tensor active")];
+
+const JOULES_PER_KWH: f64 = 3_600_000.0;
+const GRAMS_PER_KG: f64 = 1_000.0;
 
 fn dimension(at: usize) -> String {
     format!("d{at}")
@@ -24,10 +27,16 @@ fn weighted(ratio: &str) -> String {
     format!("{ratio}_hours")
 }
 
+/// What is known of energy, in joules and grams.
+const ENERGY: [&str; 3] = ["energy", "carbon", "without_factor"];
+
 /// What is summed of each group, beside its names.
-fn measures(kind: Kind) -> Vec<String> {
-    match kind {
-        Kind::Chargeback | Kind::Showback => ["gpu_hours", "cost", "unpriced_gpu_hours"].map(str::to_owned).to_vec(),
+fn measures(request: &Request) -> Vec<String> {
+    match request.kind {
+        Kind::Chargeback | Kind::Showback => {
+            let energy = ENERGY.iter().filter(|_| request.has_energy());
+            ["gpu_hours", "cost", "unpriced_gpu_hours"].iter().chain(energy).map(|name| (*name).to_owned()).collect()
+        }
         Kind::Utilization => {
             let states = GpuState::ALL.map(|state| state.as_str().to_owned());
             let ratios = RATIOS.iter().flat_map(|(name, _)| [(*name).to_owned(), weighted(name)]);
@@ -43,7 +52,8 @@ pub(super) fn sorted(request: &Request, gathered: &Gathered) -> Result<DataFrame
     let (groups, first) = match request.kind {
         Kind::Chargeback | Kind::Showback => {
             let measures = [("gpu_hours", Of::Float), ("cost", Of::Int), ("unpriced_gpu_hours", Of::Float)];
-            let columns = measures.map(|(name, of)| (name.to_owned(), of));
+            let energy = ENERGY.iter().filter(|_| request.has_energy()).map(|name| (*name, Of::Float));
+            let columns = measures.into_iter().chain(energy).map(|(name, of)| (name.to_owned(), of));
             let columns: Vec<_> = dimensions(request).into_iter().chain(columns).collect();
             (frame(&gathered.groups, &columns)?.lazy(), ["cost", "gpu_hours"])
         }
@@ -57,7 +67,7 @@ pub(super) fn sorted(request: &Request, gathered: &Gathered) -> Result<DataFrame
 
 /// Hours of use with the money of their idle part. Either may know groups that the other does not.
 fn usage(request: &Request, gathered: &Gathered, names: &[Expr]) -> Result<LazyFrame, ReportError> {
-    let summed = measures(request.kind).into_iter().filter(|name| !["idle_cost", "gpu_hours"].contains(&name.as_str()));
+    let summed = measures(request).into_iter().filter(|name| !["idle_cost", "gpu_hours"].contains(&name.as_str()));
     let columns: Vec<_> = dimensions(request).into_iter().chain(summed.map(|name| (name, Of::Float))).collect();
     let hours = frame(&gathered.groups, &columns)?.lazy();
     let columns: Vec<_> = dimensions(request).into_iter().chain([("idle_cost".to_owned(), Of::Int)]).collect();
@@ -77,8 +87,16 @@ pub(super) fn names(request: &Request, sorted: &DataFrame, row: usize) -> Result
 }
 
 /// Sums of rows from one on, as a frame of one row.
-pub(super) fn sums(kind: Kind, sorted: &DataFrame, from: usize) -> Result<DataFrame, ReportError> {
-    let sums: Vec<Expr> = measures(kind).iter().map(|name| col(name.as_str()).sum()).collect();
+pub(super) fn sums(request: &Request, sorted: &DataFrame, from: usize) -> Result<DataFrame, ReportError> {
+    // A sum of nothing that is known is unknown.
+    let sum = |name: &String| match ENERGY.contains(&name.as_str()) {
+        true => when(col(name.as_str()).count().gt(lit(0)))
+            .then(col(name.as_str()).sum())
+            .otherwise(lit(NULL))
+            .alias(name.as_str()),
+        false => col(name.as_str()).sum(),
+    };
+    let sums: Vec<Expr> = measures(request).iter().map(sum).collect();
     let part = sorted.slice(i64::try_from(from).unwrap_or(i64::MAX), sorted.height().saturating_sub(from));
     Ok(part.lazy().select(sums).collect()?)
 }
@@ -95,17 +113,24 @@ fn column(name: &str, title: &str, kind: CellKind, exported: bool, shown: bool) 
     Column { name: name.to_owned(), title: title.to_owned(), kind, exported, shown }
 }
 
-fn columns(request: &Request, has_unpriced: bool) -> Vec<Column> {
+fn columns(request: &Request, has_unpriced: bool, has_energy: bool) -> Vec<Column> {
     let of_dimension = |d: &super::Dimension| column(&d.name(), &d.title(), CellKind::Text, true, true);
     let mut columns: Vec<Column> = request.by.iter().map(of_dimension).collect();
     columns.push(column("gpu_hours", "GPU-hours", CellKind::Hours, true, true));
     match request.kind {
-        Kind::Chargeback | Kind::Showback => columns.extend([
-            column("cost", "Cost", CellKind::Micros, true, true),
-            column("share", "Share", CellKind::Ratio, false, true),
-            column("cost_per_gpu_hour", "Per GPU-hour", CellKind::Rate, false, true),
-            column("unpriced_gpu_hours", "Unpriced hours", CellKind::Hours, false, has_unpriced),
-        ]),
+        Kind::Chargeback | Kind::Showback => {
+            columns.extend([
+                column("cost", "Cost", CellKind::Micros, true, true),
+                column("share", "Share", CellKind::Ratio, false, true),
+                column("cost_per_gpu_hour", "Per GPU-hour", CellKind::Rate, false, true),
+                column("unpriced_gpu_hours", "Unpriced hours", CellKind::Hours, false, has_unpriced),
+            ]);
+            let named = [(Beside::Energy, "energy_kwh", "Energy, kWh"), (Beside::Carbon, "carbon_kg", "CO₂e, kg")];
+            for (beside, name, title) in named.into_iter().filter(|_| request.has_energy()) {
+                let is_asked = request.with.contains(&beside);
+                columns.push(column(name, title, CellKind::Amount, is_asked, is_asked || has_energy));
+            }
+        }
         Kind::Utilization => {
             for state in GpuState::ALL {
                 let title = state.as_str().replace('_', " ");
@@ -125,7 +150,8 @@ fn capital(text: &str) -> String {
 }
 
 /// The measures of a row of `frame`, in the order of [`columns`].
-fn cells(kind: Kind, frame: &DataFrame, row: usize, whole_micros: i64) -> Result<Vec<Cell>, ReportError> {
+fn cells(request: &Request, frame: &DataFrame, row: usize, whole_micros: i64) -> Result<Vec<Cell>, ReportError> {
+    let kind = request.kind;
     let micros = |value: Option<i64>| value.map_or(Cell::Empty, Cell::Micros);
     let hours = float(frame, "gpu_hours", row)?;
     let mut cells = vec![Cell::Hours(hours)];
@@ -149,6 +175,14 @@ fn cells(kind: Kind, frame: &DataFrame, row: usize, whole_micros: i64) -> Result
         |cost: i64| if whole_micros == 0 { Cell::Empty } else { Cell::Ratio(cost as f64 / whole_micros as f64) };
     let rate = |cost: i64| if priced > 0.0 { Cell::Rate(super::figures::units(cost) / priced) } else { Cell::Empty };
     cells.extend([micros(cost), cost.map_or(Cell::Empty, share), cost.map_or(Cell::Empty, rate), unpriced_cell]);
+    if request.has_energy() {
+        // What was not measured, and what has no factor, is not reported; neither is 0.
+        let amount = |name: &str, unit: f64| -> Result<Cell, ReportError> {
+            let value = frame.column(name)?.f64()?.get(row);
+            Ok(value.map_or(Cell::Empty, |value| Cell::Amount(value / unit)))
+        };
+        cells.extend([amount("energy", JOULES_PER_KWH)?, amount("carbon", GRAMS_PER_KG)?]);
+    }
     Ok(cells)
 }
 
@@ -160,23 +194,24 @@ pub(super) fn table(
     has_unpriced: bool,
 ) -> Result<Table, ReportError> {
     let kind = request.kind;
-    let all = sums(kind, sorted, 0)?;
+    let all = sums(request, sorted, 0)?;
+    let has_energy = request.has_energy() && all.column("energy")?.f64()?.get(0).is_some();
     let whole = if kind == Kind::Utilization { 0 } else { int(&all, "cost", 0)?.unwrap_or_default() };
     let height = sorted.height();
     let mut rows = Vec::with_capacity(height.min(shown));
     for row in 0..height.min(shown) {
         let mut line: Vec<Cell> =
             names(request, sorted, row)?.into_iter().map(|name| name.map_or(Cell::Empty, Cell::Text)).collect();
-        line.extend(cells(kind, sorted, row, whole)?);
+        line.extend(cells(request, sorted, row, whole)?);
         rows.push(line);
     }
     let under = |frame: &DataFrame| -> Result<Vec<Cell>, ReportError> {
         let blank = vec![Cell::Empty; request.by.len()];
-        Ok(blank.into_iter().chain(cells(kind, frame, 0, whole)?).collect())
+        Ok(blank.into_iter().chain(cells(request, frame, 0, whole)?).collect())
     };
     let rest = match height > shown {
-        true => Some((height - shown, under(&sums(kind, sorted, shown)?)?)),
+        true => Some((height - shown, under(&sums(request, sorted, shown)?)?)),
         false => None,
     };
-    Ok(Table { columns: columns(request, has_unpriced), rows, rest, total: under(&all)? })
+    Ok(Table { columns: columns(request, has_unpriced, has_energy), rows, rest, total: under(&all)? })
 }

@@ -1,11 +1,12 @@
 //! Times and statements in words. Pure.
 
 use super::ask::{Dimension, Kind, Period};
-use super::document::Note;
-use super::figures::{hours, money};
+use super::document::{Carbon, Note};
+use super::figures::{hours, money, number};
 use super::gather::{Correction, Totals};
 use chrono::{DateTime, NaiveDate};
 
+const JOULES_PER_KWH: f64 = 3_600_000.0;
 /// What stands for a group without a name.
 pub(super) const NAMELESS: &str = "(none)";
 
@@ -118,6 +119,24 @@ pub(super) fn notes(kind: Kind, totals: &Totals, corrections: &[Correction], cur
         say("Rounding", text.to_owned());
     }
     notes
+}
+
+/// Which part of the energy has no emissions, and whose factors the others have.
+pub(super) fn carbon_note(carbon: &Carbon) -> Option<Note> {
+    let without = number(carbon.without_factor_joules / JOULES_PER_KWH, 1);
+    let text = match (carbon.grams.is_some(), carbon.without_factor_joules > 0.0) {
+        (false, false) => return None,
+        (false, true) => {
+            format!("{without} kWh come from grids without a carbon factor: emissions are not reported, and not zero.")
+        }
+        (true, false) => format!("Emissions are measured energy times factors of {}.", carbon.sources.join(", ")),
+        (true, true) => format!(
+            "Emissions are measured energy times factors of {}. {without} kWh come from grids without a factor; their \
+             emissions are in no number here.",
+            carbon.sources.join(", ")
+        ),
+    };
+    Some(Note { title: "Carbon".to_owned(), text })
 }
 
 #[cfg(test)]

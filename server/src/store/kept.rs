@@ -129,7 +129,7 @@ const KEPT: &[Table] = &[
                 "kind",
                 Text,
                 "",
-                "One of prices, pools, rates, ownership, policy, budgets, carbon, bill_map, bill, close, reopen",
+                "One of prices, pools, rates, ownership, policy, budgets, carbon, maps, bill_map, bill, close, reopen",
             ),
             must("name", Text, "", "Name; a later version takes the place of an earlier one of the same name"),
             must("version", Text, "", "Digest of kind, name, time and text"),

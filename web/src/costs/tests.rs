@@ -7,6 +7,7 @@ fn group(name: Option<&str>, cost_micros: i64, gpu_hours: f64, by_day_micros: &[
         gpu_hours,
         unpriced_gpu_hours: 0.0,
         by_day_micros: by_day_micros.to_vec(),
+        energy: contract::answers::Energy::default(),
     }
 }
 

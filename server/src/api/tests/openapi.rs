@@ -126,6 +126,28 @@ fn schemas_have_the_members_of_the_answers() {
     check("ReconciliationPart", ReconciliationPart::default());
     check("ReconciliationRule", ReconciliationRule::default());
     check("ReconciliationCurrency", ReconciliationCurrency::default());
+    check("Energy", Energy::default());
+    check("Budgets", Budgets::default());
+    check("BudgetState", BudgetState::default());
+    check("BudgetSelector", BudgetSelector::default());
+    check("BurnDownDay", BurnDownDay::default());
+    check("BudgetForecast", BudgetForecast::default());
+    check("BudgetThreshold", BudgetThreshold::default());
+    check("CostAnomalies", CostAnomalies::default());
+    check("CostAnomaly", CostAnomaly::default());
+    check("CostDriver", CostDriver::default());
+    check("DriverJob", DriverJob::default());
+    check("UnpricedDay", UnpricedDay::default());
+    check("PricesAt", PricesAt::default());
+    check("PriceLine", PriceLine::default());
+    check("PricePlace", PricePlace::default());
+    check("PriceGapLine", PriceGapLine::default());
+    check("CatalogAnswer", CatalogAnswer::default());
+    check("LeftOut", LeftOut::default());
+    check("MovesRequest", MovesRequest { period: text(), rules: text() });
+    check("OwnershipMoves", OwnershipMoves::default());
+    check("OwnershipMove", OwnershipMove::default());
+    check("OwnerName", OwnerName::default());
     check("Status", Status::default());
     check("JobCounts", JobCounts::default());
     check("StateBucket", StateBucket { time_unix_micros: 0, gpus: ByState::default() });
@@ -149,6 +171,9 @@ fn real_answers_have_what_their_schema_requires() {
         ("/api/v1/session", "Session"),
         ("/api/v1/costs", "Costs"),
         ("/api/v1/jobs", "JobList"),
+        ("/api/v1/budgets", "Budgets"),
+        ("/api/v1/anomalies", "CostAnomalies"),
+        ("/api/v1/prices", "PricesAt"),
     ] {
         let answer = server.ask("GET", &example_path(pattern)).send();
         assert_eq!(answer.status, 200, "{pattern}: {}", answer.text());

@@ -101,13 +101,7 @@ impl Index {
 
     /// The most specific rows that hold for a place at an hour: none, one, or several that contradict each other.
     pub(super) fn find(&self, rows: &[PriceRow], place: &GpuPlace, hour_micros: i64) -> Found {
-        let names = [&place.node, &place.pool, &place.gpu_model, &place.region, &place.provider];
-        let number = |name: &str| self.numbers.get(name).copied();
-        let mut numbers = [None; 6];
-        for (at, name) in names.into_iter().enumerate() {
-            numbers[at] = name.as_ref().and_then(|name| number(name));
-        }
-        numbers[5] = number(&place.cluster);
+        let numbers = self.numbers(place);
         let mut found = Found { rows: Vec::new(), until: i64::MAX };
         for (columns, shapes) in &self.shapes {
             for patterns in shapes {
@@ -122,6 +116,39 @@ impl Index {
         }
         found.rows.sort_unstable();
         found
+    }
+}
+
+impl Index {
+    /// The last end before an hour, or at it, and the first beginning after it, of rows for a place; an hour at which
+    /// some row holds is not asked for.
+    pub(super) fn around(&self, rows: &[PriceRow], place: &GpuPlace, hour_micros: i64) -> (Option<i64>, Option<i64>) {
+        let (mut ended, mut begins) = (None, None);
+        let numbers = self.numbers(place);
+        for (columns, shapes) in &self.shapes {
+            for key in shapes.iter().filter_map(|patterns| key(*columns, *patterns, &numbers)) {
+                for entry in self.entries.get(&key).into_iter().flatten().filter(|entry| entry.fits(place)) {
+                    let next = entry.rows.partition_point(|at| rows[*at].from() <= hour_micros);
+                    let last = next.checked_sub(1).and_then(|last| rows[entry.rows[last]].valid_to_micros);
+                    ended = ended.max(last.filter(|end| *end <= hour_micros));
+                    let first = entry.rows.get(next).and_then(|at| rows[*at].valid_from_micros);
+                    begins = first.into_iter().chain(begins).min();
+                }
+            }
+        }
+        (ended, begins)
+    }
+
+    /// Of the names of a place, in the order of columns.
+    fn numbers(&self, place: &GpuPlace) -> [Option<u32>; 6] {
+        let names = [&place.node, &place.pool, &place.gpu_model, &place.region, &place.provider];
+        let number = |name: &str| self.numbers.get(name).copied();
+        let mut numbers = [None; 6];
+        for (at, name) in names.into_iter().enumerate() {
+            numbers[at] = name.as_ref().and_then(|name| number(name));
+        }
+        numbers[5] = number(&place.cluster);
+        numbers
     }
 }
 

@@ -446,6 +446,16 @@ fn naive(rows: &[RowText], place: &GpuPlace, at: i64) -> Vec<u16> {
     fit.iter().filter(|row| Some(rank(row)) == best).map(|row| row.3).collect()
 }
 
+/// When any row holds that fits the place.
+fn naive_elsewhen(rows: &[RowText], place: &GpuPlace, at: i64) -> Option<Elsewhen> {
+    let whenever = |row: &&RowText| !naive(&[(row.0, None, None, row.3)], place, at).is_empty();
+    let fit: Vec<&RowText> = rows.iter().filter(whenever).collect();
+    let day = |day: Option<u8>| day.map(|_| hour(&day_text(day)));
+    let ended = fit.iter().filter_map(|row| day(row.2)).filter(|to| *to <= at).max();
+    let begins = fit.iter().filter_map(|row| day(row.1)).filter(|from| *from > at).min();
+    ended.map(Elsewhen::Ended).or(begins.map(Elsewhen::Begins))
+}
+
 fn all_places() -> Vec<GpuPlace> {
     let mut places = Vec::new();
     for cluster in ["lab", "x"] {
@@ -497,6 +507,9 @@ proptest! {
                 (Priced::Price(price), [one]) => prop_assert_eq!(price.per_gpu_hour, Decimal::from(*one)),
                 (Priced::Ambiguous(found), several) => prop_assert!(several.len() > 1 && several.len() == found.len()),
                 _ => prop_assert!(false, "{:?} but {:?}", priced, expected),
+            }
+            if priced == Priced::Unpriced {
+                prop_assert_eq!(book.elsewhen(&place, at), naive_elsewhen(&rows, &place, at));
             }
             prop_assert!(until > at);
             let mut later = at;

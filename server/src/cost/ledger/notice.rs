@@ -151,7 +151,7 @@ impl NoticeKind {
             }
             Self::ZeroGpuJob => ["Jobs", "asked for no GPU and are charged for none", "Nothing needs to be done"],
             Self::DuplicateJob => {
-                ["Jobs", "come twice for the same time and are charged once", "Look at the accounting's export"]
+                ["Jobs", "come twice under one id and are charged once", "Look at the accounting's export"]
             }
             Self::UnknownSlices => [
                 "Hours of MIG instances",

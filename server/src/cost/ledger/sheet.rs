@@ -153,9 +153,7 @@ fn find(prices: &dyn Prices, place: &GpuPlace, hour: i64) -> Found {
         }
         Priced::Unpriced => Err(match prices.elsewhen(place, hour) {
             Some(Elsewhen::Ended(at)) => (NoticeKind::PriceEnded, format!(": the price ended at {}", instant_text(at))),
-            Some(Elsewhen::Begins(at)) => {
-                (NoticeKind::PriceBegins, format!(": the price begins at {}", instant_text(at)))
-            }
+            Some(Elsewhen::Begins(at)) => (NoticeKind::PriceBegins, format!(": priced from {} on", instant_text(at))),
             None => (NoticeKind::MissingPrice, String::new()),
         }),
     }

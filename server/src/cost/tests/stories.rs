@@ -244,10 +244,17 @@ fn an_overhead_sums_to_its_month() {
 fn a_change_of_rules_says_what_it_would_move() {
     let story = half_idle();
     let after = story.clone().teams(&[("ada", "speech")]);
-    let moves = moved(&story.ownership, &after.ownership, &story.rows());
+    let moved = |after: &Story| {
+        let mut moves = Moves::new(&story.ownership, &after.ownership);
+        // In parts, as days come.
+        story.rows().chunks(1).for_each(|rows| moves.add(rows));
+        moves.into_list()
+    };
+    let moves = moved(&after);
     let told: Vec<(&str, &str, i64)> = moves.iter().map(|m| (&*m.from.team, &*m.to.team, m.cost.0)).collect();
     assert_eq!(told, [("speech", "unowned", 750_000), ("vision", "speech", 1_500_000)]);
-    assert!(moved(&story.ownership, &story.ownership, &story.rows()).is_empty());
+    assert_eq!(moves.iter().map(|m| m.jobs).collect::<Vec<_>>(), [1, 1]);
+    assert!(moved(&story).is_empty());
 }
 
 #[test]

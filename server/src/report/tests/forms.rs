@@ -184,7 +184,7 @@ fn a_workbook_sums_by_formula_to_what_the_table_says() {
     assert_eq!((cell(0, 5), cell(3, 5)), (Data::String("Unpriced hours".into()), Data::Float(3.0)));
     let notes = book.worksheet_range("Notes").unwrap();
     let titles: Vec<String> = notes.rows().skip(1).map(|row| row[0].to_string()).collect();
-    assert_eq!(titles, ["Hours without a price", "Adjustments of 2026-10", "Rounding"]);
+    assert_eq!(titles, ["Hours without a price", "Adjustments of 2026-10", "Rounding", "Carbon"]);
     let sources = book.worksheet_range("Sources").unwrap();
     let statement = "select * from ledger l where l.period = '2026-11' and l.team = 'red' order by time";
     assert!(sources.rows().any(|row| row[1] == Data::String(statement.into())), "{sources:?}");
@@ -208,8 +208,7 @@ fn what_the_rows_say_about_themselves_is_in_the_summary_and_the_notes() {
     let ledger = rows();
     let request = request("showback", month(), &["team"], "html").unwrap();
     let note = Note { title: "Job without an end".to_owned(), text: "Job j9 is charged up to now.".to_owned() };
-    let carbon = Some(Carbon { grams: 2.5e6, source: "grid of 2025".to_owned() });
-    let making = Making { made_micros: MADE, notes: vec![note.clone()], carbon };
+    let making = Making { made_micros: MADE, notes: vec![note.clone()] };
     let document = ledger.document(&request, making).unwrap();
     let value = |label: &str| document.figures.iter().find(|f| f.label == label).unwrap();
     assert_eq!(value("Total cost").value, "3.85");
@@ -217,7 +216,8 @@ fn what_the_rows_say_about_themselves_is_in_the_summary_and_the_notes() {
     assert_eq!((value("GPU-hours").value.as_str(), value("Unpriced").value.as_str()), ("5.0", "3.0"));
     assert_eq!(value("Cost per GPU-hour").value, "1.9250");
     assert_eq!((value("Without work").value.as_str(), value("Energy").value.as_str()), ("10.0 %", "2"));
-    assert_eq!(value("Carbon").value, "2.50");
+    assert_eq!((value("Carbon").value.as_str(), value("Carbon").unit.as_str()), ("1.0", "kg CO₂e"));
+    assert_eq!(value("Carbon").remark, "factors: grid of 2025");
     assert_eq!(document.notes[0], note);
     assert!(document.notes.iter().any(|n| n.text.contains("3.0 GPU-hours have no price")), "{:?}", document.notes);
     let html = String::from_utf8(render(&document, Format::Html).unwrap()).unwrap();
@@ -240,4 +240,29 @@ fn groups_beyond_the_paper_are_counted_and_summed() {
     assert_eq!((table.rows.len(), groups), (1, 2));
     assert_eq!(sums[2], super::super::document::Cell::Micros(750_000));
     assert_eq!(table.total[2], super::super::document::Cell::Micros(3_850_001));
+}
+
+#[test]
+fn energy_and_carbon_stand_beside_money_where_they_are_asked_for() {
+    let other = "('2026-11-04T10:00:00Z','2026-11','n9','G9','j9','cyd','prod','green','active','gpu',1.0,'GPU-Hours',\
+                 1500000,null,7.2e6)";
+    let ledger = small(&[&ROWS[..], &[other]].concat());
+    let csv = |with: &[Beside]| {
+        let request = request("chargeback", month(), &["team"], "csv").unwrap().with(with.to_vec()).unwrap();
+        String::from_utf8(render(&ledger.document(&request, Making::default()).unwrap(), Format::Csv).unwrap()).unwrap()
+    };
+    assert!(csv(&[]).starts_with("team,gpu_hours,cost,currency\n"), "by default nothing is added");
+    assert_eq!(
+        csv(&Beside::ALL),
+        "team,gpu_hours,cost,energy_kwh,carbon_kg,currency\nred,1.5,3.100001,2,1,USD\n\
+         green,1,1.500000,2,,USD\nunowned,0.5,1.000000,,,USD\nblue,3,-0.250000,,,USD\n",
+        "what was not measured is not 0, and a grid without a factor has no emissions"
+    );
+    assert!(csv(&[Beside::Carbon]).starts_with("team,gpu_hours,cost,carbon_kg,currency\n"));
+    let document = ledger.document(&request("chargeback", month(), &["team"], "html").unwrap(), Making::default());
+    let html = String::from_utf8(render(&document.unwrap(), Format::Html).unwrap()).unwrap();
+    for said in ["Energy, kWh", "CO₂e, kg", "factors of grid of 2025. 2.0 kWh come from grids without a factor"] {
+        assert!(html.contains(said), "{said}: {html}");
+    }
+    assert!(request("utilization", month(), &["team"], "csv").unwrap().with(vec![Beside::Energy]).is_err());
 }

@@ -5,17 +5,22 @@ use super::Ledger;
 const COLUMNS: &str = "time, period, node, gpu_uuid, job_id, \"user\", queue, team, state, category, quantity, unit, \
                        cost_micros, corrects, energy_joules";
 
+/// A kilowatt-hour of the one grid emits 500 g.
+const FACTORS: &str = "grid_factors as (select 'eu' as region, cast(null as timestamp) as valid_from, \
+                       cast(null as timestamp) as valid_to, 500.0 / 3600000.0 as grams_co2e_per_joule, \
+                       'grid of 2025' as source)";
+
 /// The missing columns of a ledger, around rows that have [`COLUMNS`].
 fn whole(rows: &str) -> String {
     format!(
         "ledger as (select cast(time as timestamp) as time, period, 'alpha' as cluster, node, gpu_uuid, \
-         'H100' as gpu_model, 'main' as pool, job_id, 1 as attempt, cast(null as varchar) as job_name, \"user\", \
+         'H100' as gpu_model, 'main' as pool, case when node = 'n9' then null else 'eu' end as region, job_id, 1 as attempt, cast(null as varchar) as job_name, \"user\", \
          cast(null as varchar) as account, cast(null as varchar) as project, queue, team, concat('CC-', team) as \
          cost_centre, state, category, cast(quantity as double) as quantity, unit, 2.0e6 as rate_micros, \
          case when cost_micros is not null then 'on_demand' end as price_kind, \
          case when cost_micros is not null then 'prices-2026-q4.csv@3f9a' end as price_version, \
          7 as price_line, 'even-split-2' as policy_version, cast(cost_micros as bigint) as cost_micros, \
-         'USD' as currency, cast(energy_joules as double) as energy_joules, corrects from ({rows}) r)"
+         'USD' as currency, cast(energy_joules as double) as energy_joules, corrects from ({rows}) r), {FACTORS}"
     )
 }
 

@@ -20,13 +20,12 @@ fn company_document(kind: &str, by: &[&str], format: &str) -> (Document, Vec<u8>
         ("Duplicate job ids", "Job 4711 was sent twice with different users; the later row counts."),
     ];
     let notes = notes.map(|(title, text)| Note { title: title.to_owned(), text: text.to_owned() }).to_vec();
-    let carbon = Some(Carbon { grams: 31_250_000.0, source: "eGRID 2025, region CAMX".to_owned() });
     let period = match kind {
         "chargeback" => Period::Range { from_micros: 1_788_220_800_000_000, to_micros: 1_796_083_200_000_000 },
         _ => Period::month("2026-11").unwrap(),
     };
     let request = request(kind, period, by, format).unwrap();
-    let document = ledger.document(&request, Making { made_micros: MADE, notes, carbon }).unwrap();
+    let document = ledger.document(&request, Making { made_micros: MADE, notes }).unwrap();
     let bytes = render(&document, request.format).unwrap();
     #[allow(clippy::disallowed_methods)] // where a person wants to look at what the test made
     if let Ok(folder) = std::env::var("COULOMB_LOOK") {
