@@ -5,6 +5,7 @@
 //! pure function of use, jobs and documents; a row of a closed month never changes, and what is found out later is
 //! posted to the open one.
 
+mod allocations;
 mod close;
 mod compare;
 mod costs;
@@ -12,8 +13,10 @@ mod days;
 mod documents;
 mod error;
 mod inputs;
+mod processes;
 mod read;
 mod refresh;
+mod requests;
 mod rows;
 mod statements;
 #[cfg(test)]
@@ -104,7 +107,7 @@ impl Ledger {
         documents::check(name, text)?;
         let _work = self.inner.work.lock().await;
         let before = self.statements();
-        if kind != DocumentKind::Prices && name != kind.as_str() {
+        if !kind.has_names() && name != kind.as_str() {
             let hint = format!("there is one document of this kind, {:?}", kind.as_str());
             return Err(LedgerError::NotFound { what: "document", name: name.to_owned(), hint });
         }

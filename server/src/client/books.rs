@@ -14,7 +14,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct DocumentFlags {
-    /// Name that a later version has to be given, too (default: the file's name for prices, the kind for others).
+    /// Name that a later version has to be given, too (default: the file's name for prices and charges, the kind for
+    /// others).
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Only say what is wrong with it.
@@ -31,7 +32,10 @@ pub(super) fn state(kind: &str, flags: &DocumentFlags, out: &mut impl Write) -> 
     let wrong = |why: String| ClientError::Argument { what: "file", text: flags.file.display().to_string(), why };
     let text = std::fs::read_to_string(&flags.file).map_err(|e| wrong(e.to_string()))?;
     let of_file = || flags.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let name = flags.name.clone().unwrap_or_else(|| if kind == "prices" { of_file() } else { kind.to_owned() });
+    let name = flags
+        .name
+        .clone()
+        .unwrap_or_else(|| if ["prices", "charges"].contains(&kind) { of_file() } else { kind.to_owned() });
     let path =
         format!("/api/v1/documents/{kind}/{}{}", encoded(&name), if flags.dry_run { "?dry_run=true" } else { "" });
     let stated: DocumentEntry = Connection::open(&flags.client)?.put_text(&path, &text)?;
@@ -54,7 +58,7 @@ pub struct DocumentsCommand {
 
 #[derive(Debug, Subcommand)]
 enum DocumentsAction {
-    /// List what was stated: prices, pools, rates, owners, policy, budgets, carbon.
+    /// List what was stated: prices, pools, rates, owners, policy, budgets, carbon, charges.
     List {
         #[arg(long, value_enum, default_value = "table")]
         format: Format,

@@ -26,6 +26,7 @@ pub enum DocumentKind {
     Policy,
     Budgets,
     Carbon,
+    Charges,
     /// A month, closed; the name is the month.
     Close,
     /// A month, opened again; the text says why.
@@ -34,7 +35,7 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// Those that can be stated by name and text.
-    pub const STATED: [Self; 8] = [
+    pub const STATED: [Self; 9] = [
         Self::Currency,
         Self::Rates,
         Self::Pools,
@@ -43,6 +44,7 @@ impl DocumentKind {
         Self::Policy,
         Self::Budgets,
         Self::Carbon,
+        Self::Charges,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -55,9 +57,15 @@ impl DocumentKind {
             Self::Policy => "policy",
             Self::Budgets => "budgets",
             Self::Carbon => "carbon",
+            Self::Charges => "charges",
             Self::Close => "close",
             Self::Reopen => "reopen",
         }
+    }
+
+    /// Whether several documents of this kind hold side by side, each by its name.
+    pub(super) fn has_names(self) -> bool {
+        matches!(self, Self::Prices | Self::Charges)
     }
 
     /// What faults call the one document of this kind.

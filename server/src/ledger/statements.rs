@@ -1,7 +1,9 @@
 //! The documents that hold now, read: prices, owners, policy and what goes with them.
 
 use super::documents::{self, DocumentKind, Stated};
-use crate::cost::{Book, Budget, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership, Policy, Pools};
+use crate::cost::{
+    Book, Budget, Charge, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership, Policy, Pools,
+};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ pub struct Statements {
     pub book: Book,
     pub ownership: Ownership,
     pub policy: Policy,
+    pub charges: Vec<Charge>,
     pub policy_version: Arc<str>,
     /// The closing of each closed month.
     pub closings: BTreeMap<String, String>,
@@ -47,6 +50,8 @@ impl Statements {
         };
         let books: Vec<Document> = of(DocumentKind::Prices).into_iter().map(document).collect();
         let book = Book::parse(&books, &currency, &rates).map_err(|f| faults.extend(f)).unwrap_or_default();
+        let stated: Vec<Document> = of(DocumentKind::Charges).into_iter().map(document).collect();
+        let charges = Charge::parse(&stated, &currency).map_err(|f| faults.extend(f)).unwrap_or_default();
         if let Some(Err(found)) = only(DocumentKind::Carbon).map(|stated| GridFactors::parse(&[document(stated)])) {
             faults.extend(found);
         }
@@ -79,7 +84,7 @@ impl Statements {
         }
         let closings = documents::closings(&all);
         let digest = digest(&all);
-        Ok(Self { currency, pools, book, ownership, policy, policy_version, closings, digest, all })
+        Ok(Self { currency, pools, book, ownership, policy, charges, policy_version, closings, digest, all })
     }
 
     /// The latest version of each document that was stated and not taken back.
@@ -95,7 +100,7 @@ impl Statements {
 fn document(stated: &Stated) -> Document {
     Document {
         name: match stated.kind {
-            DocumentKind::Prices => stated.name.to_string(),
+            kind if kind.has_names() => stated.name.to_string(),
             kind => kind.file_name(),
         },
         version: stated.version.to_string(),
@@ -104,9 +109,9 @@ fn document(stated: &Stated) -> Document {
 }
 
 fn digest(all: &[Stated]) -> [u8; 32] {
-    use DocumentKind::{Currency, Ownership, Policy, Pools, Prices, Rates};
+    use DocumentKind::{Charges, Currency, Ownership, Policy, Pools, Prices, Rates};
     let mut digest = Sha256::new();
-    for kind in [Currency, Rates, Pools, Prices, Ownership, Policy] {
+    for kind in [Currency, Rates, Pools, Prices, Ownership, Policy, Charges] {
         for stated in documents::current(all, kind) {
             digest.update(stated.version.as_bytes());
         }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod allocations;
+
 use super::*;
 use crate::cost::Period;
 use crate::query::{Parameter, QuerySettings};
