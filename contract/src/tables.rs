@@ -178,7 +178,7 @@ pub const TABLES: &[Table] = &[
             may("cpus_requested", Int, "count", "CPUs that the job holds or asks for"),
             may("memory_requested_bytes", Int, "bytes", "Host memory that the job holds or asks for"),
             may("nodes", TextList, "", "Nodes that it runs on"),
-            may("gpu_uuids", TextList, "", "GPUs that it holds"),
+            may("gpu_uuids", TextList, "", "GPUs that it holds: UUID or <node>/<index>, ::<n> after it for a share"),
             may("submitted_at", Time, "time", "When it was submitted"),
             may("started_at", Time, "time", "When this attempt started"),
             may("ended_at", Time, "time", "When this attempt ended"),

@@ -9,6 +9,7 @@ mod book;
 mod budget;
 mod carbon;
 mod catalog;
+mod charges;
 mod close;
 mod compare;
 mod dimension;
@@ -42,6 +43,7 @@ pub use book::{Book, Gap, PriceRow};
 pub use budget::{Budget, BurnDown, Crossing, DayCost, Every};
 pub use carbon::{GridFactor, GridFactors, grams};
 pub use catalog::{CatalogMap, Converted};
+pub use charges::Charge;
 pub use close::{Adjustment, adjustments};
 pub use compare::{Compared, Comparison};
 pub use dimension::{DIMENSIONS, LedgerDimension};
@@ -54,7 +56,7 @@ pub use focus::{
     UnpricedUse, focus_metadata, focus_quantity,
 };
 pub use forecast::Forecast;
-pub use ledger::{Inputs, Noted, Notice, NoticeKind, day};
+pub use ledger::{CLOCK_SKEW_MAX_MICROS, Inputs, Noted, Notice, NoticeKind, day};
 pub use money::{Micros, MoneyError, parse_decimal};
 pub use ownership::{Move, Moves, Owners, Ownership, UNOWNED};
 pub use period::{DAY_MICROS, HOUR_MICROS, Period, hour_of};
@@ -66,7 +68,7 @@ pub use reconcile::{
     Reconciling, RuleSums,
 };
 pub use rows::{
-    Category, Electricity, Elsewhen, GpuHour, GpuPlace, JobRun, LedgerRow, Owner, Price, Priced, PricedBy, Prices,
-    Unit, Use,
+    Category, Electricity, Elsewhen, GpuHour, GpuPlace, Held, Holding, JobRun, LedgerRow, Owner, Price, Priced,
+    PricedBy, Prices, Processes, Request, Unit, Use,
 };
 pub use waterfall::{Activity, Amount, Stage, Step, UnitCosts, Waterfall};

@@ -6,6 +6,7 @@
 //! posted to the open one.
 
 mod activity;
+mod allocations;
 mod anomalies;
 mod bill_rows;
 mod bills;
@@ -25,9 +26,11 @@ mod moves;
 mod notices;
 mod page;
 mod prices;
+mod processes;
 mod read;
 mod reconcile;
 mod refresh;
+mod requests;
 mod rows;
 mod sent;
 mod statements;

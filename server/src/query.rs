@@ -1,10 +1,11 @@
 //! The query door: SQL that can only read, PromQL, and the named questions that pages ask.
 //!
-//! Owns DataFusion, the derived table `jobs` and the definition of a GPU's state. Must not know HTTP,
+//! Owns DataFusion, the derived tables `jobs` and `allocations`, and the definition of a GPU's state. Must not know HTTP,
 //! ingest or how files are written. **Invariants:** an answer comes from immutable snapshots taken when its
 //! query starts; every query is bounded in rows, time, memory and spill; the engine's own threads do the
 //! work, so an answer that is dropped stops it and a slow query never blocks its asker's thread.
 
+mod allocations;
 mod answer;
 mod ask;
 mod attention;
@@ -122,7 +123,8 @@ struct Inner {
     settings: QuerySettings,
     /// Functions, limits and caches, without tables.
     base: SessionState,
-    jobs: Arc<jobs::JobsCache>,
+    jobs: Arc<jobs::FoldedCache>,
+    allocations: Arc<jobs::FoldedCache>,
     names: job_names::NamesCache,
     past: past::PastFiles,
     words: status::WordsOfFiles,
@@ -176,6 +178,7 @@ impl Engine {
             settings,
             base,
             jobs: Arc::default(),
+            allocations: Arc::default(),
             names: Default::default(),
             past: Default::default(),
             words: Default::default(),
@@ -218,8 +221,10 @@ impl Engine {
         for table in self.inner.store.tables() {
             let provider = tables::SnapshotTable::new(self.inner.store.snapshot(table));
             if table.name == jobs::EVENTS {
-                let derived = jobs::JobsTable::new(provider.clone(), Arc::clone(&self.inner.jobs));
-                schema.register_table(jobs::NAME.to_owned(), Arc::new(derived))?;
+                let jobs = jobs::FoldedTable::jobs(provider.clone(), Arc::clone(&self.inner.jobs));
+                schema.register_table(jobs::NAME.to_owned(), Arc::new(jobs))?;
+                let held = allocations::table(provider.clone(), Arc::clone(&self.inner.allocations));
+                schema.register_table(allocations::NAME.to_owned(), Arc::new(held))?;
             }
             schema.register_table(table.name.to_owned(), Arc::new(provider))?;
         }

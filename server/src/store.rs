@@ -45,7 +45,7 @@ mod wal;
 pub use backup::{Backup, BackupFile};
 pub use bucket::BucketSettings;
 pub use derive::Derived;
-pub use derived::{DERIVED, DerivedTables, Rollup, USAGE_RATIOS, USAGE_RISES, seconds_column};
+pub use derived::{DERIVED, DerivedTables, Rollup, USAGE_RATIOS, USAGE_RISES, is_number, seconds_column};
 pub use error::StoreError;
 pub use export::ParquetParts;
 pub use kept::{BILL_COLUMNS, LEDGER_COLUMNS, ground_table, ground_tables};

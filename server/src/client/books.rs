@@ -15,7 +15,8 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct DocumentFlags {
-    /// Name that a later version has to be given, too (default: the file's name for prices, the kind for others).
+    /// Name that a later version has to be given, too (default: the file's name for prices and charges, the kind for
+    /// others).
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Only say what is wrong with it.
@@ -129,8 +130,8 @@ pub(super) fn state_ownership(flags: &OwnershipFlags, out: &mut impl Write) -> R
 /// Sends a document and says under which version it is known.
 pub(super) fn state(kind: &str, flags: &DocumentFlags, out: &mut impl Write) -> Result<(), ClientError> {
     let text = read(&flags.file)?;
-    let of_kind = || if kind == "prices" { file_name(&flags.file) } else { kind.to_owned() };
-    let name = flags.name.clone().unwrap_or_else(of_kind);
+    let has_names = ["prices", "charges"].contains(&kind);
+    let name = flags.name.clone().unwrap_or_else(|| if has_names { file_name(&flags.file) } else { kind.to_owned() });
     let path =
         format!("/api/v1/documents/{kind}/{}{}", encoded(&name), if flags.dry_run { "?dry_run=true" } else { "" });
     let stated: DocumentEntry = Connection::open(&flags.client)?.put_text(&path, &text)?;
@@ -153,7 +154,7 @@ pub struct DocumentsCommand {
 
 #[derive(Debug, Subcommand)]
 enum DocumentsAction {
-    /// List what was stated: prices, pools, rates, owners, policy, budgets, carbon, maps of catalogs and bills.
+    /// List what was stated: prices, pools, rates, owners, policy, budgets, carbon, charges, maps of catalogs and bills.
     List {
         #[arg(long, value_enum, default_value = "table")]
         format: Format,

@@ -80,6 +80,8 @@ enum What {
     Budgets(DocumentFlags),
     /// Carbon of electricity by region, as CSV.
     Carbon(DocumentFlags),
+    /// Storage, network and other costs that are stated, as CSV.
+    Charges(DocumentFlags),
     /// The ledger's currency, as a file with its code; set once.
     Currency(DocumentFlags),
 }
@@ -151,6 +153,7 @@ pub fn import(command: &ImportCommand, now_micros: i64, out: &mut impl Write) ->
         What::Policy(flags) => return books::state("policy", flags, out),
         What::Budgets(flags) => return books::state("budgets", flags, out),
         What::Carbon(flags) => return books::state("carbon", flags, out),
+        What::Charges(flags) => return books::state("charges", flags, out),
         What::Currency(flags) => return books::state("currency", flags, out),
     };
     let (mut map, map_text) = read_map(common, table)?;

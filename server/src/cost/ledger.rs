@@ -4,20 +4,28 @@
 //! in any order give the same rows in the same order; what has no price has rows without cost, and a notice.
 
 mod accounting;
+mod attribution;
+mod demand;
 mod gpu;
 mod mig;
 mod notice;
 mod part;
+mod requests;
 mod sheet;
 mod spread;
+mod stated;
 
+pub use demand::CLOCK_SKEW_MAX_MICROS;
 pub use notice::{Noted, Notice, NoticeKind};
 
+use super::charges::Charge;
+use super::money::Micros;
 use super::ownership::Ownership;
 use super::period::{HOUR_MICROS, hour_of};
 use super::policy::Policy;
-use super::rows::{GpuHour, JobRun, LedgerRow, Prices};
+use super::rows::{GpuHour, Held, JobRun, LedgerRow, Prices, Request};
 use accounting::Accounting;
+use requests::Requests;
 use sheet::Sheet;
 use std::sync::Arc;
 
@@ -35,8 +43,14 @@ pub struct Inputs<'i> {
     pub known_to_micros: i64,
     /// In any order. Those of other hours are passed over.
     pub gpu_hours: &'i [GpuHour],
+    /// What schedulers say, which overrules the jobs that samples name; each GPU once.
+    pub held: &'i [Held],
     /// Jobs that are charged by accounting in the hours in which none of `gpu_hours` has them.
     pub accounting_jobs: &'i [Arc<JobRun>],
+    /// What other jobs hold beside GPUs.
+    pub requests: &'i [Request],
+    /// In an order that stays.
+    pub charges: &'i [Charge],
     pub prices: &'i dyn Prices,
     pub ownership: &'i Ownership,
     pub policy: &'i Policy,
@@ -46,11 +60,11 @@ pub struct Inputs<'i> {
 pub fn day(inputs: &Inputs<'_>) -> (Vec<LedgerRow>, Vec<Noted>) {
     let from = hour_of(inputs.from_micros);
     let to = inputs.to_micros.min(from.saturating_add(HOURS_MAX * HOUR_MICROS));
-    let mut gpu_hours: Vec<&GpuHour> =
-        inputs.gpu_hours.iter().filter(|h| (from..to).contains(&h.hour_micros)).collect();
-    gpu_hours.sort_unstable_by(|a, b| gpu::order(a).cmp(&gpu::order(b)));
     let mut sheet = Sheet::new(inputs);
+    let attributed = attribution::attributed(inputs, from, to, &mut sheet.notices);
+    let gpu_hours: Vec<&GpuHour> = attributed.iter().map(AsRef::as_ref).collect();
     let mut accounting = Accounting::of(inputs, from, to, &mut sheet.notices);
+    let requests = Requests::of(inputs, from, to);
     let mut rest = gpu_hours.as_slice();
     let mut hour = from;
     while hour < to {
@@ -62,8 +76,10 @@ pub fn day(inputs: &Inputs<'_>) -> (Vec<LedgerRow>, Vec<Noted>) {
             gpu::charge(&mut sheet, family);
         }
         accounting.charge(&mut sheet, gpus);
+        requests.charge(&mut sheet);
         spread::idle(&mut sheet);
         spread::overheads(&mut sheet);
+        stated::charges(&mut sheet, inputs.charges);
         hour = hour.saturating_add(HOUR_MICROS);
     }
     (sheet.rows, sheet.notices.into_list())

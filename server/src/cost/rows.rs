@@ -29,6 +29,44 @@ pub struct GpuHour {
     pub mig_profile: Option<Arc<str>>,
     /// By job, and one for the time without a job.
     pub uses: Vec<Use>,
+    /// What processes of jobs did on it in the hour, each job once.
+    pub processes: Vec<Processes>,
+}
+
+/// What the processes of a job did on one GPU in one hour.
+#[derive(Debug, Clone)]
+pub struct Processes {
+    pub job: Arc<JobRun>,
+    /// For which the longest of them was seen.
+    pub seconds: f64,
+    /// Busy ratio × seconds of all of them; none where it was not measured.
+    pub sm_seconds: Option<f64>,
+    /// Device memory × seconds of all of them; none where it was not measured.
+    pub byte_seconds: Option<f64>,
+}
+
+/// A GPU, or MIG instance, and the jobs that its scheduler gave it to.
+#[derive(Debug, Clone)]
+pub struct Held {
+    pub cluster: Arc<str>,
+    pub gpu_uuid: Arc<str>,
+    /// Where it is, for hours in which nobody has measured it; none where it is not charged then.
+    pub place: Option<Arc<GpuPlace>>,
+    pub holdings: Vec<Holding>,
+}
+
+/// A time for which a scheduler gave a GPU, or shares of it, to a job.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holding {
+    pub job: Arc<JobRun>,
+    /// Unix microseconds.
+    pub from_micros: i64,
+    /// The first microsecond after it; the last there is while it goes on.
+    pub to_micros: i64,
+    /// Likewise, where nothing but the scheduler says that it goes on: not beyond its last word.
+    pub heard_to_micros: i64,
+    /// Shares of a GPU that others may share; none where it holds all of it.
+    pub shares: Option<u32>,
 }
 
 /// What a GPU did in one hour for one job, or for none.
@@ -63,6 +101,16 @@ pub struct JobRun {
     /// Unix microseconds. Without a start it has not run; without an end it runs still, or nobody knows.
     pub started_micros: Option<i64>,
     pub ended_micros: Option<i64>,
+    /// Whether the scheduler says which GPUs it holds, so that samples do not count for it elsewhere.
+    pub says_gpus: bool,
+}
+
+/// What a job whose GPUs are measured holds beside them: its CPUs and memory.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub job: Arc<JobRun>,
+    /// Of its nodes, each once.
+    pub places: Vec<Arc<GpuPlace>>,
 }
 
 /// Who pays, as the ownership rules say.
@@ -88,10 +136,17 @@ pub enum Category {
     Idle,
     /// A shared cost that no GPU carries.
     Overhead,
+    /// A stated charge for storage.
+    Storage,
+    /// A stated charge for what went over a network.
+    Network,
+    /// Any other stated charge.
+    Other,
 }
 
 impl Category {
-    pub const ALL: [Self; 5] = [Self::Gpu, Self::Cpu, Self::Memory, Self::Idle, Self::Overhead];
+    pub const ALL: [Self; 8] =
+        [Self::Gpu, Self::Cpu, Self::Memory, Self::Idle, Self::Overhead, Self::Storage, Self::Network, Self::Other];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -100,6 +155,9 @@ impl Category {
             Self::Memory => "memory",
             Self::Idle => "idle",
             Self::Overhead => "overhead",
+            Self::Storage => "storage",
+            Self::Network => "network",
+            Self::Other => "other",
         }
     }
 }
@@ -117,11 +175,26 @@ pub enum Unit {
     GibHours,
     /// Of an overhead.
     Months,
+    /// 2^30 bytes for a month.
+    GibMonths,
+    /// 2^30 bytes.
+    Gib,
+    /// Of anything else.
+    Units,
 }
 
 impl Unit {
-    pub const ALL: [Self; 6] =
-        [Self::GpuHours, Self::CpuShareHours, Self::MemoryShareHours, Self::CpuHours, Self::GibHours, Self::Months];
+    pub const ALL: [Self; 9] = [
+        Self::GpuHours,
+        Self::CpuShareHours,
+        Self::MemoryShareHours,
+        Self::CpuHours,
+        Self::GibHours,
+        Self::Months,
+        Self::GibMonths,
+        Self::Gib,
+        Self::Units,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -131,6 +204,9 @@ impl Unit {
             Self::CpuHours => "CPU-Hours",
             Self::GibHours => "GiB-Hours",
             Self::Months => "Months",
+            Self::GibMonths => "GiB-Months",
+            Self::Gib => "GiB",
+            Self::Units => "Units",
         }
     }
 }
@@ -138,9 +214,9 @@ impl Unit {
 /// Where a rate comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PricedBy {
-    /// `on_demand`, `spot`, `reserved`, `capacity_block` or `owned`.
+    /// `on_demand`, `spot`, `reserved`, `capacity_block`, `owned` or `charge`.
     pub kind: Arc<str>,
-    /// Of the price book.
+    /// Of the price book, or of the document of charges.
     pub version: Arc<str>,
     /// Line of the book, from 1.
     pub line: i64,
@@ -218,6 +294,6 @@ pub struct LedgerRow {
     pub electricity: Option<Micros>,
     /// Electricity that the row stands for; none where it was not measured.
     pub energy_joules: Option<f64>,
-    /// Name of an overhead.
+    /// Name of an overhead or of a charge.
     pub overhead: Option<Arc<str>>,
 }

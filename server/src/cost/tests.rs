@@ -1,9 +1,11 @@
 //! Stories: what happens on a few GPUs, and what the ledger says of it.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod attribution;
 mod closing;
 mod laws;
 mod outcomes;
+mod rest;
 mod stories;
 
 use super::*;
@@ -59,6 +61,9 @@ pub(super) struct Story {
     pub(super) hours: i64,
     pub(super) gpu_hours: Vec<GpuHour>,
     pub(super) accounting: Vec<Arc<JobRun>>,
+    pub(super) held: Vec<Held>,
+    pub(super) requests: Vec<Request>,
+    pub(super) charges: Vec<Charge>,
     pub(super) book: Book,
     pub(super) ownership: Ownership,
     pub(super) policy: Policy,
@@ -70,6 +75,9 @@ pub(super) fn story() -> Story {
         hours: 24,
         gpu_hours: Vec::new(),
         accounting: Vec::new(),
+        held: Vec::new(),
+        requests: Vec::new(),
+        charges: Vec::new(),
         book: Book::default(),
         ownership: Ownership::default(),
         policy: Policy::default(),
@@ -150,12 +158,51 @@ impl Story {
         self
     }
 
+    /// What a scheduler says of a GPU: user's job, shares, start and end in minutes. Samples of the job count
+    /// nowhere else from then on.
+    pub(super) fn held(mut self, gpu: &str, user: &str, shares: Option<u32>, from: i64, to: Option<i64>) -> Self {
+        let said = |job: &mut Arc<JobRun>| {
+            if job.user.as_deref() == Some(user) {
+                Arc::make_mut(job).says_gpus = true;
+            }
+        };
+        self.gpu_hours.iter_mut().flat_map(|gpu| &mut gpu.uses).filter_map(|used| used.job.as_mut()).for_each(said);
+        let to_micros = to.map_or(i64::MAX, |to| NOVEMBER + to * MINUTE);
+        let job = Arc::new(JobRun { says_gpus: true, ..(*job(user)).clone() });
+        let from_micros = NOVEMBER + from * MINUTE;
+        let holding = Holding { job, from_micros, to_micros, heard_to_micros: to_micros, shares };
+        match self.held.iter_mut().find(|held| &*held.gpu_uuid == gpu) {
+            Some(held) => held.holdings.push(holding),
+            None => self.held.push(Held {
+                cluster: Arc::from("c"),
+                gpu_uuid: Arc::from(gpu),
+                place: Some(Arc::new(GpuPlace { cluster: Arc::from("c"), ..GpuPlace::default() })),
+                holdings: vec![holding],
+            }),
+        }
+        self
+    }
+
+    /// Processes on the last GPU: user's job, minutes, busy ratio and memory.
+    pub(super) fn processes(mut self, did: &[(&str, i64, Option<f64>, Option<f64>)]) -> Self {
+        let all = did.iter().map(|(user, minutes, busy, bytes)| {
+            let seconds = (minutes * 60) as f64;
+            let job = job(user);
+            Processes { job, seconds, sm_seconds: busy.map(|b| b * seconds), byte_seconds: bytes.map(|b| b * seconds) }
+        });
+        self.gpu_hours.last_mut().unwrap().processes = all.collect();
+        self
+    }
+
     pub(super) fn inputs(&self) -> Inputs<'_> {
         Inputs {
             from_micros: NOVEMBER,
             to_micros: NOVEMBER + self.hours * HOUR_MICROS,
             known_to_micros: self.known_to,
             gpu_hours: &self.gpu_hours,
+            held: &self.held,
+            requests: &self.requests,
+            charges: &self.charges,
             accounting_jobs: &self.accounting,
             prices: &self.book,
             ownership: &self.ownership,
@@ -206,6 +253,7 @@ fn gpu_hour(hour: i64, gpu: &str, did: &[(&str, GpuState, i64)]) -> GpuHour {
         parent_gpu_uuid: None,
         mig_profile: None,
         uses: uses.collect(),
+        processes: Vec::new(),
     }
 }
 

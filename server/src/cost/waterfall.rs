@@ -145,10 +145,10 @@ pub struct UnitCosts {
 }
 
 impl Waterfall {
-    /// Adds a row of the ledger. Overheads are no GPU's and do not count; CPUs and memory count as money of the
+    /// Adds a row of the ledger. Overheads and charges are no GPU's and do not count; CPUs and memory count as money of the
     /// GPU that carries them.
     pub fn add(&mut self, row: &LedgerRow, activity: Activity) {
-        if row.category == Category::Overhead {
+        if matches!(row.category, Category::Overhead | Category::Storage | Category::Network | Category::Other) {
             return;
         }
         let time = if row.unit == Unit::GpuHours { (row.quantity * HOUR_PARTS).round() as i128 } else { 0 };

@@ -1,5 +1,6 @@
 //! Two policies on the same month, before one of them is chosen.
 
+use super::allocations::Allocations;
 use super::days::{self, DAY};
 use super::inputs::{Jobs, Seen};
 use super::{Ledger, LedgerError};
@@ -27,7 +28,8 @@ impl Ledger {
         let statements = self.statements();
         let (jobs, seen) = (Jobs::ask(&self.inner.engine).await?, Seen::ask(&self.inner.engine).await?);
         let known_to = super::refresh::known_to((self.inner.clock)());
-        let all = days::All { statements: &statements, usage: &[], jobs: &jobs, seen: &seen, known_to };
+        let held = Allocations::ask(&self.inner.engine, &statements.pools, &jobs, &seen).await?;
+        let all = days::All { statements: &statements, usage: &[], jobs: &jobs, held: &held, seen: &seen, known_to };
         let (from, to) = period.range_micros();
         let mut comparison = Comparison::default();
         for day in from.div_euclid(DAY)..to.min(known_to + DAY - 1).div_euclid(DAY) {

@@ -29,9 +29,9 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    fn condition(&self) -> String {
-        let cluster = if self.cluster.is_some() { " and cluster = $3" } else { "" };
-        format!("time >= $1 and time < $2{cluster}")
+    fn condition(&self, table: &str) -> String {
+        let cluster = if self.cluster.is_some() { format!(" and {table}cluster = $3") } else { String::new() };
+        format!("{table}time >= $1 and {table}time < $2{cluster}")
     }
 
     fn parameters(&self) -> Vec<Parameter> {
@@ -84,7 +84,7 @@ impl Ledger {
             "select sum(cost_micros), {HOURS}, sum(cost_micros) filter (where category = 'idle'), \
              sum(cost_micros) filter (where category <> 'idle' and team = '{UNOWNED}') \
              from ledger where {}",
-            part.condition()
+            part.condition("")
         );
         let batch = self.one_row(&sql, part).await?;
         let row = Rows::new(&batch);
@@ -99,13 +99,13 @@ impl Ledger {
             to_unix_micros: from_unix_micros,
         };
         let before = Part { range: before, ..*part };
-        let sql = format!("select sum(cost_micros) from ledger where {}", before.condition());
+        let sql = format!("select sum(cost_micros) from ledger where {}", before.condition(""));
         costs.before_micros = Rows::new(&self.one_row(&sql, &before).await?).int(0, 0);
         Ok(())
     }
 
     async fn add_groups(&self, part: &Part<'_>, column: &str, costs: &mut Costs) -> Result<(), LedgerError> {
-        let condition = part.condition();
+        let condition = part.condition("");
         let sql = format!(
             "select {column}, coalesce(sum(cost_micros), 0) as cost, {HOURS} from ledger where {condition} \
              group by 1 order by cost desc, hours desc, 1"
@@ -188,7 +188,7 @@ impl Ledger {
             "select period, coalesce(sum(cost_micros), 0), \
              coalesce(sum(cost_micros) filter (where corrects is not null), 0), {HOURS} \
              from ledger where {} group by 1 order by 1",
-            part.condition()
+            part.condition("")
         );
         let (statements, mut months) = (self.statements(), Vec::new());
         for batch in rows_of(&self.inner.engine, &sql, part.parameters()).await? {
@@ -215,7 +215,7 @@ impl Ledger {
              tensor_active_ratio is not null, sum(cost_micros) as micros, sum(quantity), \
              sum(cost_micros * sm_active_ratio), sum(cost_micros * tensor_active_ratio), \
              sum(cost_micros * 1.0e0) as whole from ledger where {} group by 1, 2, 3, 4, 5, 6",
-            part.condition()
+            part.condition("")
         );
         let mut waterfall = Waterfall::default();
         for batch in rows_of(&self.inner.engine, &sql, part.parameters()).await? {

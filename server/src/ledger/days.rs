@@ -1,5 +1,6 @@
 //! Which days of the ledger are not as their inputs have them: a digest of everything that a day is computed from.
 
+use super::allocations::Allocations;
 use super::inputs::{Job, Jobs, Seen};
 use super::statements::Statements;
 use crate::cost::Period;
@@ -12,7 +13,7 @@ pub(super) const DAY: i64 = 24 * 3_600_000_000;
 /// Raised when the same inputs give other rows.
 const COMPUTATION: u32 = 2;
 /// Days of one job that are looked at: ten years.
-const JOB_DAYS_MAX: i64 = 3_660;
+pub(super) const JOB_DAYS_MAX: i64 = 3_660;
 
 /// Days since the epoch, and the digest of the inputs of each.
 pub(super) type Inputs = BTreeMap<i64, String>;
@@ -20,8 +21,10 @@ pub(super) type Inputs = BTreeMap<i64, String>;
 /// Everything that days depend on.
 pub(super) struct All<'a> {
     pub(super) statements: &'a Statements,
+    /// Of GPUs and of the processes on them.
     pub(super) usage: &'a [DataFile],
     pub(super) jobs: &'a Jobs,
+    pub(super) held: &'a Allocations,
     pub(super) seen: &'a Seen,
     /// End of the last hour that is over, Unix microseconds.
     pub(super) known_to: i64,
@@ -38,7 +41,11 @@ pub(super) fn inputs(all: &All<'_>) -> Inputs {
     for job in &all.jobs.all {
         of_job(all, job, &used, &mut by_day);
     }
-    for day in overhead_days(all, &by_day) {
+    all.held.each_day(all.known_to, &used, |day, part| {
+        let jobs = &mut by_day.entry(day).or_default().0;
+        *jobs = jobs.wrapping_add(part);
+    });
+    for day in charge_days(all).chain(overhead_days(all, &by_day)) {
         by_day.entry(day).or_default();
     }
     by_day.into_iter().map(|(day, (jobs, files))| (day, digest(all, day, jobs, files))).collect()
@@ -65,6 +72,19 @@ fn of_job(all: &All<'_>, job: &Job, used: &BTreeSet<i64>, by_day: &mut BTreeMap<
         let jobs = &mut by_day.entry(day).or_default().0;
         *jobs = jobs.wrapping_add(part.finish());
     }
+}
+
+/// Days on which any charge costs something, each once.
+fn charge_days<'a>(all: &All<'a>) -> impl Iterator<Item = i64> + use<'a> {
+    let charges = all.statements.charges.iter();
+    let mut times: Vec<(i64, i64)> = charges.map(|c| (c.from_micros, c.to_micros.min(all.known_to))).collect();
+    times.sort_unstable();
+    let mut next = i64::MIN;
+    times.into_iter().filter(|(from, to)| from < to).flat_map(move |(from, to)| {
+        let days = from.div_euclid(DAY).max(next)..(to - 1).div_euclid(DAY) + 1;
+        next = next.max(days.end);
+        days
+    })
 }
 
 /// Overheads cost something every day, from the first day of any use on.

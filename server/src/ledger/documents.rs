@@ -32,6 +32,7 @@ pub enum DocumentKind {
     Bill,
     /// How a price book was made of a catalog, under the name of the book.
     Maps,
+    Charges,
     /// A month, closed; the name is the month.
     Close,
     /// A month, opened again; the text says why.
@@ -40,7 +41,7 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// Those that can be stated by name and text.
-    pub const STATED: [Self; 10] = [
+    pub const STATED: [Self; 11] = [
         Self::Currency,
         Self::Rates,
         Self::Pools,
@@ -51,6 +52,7 @@ impl DocumentKind {
         Self::Carbon,
         Self::BillMap,
         Self::Maps,
+        Self::Charges,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -66,6 +68,7 @@ impl DocumentKind {
             Self::BillMap => "bill_map",
             Self::Bill => "bill",
             Self::Maps => "maps",
+            Self::Charges => "charges",
             Self::Close => "close",
             Self::Reopen => "reopen",
         }
@@ -82,7 +85,7 @@ impl DocumentKind {
 
     /// Whether there may be several documents of it, told apart by name.
     pub(super) fn has_names(self) -> bool {
-        matches!(self, Self::Prices | Self::BillMap | Self::Maps)
+        matches!(self, Self::Prices | Self::Charges | Self::BillMap | Self::Maps)
     }
 
     /// One that can be stated.

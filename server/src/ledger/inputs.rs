@@ -24,8 +24,8 @@ pub(super) struct Jobs {
 }
 
 const JOBS_SQL: &str = "select cluster, job_id, attempt, name, \"user\", account, project, queue, labels, \
-    gpus_requested, cpus_requested, memory_requested_bytes, started_at, ended_at, nodes, time \
-    from jobs";
+    gpus_requested, cpus_requested, memory_requested_bytes, started_at, ended_at, nodes, time, \
+    array_length(gpu_uuids) > 0 from jobs";
 
 impl Jobs {
     pub(super) async fn ask(engine: &Engine) -> Result<Self, LedgerError> {
@@ -55,6 +55,7 @@ impl Jobs {
                     memory_bytes: rows.int(11, row),
                     started_micros: rows.int(12, row),
                     ended_micros: rows.int(13, row),
+                    says_gpus: rows.bool(16, row).unwrap_or_default(),
                 };
                 let nodes = rows.texts(14, row).into_iter().map(|node| names.get(node)).collect();
                 all.push(Job { run: Arc::new(run), nodes });
@@ -78,7 +79,7 @@ impl Jobs {
     }
 
     /// The attempt of a job that ran in an hour, or the last one before it.
-    fn at(&self, key: &(Arc<str>, Arc<str>), hour_micros: i64) -> Option<Arc<JobRun>> {
+    pub(super) fn at(&self, key: &(Arc<str>, Arc<str>), hour_micros: i64) -> Option<Arc<JobRun>> {
         let attempts = self.by_id.get(key)?;
         let begun = |at: &&usize| self.all[**at].run.started_micros.is_some_and(|s| s < hour_micros + HOUR);
         let at = attempts.iter().rev().find(begun).or(attempts.first())?;
@@ -173,6 +174,7 @@ pub(super) async fn gpu_hours(
                     parent_gpu_uuid: names.maybe(rows.text(5, row)),
                     mig_profile: names.maybe(rows.text(6, row)),
                     uses: vec![used],
+                    processes: Vec::new(),
                 }),
             }
         }

@@ -1,6 +1,7 @@
 //! Keeps `ledger_open` true: computes each day whose inputs have changed, and writes it whole.
 
 use super::activity::Activity;
+use super::allocations::Allocations;
 use super::days::{self, DAY};
 use super::duplicates;
 use super::inputs::{self, Jobs, Seen};
@@ -9,8 +10,9 @@ use super::read::{Rows, rows_of};
 use super::rows::{self, Common, Posted};
 use super::statements::Statements;
 use super::{Ledger, LedgerError};
+use super::{processes, requests};
 use crate::cost::{self, HOUR_MICROS, Inputs, JobRun, LedgerRow, Noted, Period, Policy};
-use crate::store::Derived;
+use crate::store::{DataFile, Derived};
 use arrow::array::RecordBatch;
 use contract::Table;
 use std::collections::BTreeMap;
@@ -36,7 +38,7 @@ pub(super) struct Known {
 }
 
 /// When it is the same, nothing can have changed.
-type Generation = (u64, u64, [u8; 32], usize, i64);
+type Generation = (u64, u64, u64, [u8; 32], usize, i64);
 
 impl Ledger {
     /// Brings the ledger up to date, again and again. Ends when it is dropped.
@@ -76,13 +78,18 @@ impl Ledger {
         let usage = store.snapshot(&store.derived().usage_hourly);
         let events = store.snapshot(contract::table("job_events").expect("the contract has job_events"));
         let known_to = known_to((self.inner.clock)());
-        let generation = (usage.generation, events.generation, statements.digest, statements.all.len(), known_to);
+        let shares = store.snapshot(store.derived().process_hours());
+        let generations = (usage.generation, shares.generation, events.generation);
+        let generation =
+            (generations.0, generations.1, generations.2, statements.digest, statements.all.len(), known_to);
         if known.settled == Some(generation) {
             return Ok(());
         }
         let (jobs, seen) = (Jobs::ask(&self.inner.engine).await?, Seen::ask(&self.inner.engine).await?);
         *self.inner.duplicates.lock() = duplicates::ask(&self.inner.engine).await?;
-        let all = days::All { statements: &statements, usage: &usage.files, jobs: &jobs, seen: &seen, known_to };
+        let held = Allocations::ask(&self.inner.engine, &statements.pools, &jobs, &seen).await?;
+        let files: Vec<DataFile> = usage.files.iter().chain(shares.files.iter()).cloned().collect();
+        let all = days::All { statements: &statements, usage: &files, jobs: &jobs, held: &held, seen: &seen, known_to };
         let wanted = days::inputs(&all);
         if known.inputs.is_none() {
             known.inputs = Some(self.written().await?);
@@ -174,7 +181,10 @@ impl Ledger {
         let (from_micros, to_micros) = (day * DAY, (day + 1) * DAY);
         let statements = all.statements;
         let range = (from_micros, to_micros);
-        let gpu_hours = inputs::gpu_hours(&self.inner.engine, &statements.pools, all.jobs, range).await?;
+        let mut gpu_hours = inputs::gpu_hours(&self.inner.engine, &statements.pools, all.jobs, range).await?;
+        processes::attach(&self.inner.engine, all.jobs, range, &mut gpu_hours).await?;
+        let held = all.held.within(range);
+        let requests = requests::requests(all, &gpu_hours, range);
         let accounting_jobs = accounting_jobs(all, range);
         // A day takes a fraction of a second.
         Ok(tokio::task::block_in_place(|| {
@@ -183,6 +193,9 @@ impl Ledger {
                 to_micros: to_micros.min(all.known_to),
                 known_to_micros: all.known_to,
                 gpu_hours: &gpu_hours,
+                held: &held,
+                requests: &requests,
+                charges: &statements.charges,
                 accounting_jobs: &accounting_jobs,
                 prices: &statements.book,
                 ownership: &statements.ownership,

@@ -3,7 +3,8 @@
 use super::bills::Bill;
 use super::documents::{self, DocumentKind, Stated};
 use crate::cost::{
-    BillMap, Book, Budget, CatalogMap, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership, Policy, Pools,
+    BillMap, Book, Budget, CatalogMap, Charge, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership,
+    Policy, Pools,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub struct Statements {
     pub book: Book,
     pub ownership: Ownership,
     pub policy: Policy,
+    pub charges: Vec<Charge>,
     pub policy_version: Arc<str>,
     pub budgets: Vec<Budget>,
     /// Carbon of electricity, by region and date.
@@ -47,6 +49,8 @@ impl Statements {
         let pools = one(only(DocumentKind::Pools), &mut faults, |d| Pools::parse(&[d]));
         let books: Vec<Document> = of(DocumentKind::Prices).into_iter().map(document).collect();
         let book = Book::parse(&books, &currency, &rates).map_err(|f| faults.extend(f)).unwrap_or_default();
+        let stated: Vec<Document> = of(DocumentKind::Charges).into_iter().map(document).collect();
+        let charges = Charge::parse(&stated, &currency).map_err(|f| faults.extend(f)).unwrap_or_default();
         let factors = one(only(DocumentKind::Carbon), &mut faults, |d| GridFactors::parse(&[d]));
         let by_line = |kind: DocumentKind| {
             let fault = move |f: LineFault| Fault { document: kind.file_name(), line: f.line, text: f.what };
@@ -85,6 +89,7 @@ impl Statements {
             book,
             ownership,
             policy,
+            charges,
             policy_version,
             budgets,
             factors,
@@ -162,7 +167,7 @@ fn in_currency(budgets: Vec<Budget>, currency: &str) -> Result<Vec<Budget>, Vec<
 fn document(stated: &Stated) -> Document {
     Document {
         name: match stated.kind {
-            DocumentKind::Prices => stated.name.to_string(),
+            kind if kind.has_names() => stated.name.to_string(),
             kind => kind.file_name(),
         },
         version: stated.version.to_string(),
@@ -171,9 +176,9 @@ fn document(stated: &Stated) -> Document {
 }
 
 fn digest(all: &[Stated]) -> [u8; 32] {
-    use DocumentKind::{Currency, Ownership, Policy, Pools, Prices, Rates};
+    use DocumentKind::{Charges, Currency, Ownership, Policy, Pools, Prices, Rates};
     let mut digest = Sha256::new();
-    for kind in [Currency, Rates, Pools, Prices, Ownership, Policy] {
+    for kind in [Currency, Rates, Pools, Prices, Ownership, Policy, Charges] {
         for stated in documents::current(all, kind) {
             digest.update(stated.version.as_bytes());
         }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod allocations;
 mod bills;
 mod focus;
 mod pages;
@@ -323,7 +324,8 @@ async fn energy_is_told_beside_money_and_carbon_only_where_a_factor_is_known() {
         row(24, "red", Some("eu"), Some(KWH)),
     ];
     let table = &scene.store.derived().ledger_open;
-    let common = rows::Common { policy_version: "p", currency: "USD", inputs: "x" };
+    let activity = super::activity::Activity::default();
+    let common = rows::Common { policy_version: "p", currency: "USD", inputs: "x", activity: &activity };
     for day in [day, day + days::DAY] {
         let within = |p: &&rows::Posted| (day..day + days::DAY).contains(&p.row.hour_micros);
         let of_day: Vec<rows::Posted> = posted

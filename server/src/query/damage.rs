@@ -1,6 +1,6 @@
 //! Which files are meant when the engine says that one is corrupt: it does not say so itself.
 
-use super::{Engine, QueryError, jobs};
+use super::{Engine, QueryError, allocations, jobs};
 use contract::Table;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ const LOOK_AT_MOST: Duration = Duration::from_secs(3);
 pub(super) async fn named(engine: &Engine, error: QueryError, sql: Option<&str>) -> QueryError {
     let QueryError::Corrupt(why) = error else { return error };
     let sql = sql.map(str::to_lowercase);
-    let means =
-        |table: &Table, sql: &str| sql.contains(table.name) || (table.name == jobs::EVENTS && sql.contains(jobs::NAME));
+    let folded = |sql: &str| [jobs::NAME, allocations::NAME].iter().any(|name| sql.contains(name));
+    let means = |table: &Table, sql: &str| sql.contains(table.name) || (table.name == jobs::EVENTS && folded(sql));
     let tables: Vec<&'static Table> =
         contract::TABLES.iter().filter(|table| sql.as_deref().is_none_or(|sql| means(table, sql))).collect();
     let store = engine.inner.store.clone();

@@ -43,20 +43,30 @@ pub(super) fn schema() -> SchemaRef {
 
 /// The rows of the latest generation of `job_events` that was asked for.
 #[derive(Debug, Default)]
-pub(super) struct JobsCache {
+pub(super) struct FoldedCache {
     rows: Mutex<Option<(u64, Arc<Vec<RecordBatch>>)>>,
 }
 
+/// How events become the rows of a table of some schema.
+pub(super) type FoldEvents = fn(&[RecordBatch], &SchemaRef) -> Result<Vec<RecordBatch>>;
+
+/// A table that is a pure fold of `job_events`.
 #[derive(Debug)]
-pub(super) struct JobsTable {
+pub(super) struct FoldedTable {
     schema: SchemaRef,
     events: SnapshotTable,
-    cache: Arc<JobsCache>,
+    cache: Arc<FoldedCache>,
+    fold: FoldEvents,
 }
 
-impl JobsTable {
-    pub(super) fn new(events: SnapshotTable, cache: Arc<JobsCache>) -> Self {
-        Self { schema: schema(), events, cache }
+impl FoldedTable {
+    /// The table `jobs`.
+    pub(super) fn jobs(events: SnapshotTable, cache: Arc<FoldedCache>) -> Self {
+        Self::new(events, cache, schema(), fold)
+    }
+
+    pub(super) fn new(events: SnapshotTable, cache: Arc<FoldedCache>, schema: SchemaRef, fold: FoldEvents) -> Self {
+        Self { schema, events, cache, fold }
     }
 
     async fn rows(&self, state: &dyn Session) -> Result<Arc<Vec<RecordBatch>>> {
@@ -68,14 +78,14 @@ impl JobsTable {
         }
         let plan = self.events.scan(state, None, &[], None).await?;
         let events = collect(plan, state.task_ctx()).await?;
-        let rows = Arc::new(fold(&events, &self.schema)?);
+        let rows = Arc::new((self.fold)(&events, &self.schema)?);
         *self.cache.rows.lock() = Some((generation, Arc::clone(&rows)));
         Ok(rows)
     }
 }
 
 #[async_trait]
-impl TableProvider for JobsTable {
+impl TableProvider for FoldedTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -192,7 +202,7 @@ impl Attempt {
     }
 }
 
-fn kind_rank(kind: &str) -> u8 {
+pub(super) fn kind_rank(kind: &str) -> u8 {
     match kind {
         "submitted" | "requeued" => 0,
         "started" => 1,

@@ -43,11 +43,13 @@ const LEDGER_OPEN: &str = "ledger_open";
 const LEDGER_NOTICES: &str = "ledger_notices";
 
 /// Names of all derived tables.
-pub const DERIVED: [&str; 7] = [
+pub const DERIVED: [&str; 9] = [
     "gpu_samples_1h",
     "gpu_samples_1m",
     "host_samples_1h",
     "host_samples_1m",
+    "process_samples_1h",
+    "process_samples_1m",
     USAGE_HOURLY,
     LEDGER_OPEN,
     LEDGER_NOTICES,
@@ -56,7 +58,7 @@ pub const DERIVED: [&str; 7] = [
 /// The derived tables of a store. Like the tables of the contract they live as long as the process.
 #[derive(Debug)]
 pub struct DerivedTables {
-    /// `gpu_samples` and `host_samples`, each by hour and then by minute.
+    /// `gpu_samples`, `host_samples` and `process_samples`, each by hour and then by minute.
     pub rollups: Vec<Rollup>,
     pub usage_hourly: Table,
     /// Rows of the ledger whose month is open.
@@ -68,13 +70,18 @@ pub struct DerivedTables {
 impl DerivedTables {
     pub(super) fn new() -> &'static Self {
         let of = |source| [rollup(source, "1h", 3600), rollup(source, "1m", 60)];
-        let rollups = ["gpu_samples", "host_samples"].into_iter().flat_map(of).collect();
+        let rollups = ["gpu_samples", "host_samples", "process_samples"].into_iter().flat_map(of).collect();
         Box::leak(Box::new(Self {
             rollups,
             usage_hourly: usage_hourly(),
             ledger_open: ledger_open(),
             ledger_notices: ledger_notices(),
         }))
+    }
+
+    /// The hours of `process_samples`.
+    pub fn process_hours(&self) -> &Table {
+        &self.rollups[4].table
     }
 
     /// Every table that is stored: the derived ones, and then those that rows are sent to.
@@ -121,7 +128,12 @@ fn rollup(source: &str, suffix: &str, step_seconds: i64) -> Rollup {
 }
 
 fn is_key(column: &Column) -> bool {
-    column.kind == Kind::Text || column.name == "gpu_index"
+    column.kind == Kind::Text || is_number(column.name)
+}
+
+/// Whether a key is a number: what tells devices of a node apart, or processes.
+pub fn is_number(key: &str) -> bool {
+    ["gpu_index", "pid"].contains(&key)
 }
 
 fn of_gauge(gauge: &'static Column) -> [Column; 7] {
@@ -236,6 +248,8 @@ mod tests {
             }
         }
         assert_eq!(derived.rollups[0].table.name, "gpu_samples_1h");
+        assert_eq!(derived.process_hours().name, "process_samples_1h");
+        assert_eq!(derived.rollups[4].gauges, ["memory_used_bytes", "sm_busy_ratio"]);
         assert_eq!(derived.rollups[0].counters.len(), 8);
         assert_eq!(derived.rollups[0].gauges.len(), 15);
         assert_eq!(

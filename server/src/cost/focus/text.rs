@@ -9,9 +9,7 @@ use serde_json::{Map, Value};
 pub(super) fn sku(source: &FocusSource) -> String {
     match source.category {
         Category::Gpu | Category::Idle => format!("gpu-{}", slug(source.gpu_model.as_deref().unwrap_or("unknown"))),
-        Category::Cpu => "cpu".to_owned(),
-        Category::Memory => "memory".to_owned(),
-        Category::Overhead => "overhead".to_owned(),
+        other => other.as_str().to_owned(),
     }
 }
 
@@ -41,6 +39,9 @@ pub(super) fn meter(category: Category) -> &'static str {
         Category::Cpu => "CPU time",
         Category::Memory => "Memory time",
         Category::Overhead => "Shared overhead",
+        Category::Storage => "Storage",
+        Category::Network => "Network traffic",
+        Category::Other => "Other charge",
     }
 }
 

@@ -102,9 +102,8 @@ impl<'i> Accounting<'i> {
                     .places
                     .entry(Arc::clone(cluster))
                     .or_insert_with(|| Arc::new(GpuPlace { cluster: Arc::clone(cluster), ..GpuPlace::default() }));
-                let hour =
-                    Stretch { job: charged.job, place, before: from.abs_diff(charged.from), micros: to.abs_diff(from) };
-                hour.charge(sheet);
+                let (before, micros) = (from.abs_diff(charged.from), to.abs_diff(from));
+                Stretch { job: charged.job, place, before, micros, nodes: 1 }.charge(sheet);
             }
         }
     }
@@ -123,21 +122,20 @@ fn tell(job: &JobRun, notices: &mut Notices) {
 }
 
 /// The time of a job within an hour.
-struct Stretch<'s> {
-    job: &'s Arc<JobRun>,
-    place: &'s Arc<GpuPlace>,
+pub(super) struct Stretch<'s> {
+    pub(super) job: &'s Arc<JobRun>,
+    pub(super) place: &'s Arc<GpuPlace>,
     /// Microseconds since its start.
-    before: u64,
-    micros: u64,
+    pub(super) before: u64,
+    pub(super) micros: u64,
+    /// On which what it holds falls evenly; this is one of them.
+    pub(super) nodes: usize,
 }
 
 impl Stretch<'_> {
     fn charge(&self, sheet: &mut Sheet<'_>) {
         let job = self.job;
         let gpus = Decimal::from(job.gpus.unwrap_or(0).clamp(0, UNITS_MAX));
-        let cpus = Decimal::from(job.cpus.unwrap_or(0).clamp(0, UNITS_MAX));
-        let memory = job.memory_bytes.unwrap_or(0).clamp(0, UNITS_MAX * GIB);
-        let gib = Decimal::from(memory) / Decimal::from(GIB);
         let price = match gpus.is_zero() {
             false => sheet.price(self.place, || job_text(job)),
             // Whether its CPUs have a price is nobody's question.
@@ -152,6 +150,16 @@ impl Stretch<'_> {
             sheet.payers.add(&row);
             sheet.rows.push(row);
         }
+        self.charge_rest(sheet, price);
+    }
+
+    /// Adds the rows of its CPUs and memory, where they have a price.
+    pub(super) fn charge_rest(&self, sheet: &mut Sheet<'_>, price: Option<&Price>) {
+        let job = self.job;
+        let nodes = Decimal::from(self.nodes.max(1));
+        let cpus = Decimal::from(job.cpus.unwrap_or(0).clamp(0, UNITS_MAX)) / nodes;
+        let memory = job.memory_bytes.unwrap_or(0).clamp(0, UNITS_MAX * GIB);
+        let gib = Decimal::from(memory) / Decimal::from(GIB) / nodes;
         let cpu_rate = price.and_then(|price| price.per_cpu_hour);
         if cpu_rate.is_some() && !cpus.is_zero() {
             let row = self.row(sheet, price, cpu_rate, cpus, (Category::Cpu, Unit::CpuHours));

@@ -91,7 +91,7 @@ fn slices(sheet: &mut Sheet<'_>, gpu: &GpuHour, all: u64) -> u64 {
     known.unwrap_or(1).min(all)
 }
 
-fn whom(gpu: &GpuHour) -> String {
+pub(super) fn whom(gpu: &GpuHour) -> String {
     let model = gpu.place.gpu_model.as_deref().map(|model| format!(" ({model})")).unwrap_or_default();
     let node = gpu.place.node.as_deref().map(|node| format!(" of node {node:?}")).unwrap_or_default();
     format!("GPU {:?}{model}{node} in cluster {:?}", &*gpu.gpu_uuid, &*gpu.place.cluster)
@@ -276,6 +276,7 @@ fn emit_rest(sheet: &mut Sheet<'_>, gpu: &GpuHour, part: &Part<'_>, gpu_hours: f
         parent_gpu_uuid: None,
         mig_profile: None,
         uses: Vec::new(),
+        processes: Vec::new(),
     };
     emit(sheet, &parent, part, gpu_hours, price);
 }

@@ -23,6 +23,10 @@ pub enum NoticeKind {
     ZeroGpuJob,
     DuplicateJob,
     UnknownSlices,
+    /// Two jobs on one GPU that was not shared.
+    OverlappingAllocations,
+    /// Work of a job where its scheduler did not put it.
+    NotAsAllocated,
 }
 
 /// What happened to one thing, a GPU or a job.
@@ -47,7 +51,7 @@ pub struct Notice {
 }
 
 impl NoticeKind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::MissingPrice,
         Self::PriceEnded,
         Self::PriceBegins,
@@ -61,6 +65,8 @@ impl NoticeKind {
         Self::ZeroGpuJob,
         Self::DuplicateJob,
         Self::UnknownSlices,
+        Self::OverlappingAllocations,
+        Self::NotAsAllocated,
     ];
 
     pub fn code(self) -> &'static str {
@@ -78,6 +84,8 @@ impl NoticeKind {
             Self::ZeroGpuJob => "zero_gpu_job",
             Self::DuplicateJob => "duplicate_job",
             Self::UnknownSlices => "unknown_slices",
+            Self::OverlappingAllocations => "overlapping_allocations",
+            Self::NotAsAllocated => "not_as_allocated",
         }
     }
 
@@ -97,6 +105,8 @@ impl NoticeKind {
             Self::ZeroGpuJob => "Job without GPUs",
             Self::DuplicateJob => "Duplicate job",
             Self::UnknownSlices => "Unknown MIG slices",
+            Self::OverlappingAllocations => "Allocations that overlap",
+            Self::NotAsAllocated => "Work that is not as allocated",
         }
     }
 
@@ -157,6 +167,16 @@ impl NoticeKind {
                 "Hours of MIG instances",
                 "have no profile that says their size and count as one slice",
                 "Look at their collectors",
+            ],
+            Self::OverlappingAllocations => [
+                "Hours of GPUs",
+                "were given to several jobs at once without being shared, so these pay alike",
+                "Look at the scheduler's records",
+            ],
+            Self::NotAsAllocated => [
+                "Hours of GPUs",
+                "have work of a job where its scheduler did not put it, charged as the scheduler says",
+                "Compare the clocks, and look for processes that outlive their job",
             ],
         }
     }

@@ -11,7 +11,7 @@ use super::super::QueryError;
 use super::INTERVAL_MICROS_MAX;
 use super::due::DAY;
 use super::scan::{Columns, Layout};
-use crate::store::Rollup;
+use crate::store::{Rollup, is_number};
 use arrow::array::RecordBatch;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -67,7 +67,7 @@ pub(super) struct Group {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Keys {
     pub(super) texts: Vec<Option<Box<str>>>,
-    /// `gpu_index`, where there is one.
+    /// `gpu_index` or `pid`, where there is one.
     pub(super) index: Option<i64>,
 }
 
@@ -361,7 +361,7 @@ impl Keys {
     /// Texts that tell devices apart; the others tell what is known of them.
     fn device(&self, rollup: &Rollup) -> Self {
         let is_identity = |key: &str| ["cluster", "node", "gpu_uuid"].contains(&key);
-        let texts = rollup.keys.iter().filter(|key| **key != "gpu_index").zip(&self.texts);
+        let texts = rollup.keys.iter().filter(|key| !is_number(key)).zip(&self.texts);
         let texts = texts.filter(|(key, _)| is_identity(key)).map(|(_, text)| text.clone());
         Self { texts: texts.collect(), index: None }
     }

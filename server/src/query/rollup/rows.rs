@@ -2,7 +2,7 @@
 
 use super::super::QueryError;
 use super::fold::{Gauge, Group, Keys};
-use crate::store::Rollup;
+use crate::store::{Rollup, is_number};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) fn rows(rollup: &'static Rollup, groups: &[Group], keys: &[Keys]) -> 
     let mut columns = vec![times(groups.iter().map(|group| group.step))];
     let mut text = 0;
     for key in &rollup.keys {
-        if *key == "gpu_index" {
+        if is_number(key) {
             let indices = groups.iter().map(|group| keys[group.keys].index.unwrap_or_default());
             columns.push(Arc::new(Int64Array::from_iter_values(indices)));
         } else {

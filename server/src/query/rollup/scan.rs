@@ -3,7 +3,7 @@
 use super::super::QueryError;
 use super::super::samples::INTERVAL_SECONDS_MAX;
 use super::fold::Keys;
-use crate::store::Rollup;
+use crate::store::{Rollup, is_number};
 use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, StringViewArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use std::ops::Range;
@@ -76,7 +76,7 @@ impl<'a> Columns<'a> {
         }
         let (mut texts, mut index) = (Vec::new(), None);
         for key in &rollup.keys {
-            match *key == "gpu_index" {
+            match is_number(key) {
                 true => index = Some(batch.column(at).as_primitive_opt::<Int64Type>().ok_or_else(|| wrong(at))?),
                 false => texts.push(batch.column(at).as_string_view_opt().ok_or_else(|| wrong(at))?),
             }
