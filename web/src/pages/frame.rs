@@ -1,18 +1,19 @@
 //! What surrounds every page: the rail, the bar and the panel.
 
 mod bar;
+mod search;
 mod window;
 
 use super::app::App;
 use super::pieces::{icon, shape};
-use super::{browser, costs, fleet, overview, panel};
+use super::{browser, costs, fleet, overview, panel, prices, reports, sql};
 use crate::address::Page;
 use leptos::prelude::*;
 
 /// The pages that exist, by group.
 const GROUPS: &[(&str, &[(Page, &str)])] = &[
-    ("Observe", &[(Page::Overview, shape::OVERVIEW), (Page::Fleet, shape::FLEET)]),
-    ("Spend", &[(Page::Costs, shape::COSTS)]),
+    ("Observe", &[(Page::Overview, shape::OVERVIEW), (Page::Fleet, shape::FLEET), (Page::Sql, shape::SQL)]),
+    ("Spend", &[(Page::Costs, shape::COSTS), (Page::Reports, shape::REPORTS), (Page::Prices, shape::PRICES)]),
 ];
 
 pub(crate) fn frame(page: Page) -> impl IntoView {
@@ -23,6 +24,9 @@ pub(crate) fn frame(page: Page) -> impl IntoView {
         Page::Overview => overview::overview().into_any(),
         Page::Fleet => fleet::fleet().into_any(),
         Page::Costs => costs::costs().into_any(),
+        Page::Reports => reports::reports().into_any(),
+        Page::Prices => prices::prices().into_any(),
+        Page::Sql => sql::sql().into_any(),
         Page::Login | Page::Missing => missing().into_any(),
     };
     view! {
