@@ -4,11 +4,14 @@
 
 use crate::costs::{DIMENSIONS, Dimension};
 use crate::metric::{METRICS, Metric};
+use std::collections::BTreeMap;
 
 pub(crate) const DEFAULT_FROM: &str = "now-24h";
 pub(crate) const DEFAULT_TO: &str = "now";
 /// Of pages about money, which is read in days and months.
 pub(crate) const DEFAULT_FROM_OF_COSTS: &str = "now-30d";
+/// In place of a month: the time of the bar.
+pub(crate) const RANGE: &str = "range";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page {
@@ -18,6 +21,9 @@ pub(crate) enum Page {
     /// One of them.
     Job,
     Costs,
+    Reports,
+    Prices,
+    Sql,
     Login,
     /// No page has this path.
     Missing,
@@ -31,6 +37,9 @@ impl Page {
             Self::Jobs => "/jobs",
             Self::Job => "/job",
             Self::Costs => "/costs",
+            Self::Reports => "/reports",
+            Self::Prices => "/prices",
+            Self::Sql => "/sql",
             Self::Login => "/login",
         }
     }
@@ -42,6 +51,9 @@ impl Page {
             Self::Jobs => "Jobs",
             Self::Job => "Job",
             Self::Costs => "Costs",
+            Self::Reports => "Reports and close",
+            Self::Prices => "Prices and policy",
+            Self::Sql => "SQL",
             Self::Login => "Log in",
             Self::Missing => "Not found",
         }
@@ -52,9 +64,19 @@ impl Page {
         if self == Self::Job { Self::Jobs } else { self }
     }
 
+    /// What only this page keeps in its query.
+    pub(crate) fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Reports => &["kind", "month", "groups"],
+            Self::Prices => &["view", "kind", "name", "month"],
+            Self::Sql => &["view", "q"],
+            _ => &[],
+        }
+    }
+
     /// Where its range begins unless the address says so.
     pub(crate) fn default_from(self) -> &'static str {
-        if self == Self::Costs { DEFAULT_FROM_OF_COSTS } else { DEFAULT_FROM }
+        if matches!(self, Self::Costs | Self::Reports) { DEFAULT_FROM_OF_COSTS } else { DEFAULT_FROM }
     }
 }
 
@@ -92,6 +114,8 @@ pub(crate) struct Address {
     pub(crate) next: String,
     /// Of a one-time link.
     pub(crate) code: String,
+    /// By the keys of [`Page::keys`], never empty.
+    own: BTreeMap<&'static str, String>,
 }
 
 impl Address {
@@ -112,6 +136,31 @@ impl Address {
             offset: 0,
             next: String::new(),
             code: String::new(),
+            own: BTreeMap::new(),
+        }
+    }
+
+    /// A value that only this page has; empty unless it was set.
+    pub(crate) fn own(&self, key: &str) -> &str {
+        self.own.get(key).map_or("", String::as_str)
+    }
+
+    /// Keys that are not the page's are left out.
+    pub(crate) fn set_own(&mut self, key: &str, value: &str) {
+        let Some(key) = self.page.keys().iter().find(|known| **known == key) else { return };
+        if value.is_empty() {
+            self.own.remove(key);
+        } else {
+            self.own.insert(key, value.to_owned());
+        }
+    }
+
+    /// Whether what the page shows is about the time and the cluster of the bar.
+    pub(crate) fn has_range(&self) -> bool {
+        match self.page {
+            Page::Sql | Page::Prices => false,
+            Page::Reports => self.own("month") == RANGE,
+            _ => true,
         }
     }
 
@@ -123,6 +172,9 @@ impl Address {
             "/jobs" => Page::Jobs,
             "/job" => Page::Job,
             "/costs" => Page::Costs,
+            "/reports" => Page::Reports,
+            "/prices" => Page::Prices,
+            "/sql" => Page::Sql,
             "/login" => Page::Login,
             _ => Page::Missing,
         });
@@ -148,7 +200,7 @@ impl Address {
                 "offset" => address.offset = value.parse().unwrap_or_default(),
                 "next" => address.next = local(value),
                 "code" => address.code = value,
-                _ => {}
+                key => address.set_own(key, &value),
             }
         }
         if let (None, Some(node)) = (&address.open, node) {
@@ -188,6 +240,9 @@ impl Address {
         put("offset", &offset, "0");
         put("next", &self.next, "");
         put("code", &self.code, "");
+        for (key, value) in &self.own {
+            put(key, value, "");
+        }
         let query = pairs.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect::<Vec<_>>().join("&");
         let path = self.page.path();
         if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
@@ -325,6 +380,23 @@ mod tests {
         week.from = "now-7d".to_owned();
         assert_eq!(week.to_page(Page::Costs).href(), "/costs?from=now-7d");
         assert_eq!(Address::parse("/costs", "by=nope"), Address::of_page(Page::Costs));
+    }
+
+    #[test]
+    fn what_only_a_page_has_stays_on_it() {
+        let mut sql = Address::of_page(Page::Sql);
+        sql.set_own("q", "select 'a&b'\n-- 100 %");
+        sql.set_own("view", "chart");
+        sql.set_own("month", "2026-11");
+        let href = sql.href();
+        assert_eq!(href, "/sql?q=select%20%27a%26b%27%0A--%20100%20%25&view=chart");
+        assert_eq!(Address::parse("/sql", href.split_once('?').expect("there is a query").1), sql);
+        assert_eq!(sql.to_page(Page::Reports), Address::of_page(Page::Reports));
+        assert_eq!(Address::parse("/fleet", "q=x&month=2026-11"), Address::of_page(Page::Fleet));
+        sql.set_own("view", "");
+        sql.set_own("q", "");
+        assert_eq!((sql.href().as_str(), sql.own("q"), sql.has_range()), ("/sql", "", false));
+        assert!(Address::parse("/reports", "month=range").has_range());
     }
 
     #[test]

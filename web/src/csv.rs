@@ -1,9 +1,11 @@
 //! Rows as CSV: exact values, raw units, null empty. Pure.
 
+use crate::books::{DocumentEntry, PolicyComparison, by_change, change};
 use crate::charts::share;
+use crate::instant::rfc3339;
 use crate::roster::NodeRow;
 use contract::GpuState;
-use contract::answers::{JobRow, Overview};
+use contract::answers::{CostMonth, JobRow, Overview};
 
 fn line(fields: &[String]) -> String {
     let quoted = |field: &String| {
@@ -73,7 +75,7 @@ pub(crate) fn jobs(rows: &[JobRow]) -> String {
     ];
     let mut out = line(&head.map(str::to_owned));
     for job in rows {
-        let time = |micros: Option<i64>| micros.map(crate::instant::rfc3339).unwrap_or_default();
+        let time = |micros: Option<i64>| micros.map(rfc3339).unwrap_or_default();
         let whole = |value: Option<i64>| value.map(|v| v.to_string()).unwrap_or_default();
         let mut fields = vec![job.cluster.clone(), job.job_id.clone(), job.attempt.to_string()];
         fields.push(job.phase.as_str().to_owned());
@@ -88,10 +90,59 @@ pub(crate) fn jobs(rows: &[JobRow]) -> String {
     out
 }
 
+pub(crate) fn months(months: &[CostMonth], currency: &str) -> String {
+    let head = ["month", "is_closed", "cost_micros", "correction_micros", "unpriced_gpu_hours", "currency"];
+    let mut out = line(&head.map(str::to_owned));
+    for m in months {
+        let hours = m.unpriced_gpu_hours.to_string();
+        let (cost, correction) = (m.cost_micros.to_string(), m.correction_micros.to_string());
+        out += &line(&[m.period.clone(), m.is_closed.to_string(), cost, correction, hours, currency.to_owned()]);
+    }
+    out
+}
+
+pub(crate) fn compared(found: &PolicyComparison) -> String {
+    let head = ["month", "team", "project", "cost_centre", "a_micros", "b_micros", "change_micros", "currency"];
+    let mut out = line(&head.map(str::to_owned));
+    for owner in by_change(found) {
+        let amounts = [owner.a_micros, owner.b_micros, change(owner)].map(|micros| micros.to_string());
+        let names = [
+            found.period.clone(),
+            owner.team.clone(),
+            owner.project.clone().unwrap_or_default(),
+            owner.cost_centre.clone(),
+        ];
+        out += &line(&[names.as_slice(), amounts.as_slice(), std::slice::from_ref(&found.currency)].concat());
+    }
+    out
+}
+
+pub(crate) fn documents(entries: &[DocumentEntry]) -> String {
+    let mut out = line(&["kind", "name", "version", "author", "stated_at", "bytes"].map(str::to_owned));
+    for entry in entries {
+        let DocumentEntry { kind, name, version, author, stated_unix_micros, bytes } = entry.clone();
+        out += &line(&[kind, name, version, author, rfc3339(stated_unix_micros), bytes.to_string()]);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::books::ComparedOwner;
     use contract::ByState;
+
+    #[test]
+    fn months_and_comparisons_are_exact() {
+        let month = CostMonth { period: "2026-10".to_owned(), cost_micros: 1, is_closed: true, ..CostMonth::default() };
+        assert_eq!(months(&[month], "USD").lines().nth(1), Some("2026-10,true,1,0,0,USD"));
+        let owner = ComparedOwner { team: "a,b".to_owned(), a_micros: 5, b_micros: 3, ..ComparedOwner::default() };
+        let found =
+            PolicyComparison { period: "2026-10".to_owned(), owners: vec![owner], ..PolicyComparison::default() };
+        assert_eq!(compared(&found).lines().nth(1), Some("2026-10,\"a,b\",,,5,3,-2,"));
+        let entry = DocumentEntry { kind: "prices".to_owned(), ..DocumentEntry::default() };
+        assert_eq!(documents(&[entry]).lines().nth(1), Some("prices,,,,1970-01-01T00:00:00Z,0"));
+    }
 
     #[test]
     fn fields_are_quoted_and_null_is_empty() {

@@ -88,6 +88,15 @@ pub(crate) fn parse_instant(text: &str, now_micros: i64) -> Option<i64> {
     (civil(micros) == c).then_some(micros)
 }
 
+/// Start and end of a month like `2026-11`.
+pub(crate) fn month_range(period: &str) -> Option<(i64, i64)> {
+    let (year, month) = period.split_once('-')?;
+    let (year, month): (i64, u32) = (year.parse().ok()?, month.parse().ok()?);
+    let start = |year, month| micros_of(Civil { year, month, day: 1, hour: 0, minute: 0, second: 0 });
+    let next = if month == 12 { start(year + 1, 1) } else { start(year, month + 1) };
+    ((1..=12).contains(&month) && (1970..=9999).contains(&year)).then(|| (start(year, month), next))
+}
+
 /// `90s`, `15m`, `24h`, `7d`, `2w`.
 fn parse_length(text: &str) -> Option<i64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -118,6 +127,17 @@ mod tests {
             assert_eq!(rfc3339(micros), text);
             assert_eq!(micros_of(civil(micros)), micros, "{text}");
             assert_eq!(parse_instant(text, 7), Some(micros), "{text}");
+        }
+    }
+
+    #[test]
+    fn months_begin_and_end() {
+        let texts = |period| month_range(period).map(|(from, to)| (rfc3339(from), rfc3339(to)));
+        let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
+        assert_eq!(texts("2026-11"), pair("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"));
+        assert_eq!(texts("2024-12"), pair("2024-12-01T00:00:00Z", "2025-01-01T00:00:00Z"));
+        for bad in ["", "2026", "2026-13", "2026-00", "x-1", "99999-01"] {
+            assert_eq!(month_range(bad), None, "{bad}");
         }
     }
 

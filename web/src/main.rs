@@ -6,6 +6,7 @@
 #![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 
 mod address;
+mod books;
 mod charts;
 #[cfg(test)]
 mod contrast;
@@ -18,6 +19,8 @@ mod metric;
 #[cfg(target_arch = "wasm32")]
 mod pages;
 mod roster;
+mod search;
+mod sql;
 
 fn main() {
     #[cfg(target_arch = "wasm32")]

@@ -6,6 +6,7 @@ mod api;
 mod app;
 mod browser;
 mod costs;
+mod dialog;
 mod fleet;
 mod frame;
 mod job;
@@ -15,7 +16,10 @@ mod overview;
 mod panel;
 mod pieces;
 mod plot;
+mod prices;
+mod reports;
 mod sorting;
+mod sql;
 mod stat;
 
 use crate::address::Page;

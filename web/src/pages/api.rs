@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortController, AbortSignal, Headers, RequestCredentials, RequestInit, Response};
+use web_sys::{AbortController, AbortSignal, Blob, Headers, RequestCredentials, RequestInit, Response};
 
 /// Why there is no answer, to be shown where the answer would have been.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +25,14 @@ pub(crate) struct Problem {
 impl Problem {
     fn local(message: impl Into<String>) -> Self {
         Self { status: 0, message: message.into(), request_id: None }
+    }
+
+    pub(crate) fn not_understood() -> Self {
+        Self::local("the answer is not what this page understands, reload the page")
+    }
+
+    fn broken_off() -> Self {
+        Self::local("the answer broke off, try again")
     }
 }
 
@@ -56,6 +64,19 @@ pub(crate) fn ask<T>(path: impl Fn() -> String + Send + Sync + 'static) -> Asked
 where
     T: DeserializeOwned + Send + Sync + 'static,
 {
+    asking(path, get::<T>)
+}
+
+/// The same for an answer that is a text.
+pub(crate) fn ask_text(path: impl Fn() -> String + Send + Sync + 'static) -> Asked<String> {
+    asking(path, text)
+}
+
+fn asking<T, F>(path: impl Fn() -> String + Send + Sync + 'static, fetch: F) -> Asked<T>
+where
+    T: Send + Sync + 'static,
+    F: AsyncFn(&str, Option<&AbortSignal>) -> Result<T, Problem> + Copy + 'static,
+{
     let app = App::here();
     let asked = Asked { value: RwSignal::new(None), problem: RwSignal::new(None), again: RwSignal::new(0) };
     let path = Memo::new(move |_| path());
@@ -72,7 +93,7 @@ where
         }
         spawn_local(async move {
             app.working.update(|n| *n += 1);
-            let result = get::<T>(&path, signal.as_ref()).await;
+            let result = fetch(&path, signal.as_ref()).await;
             app.working.update(|n| *n = n.saturating_sub(1));
             if signal.is_none_or(|s| !s.aborted()) {
                 settle(app, asked, result);
@@ -101,33 +122,114 @@ fn settle<T: Send + Sync>(app: App, asked: Asked<T>, result: Result<T, Problem>)
 }
 
 pub(crate) async fn get<T: DeserializeOwned>(path: &str, signal: Option<&AbortSignal>) -> Result<T, Problem> {
-    read(send("GET", path, None, signal).await?).await
+    read(send(Sending { signal, ..Sending::get(path) }).await?).await
 }
 
 pub(crate) async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, Problem> {
-    let body = serde_json::to_string(body).map_err(|e| Problem::local(format!("cannot write the request: {e}")))?;
-    read(send("POST", path, Some(&body), None).await?).await
+    read(send(Sending { body: Some((JSON, &json(body)?)), ..Sending::of("POST", path) }).await?).await
+}
+
+/// Where an answer has no body.
+pub(crate) async fn post_alone(path: &str, body: &impl Serialize) -> Result<(), Problem> {
+    send(Sending { body: Some((JSON, &json(body)?)), ..Sending::of("POST", path) }).await.map(|_| ())
+}
+
+pub(crate) async fn put_text<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, Problem> {
+    let body = Some(("text/plain; charset=utf-8", text));
+    read(send(Sending { body, ..Sending::of("PUT", path) }).await?).await
 }
 
 pub(crate) async fn delete(path: &str) -> Result<(), Problem> {
-    send("DELETE", path, None, None).await.map(|_| ())
+    send(Sending::of("DELETE", path)).await.map(|_| ())
 }
 
-async fn send(method: &str, path: &str, body: Option<&str>, signal: Option<&AbortSignal>) -> Result<Response, Problem> {
+/// An answer that is a text.
+pub(crate) async fn text(path: &str, signal: Option<&AbortSignal>) -> Result<String, Problem> {
+    let response = send(Sending { signal, accept: "*/*", ..Sending::get(path) }).await?;
+    text_of(&response).await.map_err(|_| Problem::broken_off())
+}
+
+/// Rows in one of the forms of `POST /api/v1/query`, to be saved.
+pub(crate) async fn rows_file(sql: &str, accept: &str) -> Result<Blob, Problem> {
+    let body = serde_json::json!({ "sql": sql }).to_string();
+    let response = send(Sending { body: Some((JSON, &body)), accept, ..Sending::of("POST", QUERY) }).await?;
+    let blob = async || JsFuture::from(response.blob()?).await?.dyn_into::<Blob>();
+    blob().await.map_err(|_| Problem::broken_off())
+}
+
+/// What a browser takes of one answer; the server's own bound is ten million rows.
+const ROWS_BYTES_MAX: usize = 8 << 20;
+
+/// Rows as the server wrote them. Reading ends after some megabytes, and with it the query.
+pub(crate) async fn rows(sql: &str, signal: Option<&AbortSignal>) -> Result<String, Problem> {
+    let body = serde_json::json!({ "sql": sql }).to_string();
+    let sending = Sending { body: Some((JSON, &body)), signal, ..Sending::of("POST", QUERY) };
+    let response = send(sending).await?;
+    let bytes = first_bytes(&response, ROWS_BYTES_MAX).await.map_err(|_| Problem::broken_off())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The body's beginning; the rest is refused, which the server notices.
+async fn first_bytes(response: &Response, at_most: usize) -> Result<Vec<u8>, JsValue> {
+    let call = |of: &JsValue, name: &str| -> Result<JsValue, JsValue> {
+        let function: js_sys::Function = js_sys::Reflect::get(of, &JsValue::from_str(name))?.dyn_into()?;
+        function.call0(of)
+    };
+    let part = |of: &JsValue, name: &str| js_sys::Reflect::get(of, &JsValue::from_str(name));
+    let reader = call(&part(response.as_ref(), "body")?, "getReader")?;
+    let mut bytes = Vec::new();
+    while bytes.len() < at_most {
+        let step = JsFuture::from(js_sys::Promise::from(call(&reader, "read")?)).await?;
+        if part(&step, "done")?.is_truthy() {
+            return Ok(bytes);
+        }
+        bytes.extend(js_sys::Uint8Array::new(&part(&step, "value")?).to_vec());
+    }
+    JsFuture::from(js_sys::Promise::from(call(&reader, "cancel")?)).await?;
+    Ok(bytes)
+}
+
+const QUERY: &str = "/api/v1/query";
+const JSON: &str = "application/json";
+
+fn json(body: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(body).map_err(|e| Problem::local(format!("cannot write the request: {e}")))
+}
+
+struct Sending<'a> {
+    method: &'static str,
+    path: &'a str,
+    /// Media type and text.
+    body: Option<(&'static str, &'a str)>,
+    accept: &'a str,
+    signal: Option<&'a AbortSignal>,
+}
+
+impl<'a> Sending<'a> {
+    fn of(method: &'static str, path: &'a str) -> Self {
+        Self { method, path, body: None, accept: JSON, signal: None }
+    }
+
+    fn get(path: &'a str) -> Self {
+        Self::of("GET", path)
+    }
+}
+
+async fn send(what: Sending<'_>) -> Result<Response, Problem> {
     let refused = |_| Problem::local("the browser refused the request");
     let headers = Headers::new().map_err(refused)?;
-    headers.set("Accept", "application/json").map_err(refused)?;
+    headers.set("Accept", what.accept).map_err(refused)?;
     let init = RequestInit::new();
-    init.set_method(method);
+    init.set_method(what.method);
     init.set_credentials(RequestCredentials::SameOrigin);
-    init.set_signal(signal);
-    if let Some(body) = body {
-        headers.set("Content-Type", "application/json").map_err(refused)?;
+    init.set_signal(what.signal);
+    if let Some((media_type, body)) = what.body {
+        headers.set("Content-Type", media_type).map_err(refused)?;
         init.set_body(&JsValue::from_str(body));
     }
     init.set_headers(&headers);
     let unreachable = |_| Problem::local("the server does not answer, check that `coulomb serve` runs");
-    let response = JsFuture::from(window().fetch_with_str_and_init(path, &init)).await.map_err(unreachable)?;
+    let response = JsFuture::from(window().fetch_with_str_and_init(what.path, &init)).await.map_err(unreachable)?;
     let response: Response = response.dyn_into().map_err(refused)?;
     if response.ok() { Ok(response) } else { Err(problem_of(response).await) }
 }
@@ -137,7 +239,7 @@ async fn text_of(response: &Response) -> Result<String, JsValue> {
 }
 
 async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Problem> {
-    let text = text_of(&response).await.map_err(|_| Problem::local("the answer broke off, try again"))?;
+    let text = text_of(&response).await.map_err(|_| Problem::broken_off())?;
     serde_json::from_str(&text).map_err(|e| Problem {
         status: response.status(),
         message: format!("the answer is not what this page understands ({e}), reload the page"),

@@ -2,6 +2,7 @@
 
 use super::{api, browser};
 use crate::address::{Address, DEFAULT_FROM, DEFAULT_TO, Open, Page};
+use crate::books;
 use crate::instant::{self, HOUR};
 use contract::answers::{Session, Status};
 use leptos::prelude::*;
@@ -133,9 +134,19 @@ impl App {
         }
     }
 
+    /// Whether who is logged in may state documents and close months; not until it is known.
+    pub(crate) fn keeps_books(self) -> bool {
+        self.session.with(|s| s.as_ref().is_some_and(|s| books::keeps_books(&s.role)))
+    }
+
+    /// Microseconds since 1970 by the browser's clock.
+    pub(crate) fn now_micros(self) -> i64 {
+        (self.now_millis.get_untracked() * 1000.0) as i64
+    }
+
     /// Whether the chosen window moves with time.
     pub(crate) fn is_relative(self) -> bool {
-        self.address.with(|a| a.to == DEFAULT_TO && a.from.starts_with("now"))
+        self.address.with(|a| a.has_range() && a.to == DEFAULT_TO && a.from.starts_with("now"))
     }
 
     pub(crate) fn back_to_a_day(self) {

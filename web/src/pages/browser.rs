@@ -50,11 +50,19 @@ fn write_history(write: impl Fn(&web_sys::History) -> Result<(), JsValue>) {
 
 /// Hands a text to the user as a file.
 pub(crate) fn download(name: &str, mime: &str, text: &str) {
+    let parts = js_sys::Array::of1(&JsValue::from_str(text));
+    let blob = Blob::new_with_str_sequence(&parts)
+        .and_then(|blob| blob.slice_with_f64_and_f64_and_content_type(0.0, blob.size(), mime));
+    match blob {
+        Ok(blob) => save(name, &blob),
+        Err(_) => leptos::logging::warn!("the browser refused to make {name}"),
+    }
+}
+
+/// Hands bytes to the user as a file.
+pub(crate) fn save(name: &str, blob: &Blob) {
     let save = || -> Result<(), JsValue> {
-        let parts = js_sys::Array::of1(&JsValue::from_str(text));
-        let blob = Blob::new_with_str_sequence(&parts)?;
-        let blob = blob.slice_with_f64_and_f64_and_content_type(0.0, blob.size(), mime)?;
-        let url = Url::create_object_url_with_blob(&blob)?;
+        let url = Url::create_object_url_with_blob(blob)?;
         let link: HtmlAnchorElement = document().create_element("a")?.unchecked_into();
         link.set_href(&url);
         link.set_download(name);
@@ -108,4 +116,27 @@ pub(crate) fn focus_sibling(row: &Element, down: bool) {
     if let Some(next) = next.and_then(|e| e.dyn_into::<web_sys::HtmlElement>().ok()) {
         next.focus().ok();
     }
+}
+
+/// Opens a `<dialog>` above everything; the browser keeps the focus in it and closes it by Escape.
+pub(crate) fn show_modal(dialog: &Element) {
+    call(dialog, "showModal").ok();
+}
+
+/// The text of the file that was chosen in a field; none where none was.
+pub(crate) async fn chosen_file(field: &Element) -> Option<(String, String)> {
+    let part = |of: &JsValue, name: &str| js_sys::Reflect::get(of, &JsValue::from_str(name)).ok();
+    let file = part(&part(field.as_ref(), "files")?, "0").filter(JsValue::is_object)?;
+    let text = js_sys::Promise::from(call(&file, "text").ok()?);
+    let text = wasm_bindgen_futures::JsFuture::from(text).await.ok()?.as_string()?;
+    Some((part(&file, "name")?.as_string()?, text))
+}
+
+fn call(of: &JsValue, method: &str) -> Result<JsValue, JsValue> {
+    let function: js_sys::Function = js_sys::Reflect::get(of, &JsValue::from_str(method))?.dyn_into()?;
+    function.call0(of)
+}
+
+pub(crate) fn close_modal(dialog: &Element) {
+    call(dialog, "close").ok();
 }

@@ -1,18 +1,27 @@
 //! What surrounds every page: the rail, the bar and the panel.
 
 mod bar;
+mod search;
 mod window;
 
 use super::app::App;
 use super::pieces::{icon, shape};
-use super::{browser, costs, fleet, job, jobs, overview, panel};
+use super::{browser, costs, fleet, job, jobs, overview, panel, prices, reports, sql};
 use crate::address::Page;
 use leptos::prelude::*;
 
 /// The pages that exist, by group.
 const GROUPS: &[(&str, &[(Page, &str)])] = &[
-    ("Observe", &[(Page::Overview, shape::OVERVIEW), (Page::Fleet, shape::FLEET), (Page::Jobs, shape::JOBS)]),
-    ("Spend", &[(Page::Costs, shape::COSTS)]),
+    (
+        "Observe",
+        &[
+            (Page::Overview, shape::OVERVIEW),
+            (Page::Fleet, shape::FLEET),
+            (Page::Jobs, shape::JOBS),
+            (Page::Sql, shape::SQL),
+        ],
+    ),
+    ("Spend", &[(Page::Costs, shape::COSTS), (Page::Reports, shape::REPORTS), (Page::Prices, shape::PRICES)]),
 ];
 
 pub(crate) fn frame(page: Page) -> impl IntoView {
@@ -25,6 +34,9 @@ pub(crate) fn frame(page: Page) -> impl IntoView {
         Page::Jobs => jobs::jobs().into_any(),
         Page::Job => job::job().into_any(),
         Page::Costs => costs::costs().into_any(),
+        Page::Reports => reports::reports().into_any(),
+        Page::Prices => prices::prices().into_any(),
+        Page::Sql => sql::sql().into_any(),
         Page::Login | Page::Missing => missing().into_any(),
     };
     view! {

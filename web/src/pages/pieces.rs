@@ -15,6 +15,12 @@ pub(crate) mod shape {
     pub(crate) const FLEET: &str = "M2 2.5h3v3H2zM6.5 2.5h3v3h-3zM11 2.5h3v3h-3zM2 7h3v3H2zM6.5 7h3v3h-3zM11 7h3v3h-3zM2 11.5h3v2H2zM6.5 11.5h3v2h-3zM11 11.5h3v2h-3z";
     pub(crate) const JOBS: &str = "M2 3.5h9M2 8h12M2 12.5h6";
     pub(crate) const COSTS: &str = "M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 1 0 8 1.8M10.2 5.8C9.7 5 8.9 4.7 8 4.7c-1.2 0-2.1.6-2.1 1.6 0 2.2 4.3 1.1 4.3 3.4 0 1-.9 1.6-2.2 1.6-1 0-1.8-.4-2.3-1.2M8 3.6v1.1M8 11.3v1.1";
+    pub(crate) const REPORTS: &str = "M4 1.8h5.5L13 5.3v8.9H4zM9.3 1.8v3.7H13M6.3 8.5h4.2M6.3 11h4.2";
+    pub(crate) const PRICES: &str = "M8.3 2H14v5.7l-6.2 6.1L2.2 8.2zM11 5v.1";
+    pub(crate) const SQL: &str = "M2.5 3h11v10h-11zM4.8 6l2 2-2 2M8.5 10.3h2.8";
+    pub(crate) const SEARCH: &str = "M7 2.2a4.8 4.8 0 1 0 0 9.6A4.8 4.8 0 1 0 7 2.2M10.5 10.5L14 14";
+    pub(crate) const RUN: &str = "M4.5 2.8v10.4L12.8 8z";
+    pub(crate) const STOP: &str = "M3.8 3.8h8.4v8.4H3.8z";
     pub(crate) const COLLAPSE: &str = "M10 3.5L5.5 8l4.5 4.5";
     pub(crate) const REFRESH: &str = "M13.5 8a5.5 5.5 0 1 1-1.6-3.9M13.5 1.8v2.9h-2.9";
     pub(crate) const LIGHT: &str = "M8 5.2a2.8 2.8 0 1 0 0 5.6a2.8 2.8 0 1 0 0-5.6M8 1v1.6M8 13.4V15M1 8h1.6M13.4 8H15M3 3l1.2 1.2M11.8 11.8L13 13M3 13l1.2-1.2M11.8 4.2L13 3";
@@ -127,6 +133,18 @@ pub(crate) fn failed(problem: Problem, retry: impl Fn() + 'static) -> impl IntoV
             <p>{format::sentence(&problem.message)}</p>
             {id}
             <button class="control" on:click=move |_| retry()>{icon(shape::REFRESH)} "Try again"</button>
+        </div>
+    }
+}
+
+/// The same beside something that was tried: small, without a retry of its own.
+pub(crate) fn refused(problem: &Problem) -> impl IntoView + use<> {
+    let id = problem.request_id.clone().map(|id| view! { <span class="small">"Request " <code>{id}</code></span> });
+    view! {
+        <div class="refused" role="alert">
+            {icon(shape::CRITICAL)}
+            <div class="lines">{format::sentence(&problem.message)}</div>
+            {id}
         </div>
     }
 }

@@ -4,6 +4,7 @@
 
 use super::app::App;
 use super::browser;
+use crate::address::Address;
 use crate::charts::axis;
 use crate::format::{self, Unit};
 use contract::answers::Range;
@@ -186,7 +187,11 @@ fn calls(app: App, plot: &Plot, hover: Hover, width: i32) -> Result<(Calls, JsVa
                 hover.set(at);
             }
         }),
-        Closure::new(move |a: f64, b: f64| app.set_window((a * MICROS) as i64, (b * MICROS) as i64)),
+        Closure::new(move |a: f64, b: f64| {
+            if app.address.with_untracked(Address::has_range) {
+                app.set_window((a * MICROS) as i64, (b * MICROS) as i64);
+            }
+        }),
     );
     let object = js_sys::Object::new();
     let put = |name: &str, call: &JsValue| js_sys::Reflect::set(&object, &JsValue::from_str(name), call);

@@ -97,6 +97,9 @@ fn suspensions(events: &[Event], start: i64) -> Vec<(i64, i64)> {
 pub(super) fn held(events: &[Event], next: Option<i64>) -> Vec<Held> {
     let Some((start, end)) = life(events, next) else { return Vec::new() };
     let end = end.unwrap_or(i64::MAX);
+    if end <= start {
+        return Vec::new();
+    }
     let lists: Vec<&Event> = events.iter().filter(|event| !event.gpus.is_empty()).collect();
     // By GPU and shares, disjoint and in order.
     let mut times: BTreeMap<(Gpu, Option<i64>), Vec<(i64, i64)>> = BTreeMap::new();

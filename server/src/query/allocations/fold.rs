@@ -77,8 +77,12 @@ fn texts(list: &ListArray, row: usize) -> Vec<Box<str>> {
         return Vec::new();
     }
     let values = list.value(row);
-    let Some(values) = values.as_string_view_opt() else { return Vec::new() };
-    values.iter().flatten().filter(|text| !text.is_empty()).map(Box::from).collect()
+    let kept = |text: &str| (!text.is_empty()).then(|| Box::from(text));
+    // Texts within lists are no views, unless a reader makes them.
+    match values.as_string_opt::<i32>() {
+        Some(values) => values.iter().flatten().filter_map(kept).collect(),
+        None => values.as_string_view_opt().into_iter().flatten().flatten().filter_map(kept).collect(),
+    }
 }
 
 /// A row of the table.

@@ -1,6 +1,6 @@
 //! The bar above a page: where one is, which cluster and time, how old the data is, theme and user.
 
-use super::window;
+use super::{search, window};
 use crate::address::{Open, Page};
 use crate::format;
 use crate::instant::MINUTE;
@@ -15,6 +15,7 @@ const LATE_AFTER: i64 = 2 * MINUTE;
 
 pub(super) fn bar(page: Page) -> impl IntoView {
     let app = App::here();
+    let has_range = Memo::new(move |_| app.address.read().has_range());
     let part = move || {
         let name = app.address.with(|a| match &a.open {
             _ if page == Page::Job => Some(a.job.1.clone()),
@@ -29,9 +30,8 @@ pub(super) fn bar(page: Page) -> impl IntoView {
             <nav class="crumbs" aria-label="Breadcrumbs"><h1>{page.title()}</h1> {part}</nav>
             <div class="grow"></div>
             {age(app)}
-            {clusters(app)}
-            {window::window(app)}
-            {live(app)}
+            {search::search(app)}
+            {move || has_range.get().then(|| view! { {clusters(app)} {window::window(app)} {live(app)} })}
             {theme(app)}
             {user(app)}
             {move || (app.working.get() > 0).then(|| view! { <div class="working" role="progressbar" aria-label="Loading"></div> })}

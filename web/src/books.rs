@@ -1,0 +1,321 @@
+//! What is stated about money, and what is closed: answers as the API document has them, faults by line, orders. Pure.
+
+use crate::format::money;
+use crate::instant::{civil, month_range};
+
+/// Gives the answers of the API their JSON where there is a browser.
+macro_rules! answer {
+    ($($(#[$meta:meta])* pub(crate) struct $name:ident { $($(#[$of_field:meta])* pub(crate) $field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$meta])*
+            #[derive(Debug, Clone, Default, PartialEq)]
+            #[cfg_attr(target_arch = "wasm32", derive(serde::Serialize, serde::Deserialize))]
+            pub(crate) struct $name { $($(#[$of_field])* pub(crate) $field: $type,)* }
+            #[cfg(test)]
+            impl $name {
+                const FIELDS: (&str, &[&str]) = (stringify!($name), &[$(stringify!($field)),*]);
+            }
+        )*
+    };
+}
+
+answer! {
+    /// A version of a document, of `GET /api/v1/documents`.
+    pub(crate) struct DocumentEntry {
+        pub(crate) kind: String,
+        pub(crate) name: String,
+        pub(crate) version: String,
+        pub(crate) author: String,
+        pub(crate) stated_unix_micros: i64,
+        pub(crate) bytes: u64,
+    }
+    /// `POST /api/v1/ledger/close`.
+    pub(crate) struct ClosingRequest {
+        pub(crate) period: String,
+        pub(crate) unpriced: bool,
+    }
+    pub(crate) struct Closing {
+        pub(crate) period: String,
+        pub(crate) closing: String,
+        pub(crate) rows: u64,
+        pub(crate) cost_micros: i64,
+    }
+    /// `POST /api/v1/ledger/reopen`.
+    pub(crate) struct ReopeningRequest {
+        pub(crate) period: String,
+        pub(crate) why: String,
+    }
+    /// `POST /api/v1/policies/compare`.
+    pub(crate) struct ComparisonRequest {
+        pub(crate) period: String,
+        pub(crate) a: String,
+        pub(crate) b: String,
+    }
+    pub(crate) struct PolicyComparison {
+        pub(crate) period: String,
+        pub(crate) currency: String,
+        pub(crate) a_micros: i64,
+        pub(crate) b_micros: i64,
+        pub(crate) owners: Vec<ComparedOwner>,
+    }
+    pub(crate) struct ComparedOwner {
+        pub(crate) team: String,
+        pub(crate) project: Option<String>,
+        pub(crate) cost_centre: String,
+        pub(crate) a_micros: i64,
+        pub(crate) b_micros: i64,
+    }
+}
+
+/// Whether a role states documents and closes months; the server decides, the page only does not offer it in vain.
+pub(crate) fn keeps_books(role: &str) -> bool {
+    matches!(role, "admin" | "finance")
+}
+
+/// A kind of document that can be stated.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DocumentKind {
+    pub(crate) name: &'static str,
+    pub(crate) label: &'static str,
+    pub(crate) meaning: &'static str,
+    /// A text to begin with.
+    pub(crate) example: &'static str,
+}
+
+const fn kind(name: &'static str, label: &'static str, meaning: &'static str, example: &'static str) -> DocumentKind {
+    DocumentKind { name, label, meaning, example }
+}
+
+pub(crate) static KINDS: [DocumentKind; 8] = [
+    kind(
+        "prices",
+        "Prices",
+        "what a GPU-hour costs, and from when",
+        "valid_from,valid_to,cluster,pool,node,gpu_model,provider,region,kind,currency,price_per_gpu_hour\n2026-01-01,,,,,NVIDIA H100*,,,on_demand,USD,2.49\n",
+    ),
+    kind(
+        "ownership",
+        "Ownership",
+        "which team and cost centre pays for whom; the first rule that fits counts",
+        "[[rule]]\nteam = \"Language\"\ncost_centre = \"4110\"\naccount = \"nlp\"\n",
+    ),
+    kind(
+        "policy",
+        "Policy",
+        "who pays for idle and shared GPUs",
+        "version = \"2026-11\"\nidle = \"proportional\"      # own_line, proportional, even or pool_owner\nshared_gpus = \"measured\"   # or even\n",
+    ),
+    kind(
+        "pools",
+        "Pools",
+        "provider, region and pool of each GPU",
+        "[[pool]]\nname = \"reserved\"\nnodes = [\"gpu[001-016]\"]\n",
+    ),
+    kind(
+        "rates",
+        "Exchange rates",
+        "what one currency is worth in another",
+        "date,from,to,rate\n2026-01-01,EUR,USD,1.08\n",
+    ),
+    kind("currency", "Currency", "the ledger's one currency; set once", "currency = \"USD\"\n"),
+    kind("budgets", "Budgets", "what a team or project may spend", ""),
+    kind(
+        "carbon",
+        "Carbon",
+        "emissions of a kWh by region",
+        "region,valid_from,valid_to,grams_co2e_per_kwh,source\nus-central1,2026-01-01,2027-01-01,413,the provider's report\n",
+    ),
+];
+
+impl DocumentKind {
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        KINDS.iter().find(|k| k.name == name)
+    }
+
+    /// Of prices there may be several; of the others there is one, called by its kind.
+    pub(crate) fn default_name(&self) -> String {
+        if self.name == "prices" { "prices.csv".to_owned() } else { self.name.to_owned() }
+    }
+}
+
+/// One thing that is wrong with a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// From 1; none where it is about the whole.
+    pub(crate) line: Option<usize>,
+    pub(crate) text: String,
+}
+
+/// Of a refusal that tells a fault a line, as `prices.csv line 3: price is no number`.
+pub(crate) fn faults(message: &str) -> Vec<Fault> {
+    let fault = |told: &str| {
+        let found = told.split_once(" line ").and_then(|(_, rest)| {
+            let (number, text) = rest.split_once(": ")?;
+            Some(Fault { line: Some(number.parse().ok().filter(|n| *n > 0)?), text: text.to_owned() })
+        });
+        found.unwrap_or_else(|| Fault { line: None, text: told.to_owned() })
+    };
+    message.lines().filter(|line| !line.trim().is_empty()).map(fault).collect()
+}
+
+/// Whether a month has ended; its last hour is known ten minutes later, and the server knows that.
+pub(crate) fn is_over(period: &str, now_micros: i64) -> bool {
+    month_range(period).is_some_and(|(_, end)| end <= now_micros)
+}
+
+/// Those whose bill changes most come first.
+pub(crate) fn by_change(compared: &PolicyComparison) -> Vec<&ComparedOwner> {
+    let mut owners: Vec<&ComparedOwner> = compared.owners.iter().collect();
+    owners.sort_by_key(|o| std::cmp::Reverse((change(o).unsigned_abs(), o.a_micros.unsigned_abs())));
+    owners
+}
+
+pub(crate) fn change(owner: &ComparedOwner) -> i64 {
+    owner.b_micros.saturating_sub(owner.a_micros)
+}
+
+/// `+1,234.57` or `−0.50`; `0.00` without a sign.
+pub(crate) fn signed(micros: i64) -> String {
+    if micros > 0 { format!("+{}", money::money(micros)) } else { money::money(micros) }
+}
+
+/// The months of the last year or so.
+pub(crate) const MONTHS_PATH: &str = "/api/v1/costs?from=now-400d&to=now&by=category";
+
+/// The month of this instant, as `2026-11`.
+pub(crate) fn month_of(micros: i64) -> String {
+    let now = civil(micros);
+    format!("{:04}-{:02}", now.year, now.month)
+}
+
+/// What a document may be told apart by, at most [`GROUPS_MAX`] of them.
+pub(crate) const GROUPS: [(&str, &str); 16] = [
+    ("team", "Team"),
+    ("project", "Project"),
+    ("cost_centre", "Cost centre"),
+    ("user", "User"),
+    ("account", "Account"),
+    ("queue", "Queue"),
+    ("job", "Job"),
+    ("gpu_model", "GPU model"),
+    ("cluster", "Cluster"),
+    ("pool", "Pool"),
+    ("node", "Node"),
+    ("gpu", "GPU"),
+    ("state", "State"),
+    ("category", "Category"),
+    ("period", "Period"),
+    ("day", "Day"),
+];
+pub(crate) const GROUPS_MAX: usize = 6;
+
+/// Kinds of reports with what each is for.
+pub(crate) const REPORTS: [(&str, &str, &str); 3] = [
+    ("chargeback", "Chargeback", "What each group is charged"),
+    ("showback", "Showback", "The same as a chargeback, for information only"),
+    ("utilization", "Utilization", "What the GPUs of each group did"),
+];
+pub(crate) const FORMATS: [(&str, &str); 5] =
+    [("pdf", "PDF"), ("xlsx", "XLSX"), ("csv", "CSV"), ("parquet", "Parquet"), ("html", "HTML")];
+
+/// Which groups are chosen, of the address; team unless it says so.
+pub(crate) fn groups(chosen: &str) -> Vec<&'static str> {
+    let named = |name: &str| GROUPS.iter().map(|(known, _)| *known).find(|known| *known == name);
+    let mut found: Vec<&'static str> = Vec::new();
+    for name in chosen.split(',').filter_map(named).take(GROUPS_MAX) {
+        if !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    if found.is_empty() { vec!["team"] } else { found }
+}
+
+/// The groups with this one turned, as the address has them; the last one stays.
+pub(crate) fn turned(chosen: &str, name: &str) -> String {
+    let mut now = groups(chosen);
+    match now.iter().position(|known| *known == name) {
+        Some(at) if now.len() > 1 => {
+            now.remove(at);
+        }
+        None if now.len() < GROUPS_MAX => {
+            now.extend(GROUPS.iter().map(|(known, _)| *known).find(|known| *known == name))
+        }
+        _ => {}
+    }
+    if now == ["team"] { String::new() } else { now.join(",") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answers_have_the_fields_of_the_api() {
+        let document = include_str!("../../server/src/api/openapi.json");
+        let known = [
+            DocumentEntry::FIELDS,
+            ClosingRequest::FIELDS,
+            Closing::FIELDS,
+            ReopeningRequest::FIELDS,
+            ComparisonRequest::FIELDS,
+            PolicyComparison::FIELDS,
+            ComparedOwner::FIELDS,
+        ];
+        for (name, fields) in known {
+            let start = document.find(&format!("\"{name}\": {{")).unwrap_or_else(|| panic!("no schema {name}"));
+            // Schemas are indented by six; the next one ends this one.
+            let length = document[start..].find("\n      }").expect("the schema ends");
+            let schema = &document[start..start + length];
+            for field in fields {
+                assert!(schema.contains(&format!("\"{field}\": {{")), "{name} has no {field}");
+            }
+        }
+    }
+
+    #[test]
+    fn faults_have_lines() {
+        let told = "x.csv line 3: price is no number: -1\npolicy.toml line 0: odd\nthe document is empty\n\nand 3 more";
+        let found = faults(told);
+        let lines: Vec<Option<usize>> = found.iter().map(|f| f.line).collect();
+        assert_eq!(lines, [Some(3), None, None, None]);
+        assert_eq!(found[0].text, "price is no number: -1");
+        assert_eq!(found[3].text, "and 3 more");
+        assert!(faults("").is_empty());
+    }
+
+    #[test]
+    fn months_are_over_when_the_next_begins() {
+        let (_, end) = month_range("2026-10").expect("a month");
+        assert!(is_over("2026-10", end) && !is_over("2026-10", end - 1) && !is_over("nonsense", end));
+        assert_eq!((month_of(end), month_of(end - 1)), ("2026-11".to_owned(), "2026-10".to_owned()));
+        assert!(keeps_books("finance") && keeps_books("admin") && !keeps_books("viewer"));
+    }
+
+    #[test]
+    fn groups_turn_on_and_off() {
+        assert_eq!(groups(""), ["team"]);
+        assert_eq!(groups("node,nope,node,day"), ["node", "day"]);
+        assert_eq!(turned("", "project"), "team,project");
+        assert_eq!(turned("team,project", "project"), "");
+        assert_eq!(turned("project", "project"), "project");
+        let many = "team,project,user,queue,job,node";
+        assert_eq!(turned(many, "gpu"), many);
+    }
+
+    #[test]
+    fn the_largest_change_comes_first() {
+        let owner = |team: &str, a_micros, b_micros| ComparedOwner {
+            team: team.to_owned(),
+            a_micros,
+            b_micros,
+            ..ComparedOwner::default()
+        };
+        let owners = vec![owner("a", 9, 9), owner("b", 5, 0), owner("c", 0, 7), owner("d", 1, 1)];
+        let compared = PolicyComparison { owners, ..PolicyComparison::default() };
+        let order: Vec<&str> = by_change(&compared).iter().map(|o| o.team.as_str()).collect();
+        assert_eq!(order, ["c", "b", "a", "d"]);
+        assert_eq!((signed(10_000), signed(-20_000), signed(0)), ("+0.01".into(), "−0.02".into(), "0.00".into()));
+        assert!(KINDS.iter().all(|k| DocumentKind::named(k.name) == Some(k)));
+        assert_eq!((KINDS[0].default_name(), KINDS[2].default_name()), ("prices.csv".into(), "policy".into()));
+    }
+}

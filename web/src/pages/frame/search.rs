@@ -1,0 +1,119 @@
+//! The search of the bar: pages, nodes and GPUs. Ctrl-K opens it, arrows choose, Enter goes there.
+
+use crate::pages::api;
+use crate::pages::app::App;
+use crate::pages::dialog::dialog;
+use crate::pages::pieces::{icon, shape};
+use crate::search::{Hit, hits};
+use contract::answers::Fleet;
+use leptos::html::Input;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use std::sync::Arc;
+
+/// So far back a node is looked for.
+const FLEET: &str = "/api/v1/fleet?from=now-1h&to=now&metric=state";
+
+type Known = RwSignal<Option<Arc<Fleet>>>;
+
+pub(super) fn search(app: App) -> impl IntoView {
+    let shown = RwSignal::new(None::<()>);
+    let fleet: Known = RwSignal::new(None);
+    let open = move || {
+        shown.set(Some(()));
+        spawn_local(async move {
+            // Pages are found without it.
+            if let Ok(found) = api::get::<Fleet>(FLEET, None).await {
+                fleet.try_set(Some(Arc::new(found)));
+            }
+        });
+    };
+    let key = window_event_listener(leptos::ev::keydown, move |e| {
+        if (e.ctrl_key() || e.meta_key()) && !e.shift_key() && e.key().eq_ignore_ascii_case("k") {
+            e.prevent_default();
+            open();
+        }
+    });
+    on_cleanup(move || key.remove());
+    view! {
+        <button class="control find" aria-label="Search (Ctrl K)" title="Search pages, nodes and GPUs" on:click=move |_| open()>
+            {icon(shape::SEARCH)}
+            <span aria-hidden="true">"Search"</span>
+            <kbd aria-hidden="true">"Ctrl K"</kbd>
+        </button>
+        {dialog(shown, |()| "Search".to_owned(), move |()| inside(app, shown, fleet).into_any())}
+    }
+}
+
+fn inside(app: App, shown: RwSignal<Option<()>>, fleet: Known) -> impl IntoView {
+    let text = RwSignal::new(String::new());
+    let chosen = RwSignal::new(0usize);
+    let field = NodeRef::<Input>::new();
+    let found = Memo::new(move |_| {
+        let here = app.address.read_untracked();
+        hits(&here, fleet.read().as_deref(), &text.read())
+    });
+    Effect::new(move |_| {
+        if let Some(field) = field.get() {
+            field.focus().ok();
+        }
+    });
+    let go = move |hit: &Hit| {
+        shown.set(None);
+        app.go(hit.leads_to.clone());
+    };
+    let keyed = move |e: leptos::ev::KeyboardEvent| {
+        let count = found.read_untracked().len();
+        match e.key().as_str() {
+            "ArrowDown" => chosen.update(|at| *at = (*at + 1).min(count.saturating_sub(1))),
+            "ArrowUp" => chosen.update(|at| *at = at.saturating_sub(1)),
+            "Enter" => {
+                let hit = found.with_untracked(|found| found.get(chosen.get_untracked()).cloned());
+                hit.iter().for_each(go);
+            }
+            _ => return,
+        }
+        e.prevent_default();
+    };
+    let row = move |(at, hit): (usize, Hit)| {
+        let (label, note) = (hit.label.clone(), hit.note.clone());
+        view! {
+            <li
+                id=format!("hit-{at}")
+                role="option"
+                aria-selected=move || (chosen.get() == at).to_string()
+                on:click=move |_| go(&hit)
+                on:pointermove=move |_| chosen.set(at)
+            >
+                <span class="cut">{label}</span>
+                <span class="note">{note}</span>
+            </li>
+        }
+    };
+    let none =
+        move || found.read().is_empty().then(|| view! { <p class="say muted">"Nothing has this in its name."</p> });
+    view! {
+        <div class="search">
+            <input
+                class="control"
+                node_ref=field
+                type="search"
+                placeholder="Page, node, GPU, job or user"
+                role="combobox"
+                aria-label="Search pages, nodes and GPUs"
+                aria-expanded="true"
+                aria-controls="hits"
+                aria-activedescendant=move || format!("hit-{}", chosen.get())
+                on:input=move |e| {
+                    chosen.set(0);
+                    text.set(event_target_value(&e));
+                }
+                on:keydown=keyed
+            />
+            <ul id="hits" role="listbox" aria-label="Found">
+                {move || found.get().into_iter().enumerate().map(row).collect_view()}
+            </ul>
+            {none}
+        </div>
+    }
+}

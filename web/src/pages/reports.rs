@@ -1,0 +1,46 @@
+//! Documents about money for those who pay, and the months of the ledger: which are closed, which may be.
+
+mod closing;
+mod controls;
+mod document;
+mod months;
+
+use super::api::{Asked, ask};
+use super::app::App;
+use crate::address::{Address, RANGE, encode};
+use crate::books::{MONTHS_PATH, REPORTS, groups, month_of};
+use contract::answers::Costs;
+use leptos::prelude::*;
+
+pub(crate) fn reports() -> impl IntoView {
+    let app = App::here();
+    let asked: Asked<Costs> = ask(|| MONTHS_PATH.to_owned());
+    view! {
+        {controls::controls(app, asked)}
+        {document::document(app)}
+        {months::months(app, asked)}
+    }
+}
+
+/// The kind that the address names, with its label and purpose.
+fn kind(address: &Address) -> (&'static str, &'static str, &'static str) {
+    REPORTS.iter().find(|(name, _, _)| *name == address.own("kind")).copied().unwrap_or(REPORTS[0])
+}
+
+/// The month that the document is about; none where it is about the time of the bar.
+fn month(app: App, address: &Address) -> Option<String> {
+    match address.own("month") {
+        "" => Some(month_of(app.now_micros())),
+        RANGE => None,
+        month => Some(month.to_owned()),
+    }
+}
+
+fn path(app: App, address: &Address, format: &str) -> String {
+    let time = match month(app, address) {
+        Some(month) => format!("month={}", encode(&month)),
+        None => address.window_query(),
+    };
+    let by = groups(address.own("groups")).join(",");
+    format!("/api/v1/reports/{}?{time}&by={by}&format={format}", kind(address).0)
+}
