@@ -136,7 +136,7 @@ fn a_day_that_stands_out_names_who_and_which_job() {
 #[test]
 fn prices_are_told_with_their_lines_and_what_has_none() {
     let server = Fixture::start();
-    server.jobs(1, &every_day());
+    server.jobs(1, &every_day()[40..]);
     let missing = server.get("/api/v1/prices");
     assert_eq!((&missing["rows"], &missing["gaps"][0]["reason"]), (&json!([]), &json!("missing")), "{missing}");
     let book = ",2023-11-10,,,on_demand,USD,2.00\n2023-12-01,,,,on_demand,USD,2.50\n";
@@ -233,7 +233,7 @@ fn prices_that_are_sent_hold_and_are_refused_whole() {
     let server = Fixture::start();
     let kept = server.rows("prices", 1, &[sent(2_500_000, None), sent(3_000_000, Some("H100"))]);
     assert_eq!((kept.status, &kept.json()["accepted"]), (200, &json!(2)), "{}", kept.text());
-    server.jobs(1, &every_day());
+    server.jobs(1, &every_day()[31..33]);
     let costs = server.get("/api/v1/costs?from=2023-11-01&to=2023-11-02");
     assert_eq!(costs["cost_micros"], 25_000_000, "ten hours at 2.50");
     let rows = server.get("/api/v1/prices")["rows"].clone();
@@ -261,7 +261,7 @@ fn prices_that_are_sent_hold_and_are_refused_whole() {
 fn a_change_of_owners_says_what_it_moves_before_it_is_made() {
     let server = Fixture::start();
     priced(&server);
-    let mut jobs = every_day();
+    let mut jobs = every_day().split_off(31);
     jobs.push(job("big", "bob", 10, "2023-11-13T00:00:00Z", "2023-11-13T10:00:00Z"));
     server.jobs(1, &jobs);
     let rules = "[[rule]]\nteam = \"speech\"\ncost_centre = \"7\"\nuser = [\"ann\", \"bob\"]\n";
