@@ -12,6 +12,7 @@ mod days;
 mod documents;
 mod error;
 mod inputs;
+mod others;
 mod read;
 mod refresh;
 mod rows;
