@@ -189,7 +189,7 @@ impl Work {
         for (i, (from, to)) in runs.iter().copied().enumerate() {
             if from != last {
                 fold.forget();
-                self.remember(&mut fold, hours, from).await?;
+                self.remember(&mut fold, (&source, &mut copies), from).await?;
             }
             last = to;
             let mut parts = Vec::new();

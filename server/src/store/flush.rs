@@ -242,6 +242,10 @@ impl Flusher {
                     self.deltas.insert(table.name, Delta::open_or_create(&self.place, table).await?);
                     self.place.keep_table()?;
                 }
+                let within = |file: &&DataFile| (part.0..part.1).contains(&file.time_min_micros);
+                if self.tables.snapshot(table).files.iter().filter(within).count() != old.len() {
+                    return Err(StoreError::Overtaken { table: table.name });
+                }
                 self.replace(table, old, new, now_micros / 1000, Some(part)).await?;
                 self.tables.covers(table, &covers);
                 Ok(())

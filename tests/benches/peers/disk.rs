@@ -1,7 +1,7 @@
 //! Bytes of a day that is over and merged, here and in VictoriaMetrics.
 
 use crate::history::{self, History};
-use crate::{DAY_MICROS, INTERVAL_MICROS, START_MICROS, bytes_below, line, receivers};
+use crate::{DAY_MICROS, INTERVAL_MICROS, START_MICROS, copies, line, receivers};
 use coulomb_tests::fleet::{self, Fleet, METRICS};
 
 /// Steps of one request; no job changes within it.
@@ -12,9 +12,11 @@ const DAY: &str = "day=2026-06-01";
 pub(crate) fn disk(history: &History) {
     let steps = DAY_MICROS / INTERVAL_MICROS;
     let samples = (steps as usize * history.gpus * METRICS.len()) as f64;
-    let day = history::samples(history.data()).join(DAY);
-    let files = std::fs::read_dir(&day).expect("the first day was sent").count();
-    let ours = bytes_below(&day);
+    let log = history::samples(history.data()).join("_delta_log");
+    // Files that were merged lie there for another hour.
+    let (live, _) = copies::live_files(&log);
+    let sizes = live.iter().filter(|(path, _)| path.starts_with(DAY)).filter_map(|(_, add)| add["size"].as_f64());
+    let (files, ours) = sizes.fold((0, 0.0), |(files, bytes), size| (files + 1, bytes + size));
     let mut fleet = Fleet::new(history.gpus);
     let request = |first: i64| {
         let mut several = Vec::new();

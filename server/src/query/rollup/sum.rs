@@ -18,7 +18,13 @@ const SAMPLES_MAX: f64 = 1_500_000.0;
 
 impl Work {
     /// Tells the fold what the counters showed before an hour.
-    pub(super) async fn remember(&self, fold: &mut Fold, rollup: &'static Rollup, hour: i64) -> Result<(), QueryError> {
+    pub(super) async fn remember(
+        &self,
+        fold: &mut Fold,
+        (source, copies): (&Snapshot, &mut Copies),
+        hour: i64,
+    ) -> Result<(), QueryError> {
+        let rollup = fold.rollup();
         let since = (hour - RISE_HOURS) * HOUR;
         if !self.snapshot(&rollup.table).may_hold(since, hour * HOUR) {
             return Ok(());
@@ -27,6 +33,13 @@ impl Work {
         let with = vec![instant(since), instant(hour * HOUR)];
         for batch in asking.rows(&Fold::sql_before(rollup, rollup.table.name), with).await? {
             fold.add_before(&batch)?;
+        }
+        for unsure in fold.unsure_hours() {
+            let readings = fold.readings();
+            self.fold_hours(fold, source, copies, &(unsure..unsure + 1)).await?;
+            fold.steps.iter_mut().for_each(|steps| drop(steps.take()));
+            fold.forget_keys();
+            fold.keep_later(&readings, unsure);
         }
         Ok(())
     }

@@ -369,3 +369,23 @@ async fn who_comes_second_with_the_same_part_of_a_table_changes_nothing() {
     scene.store.derive(&mut scene.store.snapshot(table), again()).await.unwrap();
     assert_eq!(scene.ask("select count(*) from gpu_samples_1h").await.unwrap(), [["1"]]);
 }
+
+#[tokio::test]
+async fn a_counter_goes_on_from_its_last_value_and_not_from_that_of_the_last_job() {
+    let mut scene = Scene::new();
+    let row = |second: i64, job: &str, energy: Option<f64>| {
+        let mut row = sample("GPU-a", second, 0.5);
+        (row["job_id"], row["energy_joules_total"]) = (json!(job), json!(energy));
+        row
+    };
+    // The second job has the later row, and the first one the later reading.
+    let hour = vec![row(300, "2", Some(219.0)), row(600, "1", Some(252.0)), row(900, "2", None)];
+    scene.add("gpu_samples", hour).await;
+    scene = scene.reopen();
+    scene.engine.derive(ninety_minutes_later, 0).await.unwrap();
+    scene.add("gpu_samples", vec![row(4000, "1", Some(281.0))]).await;
+    scene = scene.reopen();
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    let rise = "select energy_joules_increase from gpu_samples_1h where time = '2026-01-01T01:00:00Z'";
+    assert_eq!(scene.ask(rise).await.unwrap(), [["29.0"]]);
+}
