@@ -64,7 +64,7 @@ const fn may(name: &'static str, kind: Kind, unit: &'static str, doc: &'static s
     Column { name, kind, nullable: true, unit, doc }
 }
 
-use Kind::{Decimal, Float, FloatList, Int, IntList, Text, TextList, TextMap, Time};
+use Kind::{Float, FloatList, Int, IntList, Text, TextList, TextMap, Time};
 
 /// Every table that rows can be sent to.
 pub const TABLES: &[Table] = &[

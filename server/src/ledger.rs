@@ -24,6 +24,7 @@ mod focus;
 mod inputs;
 mod moves;
 mod notices;
+mod others;
 mod page;
 mod prices;
 mod processes;

@@ -29,9 +29,11 @@ mod open;
 mod order;
 mod pace;
 mod place;
+mod positions;
 mod read_file;
 mod replaced;
 mod replay;
+mod scratch;
 mod sorted;
 mod summed;
 mod synced_puts;
@@ -49,9 +51,10 @@ pub use derived::{DERIVED, DerivedTables, Rollup, USAGE_RATIOS, USAGE_RISES, is_
 pub use error::StoreError;
 pub use export::ParquetParts;
 pub use kept::{BILL_COLUMNS, LEDGER_COLUMNS, ground_table, ground_tables};
+pub use positions::{Covers, Positions};
 pub use read_file::{ParquetFile, read_parquet};
 pub use replay::Damage;
-pub use sorted::SortedRows;
+pub use sorted::{Copies, SortedRows};
 pub use verify::Checked;
 
 use arrow::array::RecordBatch;
@@ -100,13 +103,8 @@ pub struct DataFile {
     /// Bounds of the table's time column, Unix microseconds; at most a millisecond wider than the rows.
     pub time_min_micros: i64,
     pub time_max_micros: i64,
-}
-
-impl DataFile {
-    /// The newest position of the log whose rows it holds, as its name says.
-    pub fn position(&self) -> u64 {
-        self.path.filename().and_then(|name| name.split('-').next()?.parse().ok()).unwrap_or(0)
-    }
+    /// How far the logs had come whose rows it holds.
+    pub logs: Positions,
 }
 
 /// A table at one instant; later writes do not change it.
@@ -121,8 +119,8 @@ pub struct Snapshot {
     pub hot: Vec<RecordBatch>,
     /// Files in [`contract::schema`], each sorted by the table's sort key.
     pub files: Arc<Vec<DataFile>>,
-    /// Of a derived table: the position of the log up to which it holds its source; 0 for others.
-    pub covers: u64,
+    /// Of a derived table: how far it holds its sources.
+    pub covers: Arc<Covers>,
 }
 
 impl Snapshot {
@@ -199,10 +197,17 @@ impl Store {
         self.inner.derived.with_sources()
     }
 
-    /// Whether derived tables are kept. In a bucket they are not: what another server has added there cannot be told
-    /// from what they hold already.
-    pub fn derives(&self) -> bool {
-        !self.inner.place.is_shared()
+    /// Whether other servers may write the same tables.
+    pub fn is_shared(&self) -> bool {
+        self.inner.place.is_shared()
+    }
+
+    /// Returns when readers see everything of a table that any server had committed before.
+    pub async fn catch_up(&self, table: &'static Table) -> Result<(), StoreError> {
+        if !self.is_shared() {
+            return Ok(());
+        }
+        self.inner.change(table, change::Change::CatchUp).await
     }
 
     pub fn derived(&self) -> &'static DerivedTables {
@@ -219,7 +224,8 @@ impl Store {
     }
 
     /// Rows of files of a table in the order of its key, of these columns, in the types of [`contract::read_schema`].
-    /// Each file takes some megabytes of memory. Reading blocks.
+    /// Memory is bounded however many files there are; disk holds what cannot be read side by side. Reading blocks.
+    /// `copies` are those of the read before, and of this one afterwards.
     ///
     /// # Errors
     /// When a file cannot be read; also while the rows are taken.
@@ -228,18 +234,18 @@ impl Store {
         table: &'static Table,
         mut files: Vec<DataFile>,
         columns: &[&str],
+        copies: &mut Copies,
     ) -> Result<SortedRows, StoreError> {
         // Of equal keys the same come first, in whatever order the files are listed.
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let mut fetched = Vec::with_capacity(files.len());
-        for file in &files {
-            fetched.push(self.inner.place.fetch(file).await?);
-        }
+        let fetched = copies.fetch(&self.inner.place, &files).await?;
         let read = &self.inner.tables.schemas(table).read;
         let places = columns.iter().map(|name| read.index_of(name)).collect::<Result<Vec<_>, _>>();
         let schema = places.and_then(|places| read.project(&places)).map_err(StoreError::internal)?;
-        let paths: Vec<PathBuf> = fetched.iter().map(|file| file.path().to_owned()).collect();
-        Ok(SortedRows { rows: sorted::Sorted::open(table, Arc::new(schema), &paths)?, _files: fetched })
+        let scratch_dir = place::transit_dir(&self.inner.data_dir);
+        let sort = move || SortedRows::open(table, &Arc::new(schema), fetched, &scratch_dir);
+        let sorted = tokio::task::spawn_blocking(sort).await;
+        sorted.map_err(|error| StoreError::Internal(format!("a read stopped: {error}")))?
     }
 
     /// Where the files of the snapshots are.
@@ -254,10 +260,12 @@ impl Store {
     }
 
     /// Puts rows of a derived table in the place of its files that begin within `[from_micros, to_micros)`, a part
-    /// of one day. The rows are in [`contract::schema`] and begin there, too; none take the files away. From then on
-    /// the table covers its source up to the position `covers` of the log.
-    pub async fn derive(&self, table: &'static Table, derived: Derived) -> Result<(), StoreError> {
-        derive::derive(&self.inner, table, derived).await
+    /// of one day. The rows are in [`contract::schema`] and begin there, too; none take the files away.
+    ///
+    /// `plan` is the table as it was before whoever derives looked at its sources (by [`Self::catch_up`]); it has the
+    /// rows afterwards. [`StoreError::Overtaken`] where somebody else has changed the part since.
+    pub async fn derive(&self, plan: &mut Snapshot, derived: Derived) -> Result<(), StoreError> {
+        derive::derive(&self.inner, plan, derived).await
     }
 
     /// A consistent copy of everything that was acknowledged before, to be read out. One at a time.

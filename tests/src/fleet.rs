@@ -50,6 +50,7 @@ pub enum Moves {
 }
 
 /// The values of all GPUs at one time.
+#[derive(Clone)]
 pub struct Fleet {
     gpus: usize,
     pub values: Vec<[f64; METRICS.len()]>,
@@ -181,7 +182,13 @@ pub fn uuid(gpu: usize) -> String {
 
 /// The same values as a Prometheus remote write, before its compression.
 pub fn remote_write(fleet: &Fleet, time_millis: i64) -> Vec<u8> {
+    remote_write_of(&[(fleet, time_millis)])
+}
+
+/// Likewise of several times between which no GPU changes its job.
+pub fn remote_write_of(steps: &[(&Fleet, i64)]) -> Vec<u8> {
     let mut request = Vec::new();
+    let Some((fleet, _)) = steps.first() else { return request };
     for gpu in 0..fleet.gpus {
         let (node, uuid, index, job) = (node(gpu), uuid(gpu), (gpu % 8).to_string(), fleet.job(gpu));
         for (metric, (name, _)) in METRICS.iter().enumerate() {
@@ -201,11 +208,13 @@ pub fn remote_write(fleet: &Fleet, time_millis: i64) -> Vec<u8> {
                 field(&mut pair, 2, value.as_bytes());
                 field(&mut series, 1, &pair);
             }
-            let mut sample = vec![0x09];
-            sample.extend(fleet.values[gpu][metric].to_le_bytes());
-            sample.push(0x10);
-            varint(&mut sample, time_millis as u64);
-            field(&mut series, 2, &sample);
+            for (fleet, time_millis) in steps {
+                let mut sample = vec![0x09];
+                sample.extend(fleet.values[gpu][metric].to_le_bytes());
+                sample.push(0x10);
+                varint(&mut sample, *time_millis as u64);
+                field(&mut series, 2, &sample);
+            }
             field(&mut request, 1, &series);
         }
     }

@@ -169,8 +169,12 @@ fn kill(server: &Server) {
 }
 
 fn simulate(server: &Server, cluster: &str) {
+    simulate_for(server, cluster, "2d");
+}
+
+fn simulate_for(server: &Server, cluster: &str, time: &str) {
     let mut fleet = Command::new(binary("coulomb-collector"));
-    fleet.args(["simulate", "--gpus", "16", "--backfill", "2d", "--no-live", "--cluster", cluster]);
+    fleet.args(["simulate", "--gpus", "16", "--backfill", time, "--no-live", "--cluster", cluster]);
     fleet.args(["--until", "2026-09-01T00:00:00Z", "--server", &server.url]);
     let sent = run(fleet.arg("--token-file").arg(server.data.join("admin.token")));
     assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
@@ -292,6 +296,85 @@ fn two_servers_share_tables_and_both_show_every_row_once() {
     }
     stop(a);
     stop(b);
+}
+
+/// What derived tables say, in numbers that do not depend on the order of adding.
+fn derived_answers(server: &Server) -> Vec<Vec<Vec<String>>> {
+    let whole = |columns: &[&str]| -> String {
+        columns.iter().map(|column| format!(", sum(cast(round({column}) as bigint))")).collect()
+    };
+    let states = ["active", "held_idle", "held_empty", "unallocated", "down", "unknown"];
+    let states: Vec<String> = states.iter().map(|state| format!("{state}_seconds * 1000")).collect();
+    let states: Vec<&str> = states.iter().map(String::as_str).collect();
+    let hours = whole(&["gpu_busy_ratio_sum * 1000", "energy_joules_increase", "power_watts_max"]);
+    let questions = [
+        format!("select cluster, count(*), sum(sample_count){hours} from gpu_samples_1h group by 1 order by 1"),
+        "select cluster, count(*), sum(sample_count) from host_samples_1h group by 1 order by 1".to_owned(),
+        format!("select cluster, count(*){} from usage_hourly group by 1 order by 1", whole(&states)),
+        "select cluster, count(*), sum(cost_micros) from ledger group by 1 order by 1".to_owned(),
+    ];
+    questions.iter().map(|sql| server.query(sql)).collect()
+}
+
+#[test]
+fn two_servers_derive_what_one_derives_on_a_disk() {
+    let bucket = Bucket::start();
+    let (dir_a, dir_b, local) = (folder(), folder(), Server::start_with(&["--flush-after-seconds", "1"]));
+    let (mut a, mut b) = (start(dir_a.path(), &bucket, "t"), start(dir_b.path(), &bucket, "t"));
+    let prices = dir_a.path().join("prices.csv");
+    let header = "valid_from,valid_to,cluster,pool,node,gpu_model,provider,region,kind,currency,price_per_gpu_hour";
+    std::fs::write(&prices, format!("{header}\n2026-01-01,,,,,,,,on_demand,USD,2.50\n"))
+        .expect("a file can be written");
+    let state_prices = |server: &Server| {
+        let stated = run(server.command(&["import", "prices"]).arg(&prices));
+        assert!(stated.status.success(), "{}", String::from_utf8_lossy(&stated.stderr));
+    };
+    bucket.set_faults(20);
+    for (cluster, server) in [("a", &a), ("b", &b)] {
+        simulate_for(server, cluster, "4h");
+        simulate_for(&local, cluster, "4h");
+    }
+    // One server hears it from the other.
+    state_prices(&a);
+    state_prices(&local);
+    std::thread::sleep(Duration::from_secs(8));
+    kill(&b);
+    drop(b);
+    bucket.set_faults(0);
+    b = start(dir_b.path(), &bucket, "t");
+    let agree = |servers: [&Server; 2], rows_of_hours: u64| {
+        let mut found = Vec::new();
+        let hours = || local.query_count("select coalesce(sum(sample_count), 0) from gpu_samples_1h");
+        wait_until("the hours of a disk", || hours() == rows_of_hours);
+        let end = Instant::now() + SEEN_AT_MOST;
+        loop {
+            let expected = derived_answers(&local);
+            if expected[3].iter().all(|row| row[2] != "0")
+                && servers.iter().all(|s| {
+                    found = derived_answers(s);
+                    found == expected
+                })
+            {
+                return;
+            }
+            let said = || servers.map(|server| server.program.log());
+            assert!(Instant::now() < end, "{found:?} is not {expected:?}; the servers said {:?}", said());
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    };
+    let sent = |server: &Server| server.query_count("select count(*) from gpu_samples");
+    agree([&a, &b], sent(&local));
+    // Late rows of days that both have derived.
+    simulate_for(&b, "c", "3h");
+    simulate_for(&local, "c", "3h");
+    agree([&a, &b], sent(&local));
+    stop(a);
+    let dir_c = folder();
+    a = start(dir_c.path(), &bucket, "t");
+    assert_eq!(derived_answers(&a), derived_answers(&local), "a third server sees what was derived");
+    stop(a);
+    stop(b);
+    stop(local);
 }
 
 #[test]

@@ -6,15 +6,14 @@ use super::days::{self, DAY};
 use super::duplicates;
 use super::inputs::{self, Jobs, Seen};
 use super::notices;
+use super::others::Others;
 use super::read::{Rows, rows_of};
 use super::rows::{self, Common, Posted};
 use super::statements::Statements;
 use super::{Ledger, LedgerError};
 use super::{processes, requests};
 use crate::cost::{self, HOUR_MICROS, Inputs, JobRun, LedgerRow, Noted, Period, Policy};
-use crate::store::{DataFile, Derived};
-use arrow::array::RecordBatch;
-use contract::Table;
+use crate::store::{Covers, DataFile, Derived, Snapshot, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,14 +30,25 @@ const OPEN_AFTER_END: i64 = 10 * 60 * 1_000_000;
 /// What was computed already.
 #[derive(Default)]
 pub(super) struct Known {
-    /// The digest of the inputs of each day; none before it was read from the table.
+    /// The digest of the inputs of each day of the table; none before it was read.
     inputs: Option<BTreeMap<i64, String>>,
     /// Generations of the sources and the last hour, when all days were as they should be.
     settled: Option<Generation>,
+    pub(super) others: Others,
 }
 
 /// When it is the same, nothing can have changed.
 type Generation = (u64, u64, u64, [u8; 32], usize, i64);
+
+/// What is to be done with a day.
+type Due = (i64, String);
+
+impl Known {
+    /// The table is to be read again: others may have changed it.
+    pub(super) fn forget(&mut self) {
+        (self.inputs, self.settled) = (None, None);
+    }
+}
 
 impl Ledger {
     /// Brings the ledger up to date, again and again. Ends when it is dropped.
@@ -46,6 +56,10 @@ impl Ledger {
         loop {
             let wait = match self.refresh(REST).await {
                 Ok(()) => LOOK_EVERY,
+                Err(LedgerError::Store(error @ StoreError::Overtaken { .. })) => {
+                    tracing::debug!(%error, "another server keeps the ledger as well, it is looked at again");
+                    LOOK_EVERY.mul_f64(1.0 + rand::random::<f64>())
+                }
                 Err(error) => {
                     tracing::error!(%error, "the ledger could not be brought up to date");
                     RETRY_AFTER
@@ -71,9 +85,9 @@ impl Ledger {
     /// Likewise, for whoever holds the work.
     pub(super) async fn refresh_locked(&self, known: &mut Known, rest: u32) -> Result<(), LedgerError> {
         let store = &self.inner.store;
-        if !store.derives() {
-            return Ok(());
-        }
+        // Before its sources: what anybody has made of older ones is in it then.
+        let mut plan = store.snapshot(&store.derived().ledger_open);
+        self.hear(known, plan.generation).await?;
         let statements = self.statements();
         let usage = store.snapshot(&store.derived().usage_hourly);
         let events = store.snapshot(contract::table("job_events").expect("the contract has job_events"));
@@ -97,17 +111,24 @@ impl Ledger {
         let had = known.inputs.get_or_insert_default();
         let gone = had.keys().filter(|day| !wanted.contains_key(day)).map(|day| (*day, String::new()));
         let changed = wanted.iter().filter(|(day, digest)| had.get(day) != Some(digest));
-        let due: Vec<(i64, String)> = gone.chain(changed.map(|(day, digest)| (*day, digest.clone()))).collect();
+        let mut due: Vec<Due> = gone.chain(changed.map(|(day, digest)| (*day, digest.clone()))).collect();
+        let differ = due.len();
+        if store.is_shared() {
+            known.others.leave(&mut due, had, Instant::now());
+        }
+        let all_written = due.len() == differ;
         for (day, digest) in due {
             let since = Instant::now();
-            self.write_day(&all, day, &digest, usage.covers).await?;
+            self.write_day(&all, &mut plan, day, &digest).await?;
+            known.others.wrote(day, &digest);
             match digest.is_empty() {
                 true => drop(had.remove(&day)),
                 false => drop(had.insert(day, digest)),
             }
             tokio::time::sleep(since.elapsed() * rest).await;
         }
-        known.settled = Some(generation);
+        known.others.agree(had, &wanted);
+        known.settled = all_written.then_some(generation);
         Ok(())
     }
 
@@ -126,36 +147,29 @@ impl Ledger {
     }
 
     /// Computes a day and puts it in the place of what was there.
-    async fn write_day(&self, all: &days::All<'_>, day: i64, digest: &str, covers: u64) -> Result<(), LedgerError> {
+    async fn write_day(
+        &self,
+        all: &days::All<'_>,
+        plan: &mut Snapshot,
+        day: i64,
+        digest: &str,
+    ) -> Result<(), LedgerError> {
+        let (from_micros, to_micros) = (day * DAY, (day + 1) * DAY);
         let (posted, noted) = if digest.is_empty() { Default::default() } else { self.day(all, day).await? };
         let table = &self.inner.store.derived().ledger_open;
         let policy_version = &all.statements.policy_version;
-        let activity = Activity::ask(&self.inner.engine, (day * DAY, (day + 1) * DAY)).await?;
+        let activity = Activity::ask(&self.inner.engine, (from_micros, to_micros)).await?;
         let currency = &all.statements.currency;
         let common = Common { policy_version, currency, inputs: digest, activity: &activity };
         let rows = rows::batch(table, &posted, &common)?;
-        // First: the digest of the day's inputs is in the rows.
-        let told = &self.inner.store.derived().ledger_notices;
-        self.replace(told, day, notices::batch(told, day, &noted)?, covers).await?;
-        self.replace(table, day, rows, covers).await
-    }
-
-    /// Puts the rows of a day in the place of what was there.
-    async fn replace(
-        &self,
-        table: &'static Table,
-        day: i64,
-        rows: RecordBatch,
-        covers: u64,
-    ) -> Result<(), LedgerError> {
-        let (from_micros, to_micros) = (day * DAY, (day + 1) * DAY);
-        let files = self.inner.store.snapshot(table).files;
-        let had_rows = files.iter().any(|file| (from_micros..to_micros).contains(&file.time_min_micros));
-        if rows.num_rows() > 0 || had_rows {
-            let now_micros = (self.inner.clock)();
-            let derived = Derived { rows, from_micros, to_micros, covers, now_micros };
-            self.inner.store.derive(table, derived).await?;
-        }
+        let now_micros = (self.inner.clock)();
+        // Digests say what it holds. Notices come first: the digest of the day's inputs is in the rows.
+        let part = |rows| Derived { rows, from_micros, to_micros, covers: Covers::default(), now_micros };
+        let store = &self.inner.store;
+        let mut told = store.snapshot(&store.derived().ledger_notices);
+        let notices = notices::batch(told.table, day, &noted)?;
+        store.derive(&mut told, part(notices)).await?;
+        store.derive(plan, part(rows)).await?;
         Ok(())
     }
 

@@ -98,8 +98,9 @@ impl Scene {
         decoder.serialize(rows).unwrap();
         let rows = decoder.flush().unwrap().unwrap();
         let (from_micros, to_micros) = (day * days::DAY, (day + 1) * days::DAY);
-        let derived = crate::store::Derived { rows, from_micros, to_micros, covers: 0, now_micros: NOW };
-        self.store.derive(table, derived).await.unwrap();
+        let derived =
+            crate::store::Derived { rows, from_micros, to_micros, covers: Default::default(), now_micros: NOW };
+        self.store.derive(&mut self.store.snapshot(table), derived).await.unwrap();
     }
 
     async fn prices(&self, rows: &str) -> Result<Stated, LedgerError> {
@@ -337,10 +338,10 @@ async fn energy_is_told_beside_money_and_carbon_only_where_a_factor_is_known() {
             rows: rows::batch(table, &of_day, &common).unwrap(),
             from_micros: day,
             to_micros: day + days::DAY,
-            covers: 0,
+            covers: Default::default(),
             now_micros: NOW,
         };
-        scene.store.derive(table, derived).await.unwrap();
+        scene.store.derive(&mut scene.store.snapshot(table), derived).await.unwrap();
     }
     let range = contract::answers::Range { from_unix_micros: day, to_unix_micros: day + 2 * days::DAY };
     let costs = scene.ledger.costs(range, "team", None).await.unwrap();

@@ -32,6 +32,9 @@ pub enum QueryError {
     Pressed { what: &'static str, bound: u64 },
     #[error("cannot read a table file now, ask again: {0}")]
     Unavailable(String),
+    /// Another server has written the same part of a derived table first.
+    #[error("table {0} has changed meanwhile, nothing was done")]
+    Overtaken(&'static str),
     #[error("a table file is corrupt: {0}")]
     Corrupt(String),
     #[error("internal query error: {0}")]
@@ -48,7 +51,7 @@ impl QueryError {
             | Self::UnknownName { .. } => ErrorKind::Invalid,
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::TooManyRows { .. } | Self::Timeout { .. } | Self::Resources(_) => ErrorKind::Limit,
-            Self::Unavailable(_) | Self::Pressed { .. } => ErrorKind::Unavailable,
+            Self::Unavailable(_) | Self::Overtaken(_) | Self::Pressed { .. } => ErrorKind::Unavailable,
             Self::Corrupt(_) => ErrorKind::Corrupt,
             Self::Internal(_) => ErrorKind::Internal,
         }

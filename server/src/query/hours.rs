@@ -47,7 +47,7 @@ async fn exact_hours(asking: &Asking, buckets: &Buckets) -> Result<BTreeSet<i64>
     let from = hour_of(buckets.range.from_unix_micros - 1) + 1;
     let to = hour_of(buckets.range.to_unix_micros).min(first_missing(&derived));
     // A late sample may reach into the next hour.
-    let mut touched = late(&source, derived.covers, 1, i64::MAX);
+    let mut touched = late(&source, &derived.covers, 1, i64::MAX);
     for batch in &source.hot {
         let times = batch.column_by_name(source.table.time_column);
         let times = times.and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());

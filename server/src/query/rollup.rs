@@ -8,6 +8,7 @@ mod due;
 mod fold;
 mod rows;
 mod scan;
+mod sum;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -17,7 +18,7 @@ pub(super) use due::{DAY, HOUR, first_missing, hour_of, late, runs};
 use super::answer::AbortOnDrop;
 use super::ask::{Asking, instant};
 use super::{Engine, QueryError};
-use crate::store::{DataFile, Derived, Rollup, Snapshot, StoreError};
+use crate::store::{Copies, Covers, Derived, Rollup, Snapshot, StoreError};
 use arrow::array::RecordBatch;
 use arrow::compute::{cast, concat_batches};
 use contract::Table;
@@ -34,15 +35,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// For each second of work it rests so many: pages and ingest go first.
 const REST: u32 = 3;
-/// A minute is worth a row of its own where it stands for so many samples at least.
-const MINUTE_SAMPLES_MIN: i64 = 10;
 /// Samples of a longer interval are not followed into the next hour; where there are such, hours do not stand for
 /// samples in any answer.
 pub(super) const INTERVAL_MICROS_MAX: i64 = 600 * 1_000_000;
 /// So long an hour waits for a flush of its rows in memory: two flushes, or somebody never stops to send such rows.
 const WAIT_MICROS_MAX: i64 = 10 * 60 * 1_000_000;
-/// Rows that are folded before others have their turn.
-const FOLDED_ROWS: usize = 4096;
 /// A device counts for a week after its last row.
 const WEEK_HOURS: i64 = 7 * 24;
 /// A counter's rise is told up to a day after the sample before.
@@ -62,6 +59,10 @@ impl Engine {
         loop {
             let wait = match self.derive(clock, REST).await {
                 Ok(()) => LOOK_EVERY,
+                Err(error @ QueryError::Overtaken(_)) => {
+                    tracing::debug!(%error, "another server derives the same, it is looked at again");
+                    LOOK_EVERY.mul_f64(1.0 + 2.0 * rand::random::<f64>())
+                }
                 Err(error) => {
                     tracing::error!(%error, "a derived table could not be brought up to date");
                     RETRY_AFTER
@@ -96,30 +97,45 @@ struct Work {
 struct Turn {
     due: BTreeSet<i64>,
     open: i64,
-    /// Before the last part of the turn is written, and then.
-    covers: (u64, u64),
+    /// What the table holds when the last part of the turn is written, beside what it held before.
+    covers: Covers,
+}
+
+impl Turn {
+    /// What the table holds after one of some parts.
+    fn covers(&self, part: usize, parts: usize) -> Covers {
+        if part + 1 == parts { self.covers.clone() } else { Covers::default() }
+    }
 }
 
 impl Work {
     async fn all(mut self) -> Result<(), QueryError> {
-        if !self.engine.inner.store.derives() {
-            return Ok(());
-        }
-        // The use of an hour takes from the rollup, so it knows of nothing that the rollup may not have yet.
         let open = due::open_hour((self.clock)());
-        let tables = ["gpu_samples", "device_events"].map(contract::table);
-        let mut sources: Vec<Snapshot> = tables.into_iter().flatten().map(|table| self.snapshot(table)).collect();
+        let derived = self.engine.inner.store.derived();
+        // The use of an hour takes from the rollup, so it knows of nothing that the rollup may not have yet.
+        let mut usage = self.snapshot(&derived.usage_hourly);
+        let mut sources = Vec::new();
+        for table in ["gpu_samples", "device_events"].into_iter().filter_map(contract::table) {
+            sources.push(self.newest(table).await?);
+        }
+        self.newest(&derived.rollups[0].table).await?;
         let in_memory = sources.first().map(due::in_memory).unwrap_or_default();
         sources.iter_mut().for_each(|source| source.hot.clear());
-        for pair in self.engine.inner.store.derived().rollups.chunks(2) {
+        for pair in derived.rollups.chunks(2) {
             let [hours, minutes] = pair else { continue };
             self.roll_up(hours, minutes, open).await?;
         }
-        self.usage(&sources, &in_memory, open).await
+        self.usage(&mut usage, &sources, &in_memory, open).await
     }
 
     fn snapshot(&self, table: &'static Table) -> Snapshot {
         self.engine.inner.store.snapshot(table)
+    }
+
+    /// A source that is at least as new as any derived table that was looked at before, whoever wrote that.
+    async fn newest(&self, table: &'static Table) -> Result<Snapshot, QueryError> {
+        self.engine.inner.store.catch_up(table).await.map_err(failed)?;
+        Ok(self.snapshot(table))
     }
 
     async fn rest(&mut self) {
@@ -137,8 +153,12 @@ impl Work {
         self.engine.inner.progress.until.lock().insert(table.name, open);
     }
 
-    /// Leaves hours for later whose rows in memory are about to be flushed.
+    /// Leaves hours for later whose rows in memory are about to be flushed. Not where other servers would take them
+    /// for done: this one may not come back.
     fn wait(&self, table: &'static Table, due: &mut BTreeSet<i64>, are_in_memory: impl Fn(i64) -> bool) {
+        if self.engine.inner.store.is_shared() {
+            return;
+        }
         let now = (self.clock)();
         let mut waiting = self.engine.inner.progress.waiting.lock();
         let (since, waited) = waiting.remove(table.name).unwrap_or((now, BTreeSet::new()));
@@ -151,125 +171,64 @@ impl Work {
     }
 
     async fn roll_up(&mut self, hours: &'static Rollup, minutes: &'static Rollup, open: i64) -> Result<(), QueryError> {
-        // The derived table first: what it covers by then is in the source's snapshot.
-        let derived = self.snapshot(&hours.table);
-        let source = self.snapshot(hours.source);
-        let mut due = due::new(&source, self.missing(&hours.table, &derived), open);
-        due.extend(due::late(&source, derived.covers, RISE_HOURS, open));
+        // The derived tables first: what they hold by then is in the source's snapshot.
+        let (mut plan, mut plan_of_minutes) = (self.snapshot(&hours.table), self.snapshot(&minutes.table));
+        let source = self.newest(hours.source).await?;
+        let mut due = due::new(&source, self.missing(&hours.table, &plan), open);
+        due.extend(due::late(&source, &plan.covers, RISE_HOURS, open));
         let in_memory = due::in_memory(&source);
         self.wait(&hours.table, &mut due, |hour| in_memory.contains(&hour));
         if due.is_empty() {
             return Ok(());
         }
-        let turn = Turn { due, open, covers: (derived.covers, due::position(&source)) };
+        let turn = Turn { due, open, covers: due::covered(&source) };
         let source = Snapshot { hot: Vec::new(), ..source };
         let mut fold = Fold::new(hours, &[(hours.step_seconds, Of::Values), (minutes.step_seconds, Of::Nothing)]);
-        let runs = due::runs(&turn.due);
+        let (runs, mut copies) = (due::runs(&turn.due), Copies::default());
         let mut last = i64::MIN;
         for (i, (from, to)) in runs.iter().copied().enumerate() {
-            let covers = if i + 1 == runs.len() { turn.covers.1 } else { turn.covers.0 };
             if from != last {
                 fold.forget();
-                self.remember(&mut fold, hours, from).await?;
+                self.remember(&mut fold, (&source, &mut copies), from).await?;
             }
             last = to;
             let mut parts = Vec::new();
-            for hour in from..to {
-                let (hour_rows, minute_rows) = self.sum_up(&mut fold, minutes, &source, hour).await?;
+            let mut at = from;
+            while at < to {
+                let hours = at..self.together(&fold, &source, at, to);
+                at = hours.end;
+                let (hour_rows, minute_rows) =
+                    self.sum_up(&mut fold, minutes, (&source, &mut copies), hours.clone()).await?;
                 parts.push(hour_rows);
-                self.write_minutes(minute_rows, minutes, hour, covers).await?;
+                for (hour, rows) in hours.zip(minute_rows) {
+                    self.write_minutes(rows, &mut plan_of_minutes, hour).await?;
+                }
                 self.rest().await;
             }
-            self.write_day(&hours.table, from, to, parts, covers).await?;
+            self.write_day(&mut plan, (from, to), parts, turn.covers(i, runs.len())).await?;
         }
         self.note(&hours.table, turn.open);
         tracing::debug!(table = hours.table.name, hours = turn.due.len(), "hours were summed up");
         Ok(())
     }
 
-    /// Tells the fold what the counters showed before an hour.
-    async fn remember(&self, fold: &mut Fold, rollup: &'static Rollup, hour: i64) -> Result<(), QueryError> {
-        let since = (hour - RISE_HOURS) * HOUR;
-        if !self.snapshot(&rollup.table).may_hold(since, hour * HOUR) {
-            return Ok(());
-        }
-        let asking = Asking::new(&self.engine)?;
-        let with = vec![instant(since), instant(hour * HOUR)];
-        for batch in asking.rows(&Fold::sql_before(rollup, rollup.table.name), with).await? {
-            fold.add_before(&batch)?;
-        }
-        Ok(())
-    }
-
-    /// The rows of an hour and of its minutes. Minutes are kept where they are far fewer than the samples; elsewhere
-    /// the samples themselves are as good, so their values are added up only where that is to be expected.
-    async fn sum_up(
-        &self,
-        fold: &mut Fold,
-        minutes: &'static Rollup,
-        source: &Snapshot,
-        hour: i64,
-    ) -> Result<(RecordBatch, RecordBatch), QueryError> {
-        let before = fold.readings();
-        self.fold_hour(fold, source, hour).await?;
-        let (mut of_hour, mut of_minutes) = (fold.steps[0].take(), fold.steps[1].take());
-        let samples: i64 = of_minutes.iter().map(|group| group.samples).sum();
-        let are_few = samples >= MINUTE_SAMPLES_MIN * of_minutes.len() as i64;
-        let expected = std::mem::replace(&mut fold.steps[1].of, if are_few { Of::Values } else { Of::Nothing });
-        if !are_few {
-            of_minutes.clear();
-        } else if expected == Of::Nothing && !of_minutes.is_empty() {
-            fold.go_back(before);
-            self.fold_hour(fold, source, hour).await?;
-            (of_hour, of_minutes) = (fold.steps[0].take(), fold.steps[1].take());
-        }
-        let of_hour = rows::rows(fold.rollup(), &of_hour, &fold.keys)?;
-        let of_minutes = rows::rows(minutes, &of_minutes, &fold.keys)?;
-        fold.forget_keys();
-        Ok((of_hour, of_minutes))
-    }
-
-    async fn fold_hour(&self, fold: &mut Fold, source: &Snapshot, hour: i64) -> Result<(), QueryError> {
-        let hour = hour * HOUR..(hour + 1) * HOUR;
-        let since = hour.start - INTERVAL_MICROS_MAX;
-        let has_rows = |file: &&DataFile| file.time_max_micros >= since && file.time_min_micros < hour.end;
-        let files = source.files.iter().filter(has_rows).cloned().collect();
-        let store = &self.engine.inner.store;
-        let rows = store.sorted_rows(source.table, files, &scan::of_samples(fold.rollup())).await.map_err(failed)?;
-        let mut folded = 0;
-        for batch in rows {
-            let batch = batch.map_err(failed)?;
-            fold.add(&batch, &hour)?;
-            folded += batch.num_rows();
-            if folded >= FOLDED_ROWS {
-                folded = 0;
-                tokio::task::yield_now().await;
-            }
-        }
-        Ok(())
-    }
-
-    async fn write_minutes(
-        &self,
-        rows: RecordBatch,
-        minutes: &'static Rollup,
-        hour: i64,
-        covers: u64,
-    ) -> Result<(), QueryError> {
+    async fn write_minutes(&self, rows: RecordBatch, plan: &mut Snapshot, hour: i64) -> Result<(), QueryError> {
         let (from_micros, to_micros) = (hour * HOUR, (hour + 1) * HOUR);
-        let within = |time: i64| (from_micros..to_micros).contains(&time);
-        if rows.num_rows() == 0 && !self.snapshot(&minutes.table).files.iter().any(|file| within(file.time_min_micros))
-        {
-            return Ok(());
-        }
-        self.write(&minutes.table, Derived { rows, from_micros, to_micros, covers, now_micros: (self.clock)() }).await
+        // Nobody asks what the minutes hold: they are written with their hours, and before them.
+        let covers = Covers::default();
+        self.write(plan, Derived { rows, from_micros, to_micros, covers, now_micros: (self.clock)() }).await
     }
 
-    /// `in_memory` are the hours of samples that are in memory.
-    async fn usage(&mut self, sources: &[Snapshot], in_memory: &BTreeSet<i64>, open: i64) -> Result<(), QueryError> {
-        let table = &self.engine.inner.store.derived().usage_hourly;
-        let derived = self.snapshot(table);
-        let Some(mut turn) = usage_turn(self.missing(table, &derived), derived.covers, sources, open) else {
+    /// `plan` is the table before its sources were looked at; `in_memory` are the hours of samples that are in memory.
+    async fn usage(
+        &mut self,
+        plan: &mut Snapshot,
+        sources: &[Snapshot],
+        in_memory: &BTreeSet<i64>,
+        open: i64,
+    ) -> Result<(), QueryError> {
+        let table = plan.table;
+        let Some(mut turn) = usage_turn(self.missing(table, plan), &plan.covers, sources, open) else {
             return Ok(());
         };
         let reach = |hour: i64| hour - WEEK_HOURS..=hour + 1;
@@ -279,9 +238,8 @@ impl Work {
         }
         let runs = due::runs(&turn.due);
         for (i, (from, to)) in runs.iter().copied().enumerate() {
-            let covers = if i + 1 == runs.len() { turn.covers.1 } else { turn.covers.0 };
             let rows = usage::rows(&Asking::new(&self.engine)?, table, from, to).await?;
-            self.write_day(table, from, to, vec![rows], covers).await?;
+            self.write_day(plan, (from, to), vec![rows], turn.covers(i, runs.len())).await?;
             self.rest().await;
         }
         self.note(table, turn.open);
@@ -291,15 +249,14 @@ impl Work {
     /// Writes hours of a day; the other hours of the day stay as they are.
     async fn write_day(
         &self,
-        table: &'static Table,
-        from: i64,
-        to: i64,
+        plan: &mut Snapshot,
+        (from, to): (i64, i64),
         mut parts: Vec<RecordBatch>,
-        covers: u64,
+        covers: Covers,
     ) -> Result<(), QueryError> {
-        let day = from.div_euclid(24);
+        let (table, day) = (plan.table, from.div_euclid(24));
         let (from_micros, to_micros) = (day * DAY, (day + 1) * DAY);
-        let had_rows = self.snapshot(table).files.iter().any(|f| (from_micros..to_micros).contains(&f.time_min_micros));
+        let had_rows = plan.files.iter().any(|f| (from_micros..to_micros).contains(&f.time_min_micros));
         if had_rows {
             let asking = Asking::new(&self.engine)?;
             let sql =
@@ -310,26 +267,25 @@ impl Work {
             }
         }
         let rows = concat_batches(&contract::schema(table), &parts).map_err(|e| QueryError::Internal(e.to_string()))?;
-        if rows.num_rows() == 0 && !had_rows {
-            return Ok(());
-        }
-        self.write(table, Derived { rows, from_micros, to_micros, covers, now_micros: (self.clock)() }).await
+        self.write(plan, Derived { rows, from_micros, to_micros, covers, now_micros: (self.clock)() }).await
     }
 
-    async fn write(&self, table: &'static Table, derived: Derived) -> Result<(), QueryError> {
-        self.engine.inner.store.derive(table, derived).await.map_err(failed)
+    async fn write(&self, plan: &mut Snapshot, derived: Derived) -> Result<(), QueryError> {
+        self.engine.inner.store.derive(plan, derived).await.map_err(failed)
     }
 }
 
 fn failed(error: StoreError) -> QueryError {
     match error {
         StoreError::Closed => QueryError::Unavailable("the store is closed".into()),
+        StoreError::Overtaken { table } => QueryError::Overtaken(table),
+        other @ StoreError::Bucket { .. } => QueryError::Unavailable(other.to_string()),
         other => QueryError::Internal(other.to_string()),
     }
 }
 
 /// New hours up to a week after the last row, and those that late rows or events may have changed.
-fn usage_turn(missing: i64, covers: u64, sources: &[Snapshot], open: i64) -> Option<Turn> {
+fn usage_turn(missing: i64, covers: &Covers, sources: &[Snapshot], open: i64) -> Option<Turn> {
     let [samples, ..] = sources else { return None };
     let first = samples.files.iter().map(|file| due::hour_of(file.time_min_micros)).min()?;
     let newest = samples.files.iter().map(|file| due::hour_of(file.time_max_micros)).max()?;
@@ -338,8 +294,9 @@ fn usage_turn(missing: i64, covers: u64, sources: &[Snapshot], open: i64) -> Opt
     for hour in sources.iter().flat_map(|source| due::touched(source, covers)).filter(|hour| *hour < open) {
         due.extend((hour - 1).max(first)..(hour + WEEK_HOURS + 1).min(end));
     }
-    let position = sources.iter().map(due::position).max().unwrap_or(0);
-    Some(Turn { due, open, covers: (covers, position) })
+    let mut held = Covers::default();
+    sources.iter().for_each(|source| held.raise(&due::covered(source)));
+    Some(Turn { due, open, covers: held })
 }
 
 /// Rows that were read as they are written: views become texts.

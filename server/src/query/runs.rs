@@ -4,18 +4,15 @@
 //! without looking its key up, and only one row a run goes on to be looked up by the engine. **Invariant:** the answer
 //! is the engine's own in whatever order the rows come; order only makes it quick, and nothing relies on it.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::kernels::cmp::distinct;
-use arrow::compute::take;
-use arrow::datatypes::{
-    DataType, Int64Type, IntervalMonthDayNanoType, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
-};
+mod fold;
+mod sums;
+
+use arrow::datatypes::{DataType, IntervalMonthDayNanoType, Schema};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{ColumnarValue, EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, ScalarFunctionExpr};
@@ -32,6 +29,7 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use fold::Folding;
 use futures::StreamExt;
 use std::fmt;
 use std::sync::Arc;
@@ -235,152 +233,4 @@ impl ExecutionPlan for RunsExec {
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
     }
-}
-
-/// An aggregate with what it is computed of.
-struct Aggregate {
-    of: Vec<Arc<dyn PhysicalExpr>>,
-    filter: Option<Arc<dyn PhysicalExpr>>,
-    states: Box<dyn GroupsAccumulator>,
-}
-
-/// The aggregation of one batch after the other.
-struct Folding {
-    schema: SchemaRef,
-    keys: Vec<Arc<dyn PhysicalExpr>>,
-    aggregates: Vec<Aggregate>,
-    /// By what rows are ordered of which only each run's last one is asked for.
-    last_by: Option<Arc<dyn PhysicalExpr>>,
-    groups: Vec<usize>,
-}
-
-impl Folding {
-    fn new(partial: &AggregateExec) -> Result<Self> {
-        let aggregate = |(of, filter): (&Arc<AggregateFunctionExpr>, &Option<Arc<dyn PhysicalExpr>>)| {
-            let ordering = of.order_bys().iter().map(|by| Arc::clone(&by.expr));
-            Ok(Aggregate {
-                of: of.expressions().into_iter().chain(ordering).collect(),
-                filter: filter.clone(),
-                states: of.create_groups_accumulator()?,
-            })
-        };
-        let aggregates = partial.aggr_expr().iter().zip(partial.filter_expr()).map(aggregate);
-        Ok(Self {
-            schema: partial.schema(),
-            keys: partial.group_expr().input_exprs(),
-            aggregates: aggregates.collect::<Result<_>>()?,
-            last_by: last_by(partial),
-            groups: Vec::new(),
-        })
-    }
-
-    /// `None` for a batch without rows.
-    fn fold(&mut self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
-        if batch.num_rows() == 0 {
-            return Ok(None);
-        }
-        let keys = self.keys.iter().map(|key| array(key, batch)).collect::<Result<Vec<_>>>()?;
-        let mut begins = vec![false; batch.num_rows()];
-        begins[0] = true;
-        for key in &keys {
-            mark_changes(key, &mut begins)?;
-        }
-        let starts =
-            UInt32Array::from_iter_values((0_u32..).zip(&begins).filter(|(_, begins)| **begins).map(|(i, _)| i));
-        let runs = starts.len();
-        let last_rows = self.last_rows(batch, &begins)?;
-        self.groups.clear();
-        match last_rows {
-            Some(_) => self.groups.extend(0..runs),
-            None => self.groups.extend(begins.iter().scan(0, |run, begins| {
-                *run += usize::from(*begins);
-                Some(*run - 1)
-            })),
-        }
-        let batch = last_rows.as_ref().unwrap_or(batch);
-        let mut columns = keys.iter().map(|key| Ok(take(key, &starts, None)?)).collect::<Result<Vec<_>>>()?;
-        for aggregate in &mut self.aggregates {
-            let values = aggregate.of.iter().map(|of| array(of, batch)).collect::<Result<Vec<_>>>()?;
-            let filter = aggregate.filter.as_ref().map(|filter| array(filter, batch)).transpose()?;
-            let filter: Option<&BooleanArray> = filter.as_ref().map(|filter| filter.as_boolean());
-            aggregate.states.update_batch(&values, &self.groups, filter, runs)?;
-            columns.extend(aggregate.states.state(EmitTo::All)?);
-        }
-        Ok(Some(RecordBatch::try_new(Arc::clone(&self.schema), columns)?))
-    }
-
-    /// Each run's last row, where no other can matter.
-    fn last_rows(&self, batch: &RecordBatch, begins: &[bool]) -> Result<Option<RecordBatch>> {
-        let Some(by) = &self.last_by else { return Ok(None) };
-        let by = array(by, batch)?;
-        let Some(times) = by.as_primitive_opt::<TimestampMicrosecondType>().filter(|times| times.null_count() == 0)
-        else {
-            return Ok(None);
-        };
-        let rises = |(times, begins): (&[i64], &bool)| *begins || times[0] <= times[1];
-        if !times.values().windows(2).zip(&begins[1..]).all(rises) {
-            return Ok(None);
-        }
-        let ends = (0_u32..).zip(begins[1..].iter().chain([&true])).filter(|(_, ends)| **ends).map(|(i, _)| i);
-        let ends = UInt32Array::from_iter_values(ends);
-        Ok(Some(arrow::compute::take_record_batch(batch, &ends)?))
-    }
-}
-
-/// What all aggregates take the last value by, if that is all they do.
-fn last_by(partial: &AggregateExec) -> Option<Arc<dyn PhysicalExpr>> {
-    let mut by: Option<Arc<dyn PhysicalExpr>> = None;
-    for (of, filter) in partial.aggr_expr().iter().zip(partial.filter_expr()) {
-        let [order] = of.order_bys() else { return None };
-        let is_last = match of.fun().name() {
-            "last_value" => !order.options.descending,
-            "first_value" => order.options.descending,
-            _ => false,
-        };
-        if !is_last || of.ignore_nulls() || filter.is_some() || by.as_ref().is_some_and(|by| !by.eq(&order.expr)) {
-            return None;
-        }
-        by = Some(Arc::clone(&order.expr));
-    }
-    by
-}
-
-fn array(of: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef> {
-    match of.evaluate(batch)? {
-        ColumnarValue::Array(array) => Ok(array),
-        scalar => scalar.into_array(batch.num_rows()),
-    }
-}
-
-/// Marks the rows whose value is not the one before.
-fn mark_changes(key: &ArrayRef, begins: &mut [bool]) -> Result<()> {
-    let later = &mut begins[1..];
-    if key.null_count() == 0 {
-        if let Some(texts) = key.as_string_view_opt() {
-            for (i, (begins, views)) in later.iter_mut().zip(texts.views().windows(2)).enumerate() {
-                // Texts of one dictionary have equal views; only others are compared.
-                *begins |= views[0] != views[1] && texts.value(i) != texts.value(i + 1);
-            }
-            return Ok(());
-        }
-        let numbers = match key.data_type() {
-            DataType::Int64 => Some(key.as_primitive::<Int64Type>().values()),
-            DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                Some(key.as_primitive::<TimestampMicrosecondType>().values())
-            }
-            _ => None,
-        };
-        if let Some(numbers) = numbers {
-            for (begins, pair) in later.iter_mut().zip(numbers.windows(2)) {
-                *begins |= pair[0] != pair[1];
-            }
-            return Ok(());
-        }
-    }
-    let length = key.len() - 1;
-    let changes = distinct(&key.slice(0, length), &key.slice(1, length))?;
-    for (begins, changes) in later.iter_mut().zip(changes.values()) {
-        *begins |= changes;
-    }
-    Ok(())
 }

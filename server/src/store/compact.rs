@@ -10,6 +10,7 @@ use super::delta::{NewFile, day_name};
 use super::error::StoreError;
 use super::hot::Tables;
 use super::place::{OnDisk, Place};
+use super::positions::Positions;
 use super::replaced::Replaced;
 use super::{Counters, DataFile, merge, tiers};
 use contract::Table;
@@ -119,11 +120,12 @@ impl Compactor {
         let within_place = format!("{}/{path}", table.name);
         let draft = self.place.draft(&within_place)?;
         let written = self.write(table, inputs, draft.path())?;
+        let mut logs = Positions::default();
+        inputs.iter().for_each(|file| logs.raise(&file.logs));
+        let new = NewFile { path, day, written, logs, covers: None };
         let swapped = same_rows(inputs, written.rows)
             .and_then(|()| self.runtime.block_on(self.place.keep(&[(within_place.clone(), draft)])))
-            .and_then(|()| {
-                self.ask(table, Change::Merge { old: inputs.to_vec(), new: NewFile { path, day, written } })
-            });
+            .and_then(|()| self.ask(table, Change::Merge { old: inputs.to_vec(), new }));
         swapped.inspect_err(|error| {
             let named = matches!(error, StoreError::Doubt(_) | StoreError::Closed);
             if !named {
@@ -191,7 +193,7 @@ mod tests {
             let full = tables_dir.join(table().name).join(&path);
             std::fs::create_dir_all(full.parent().unwrap()).unwrap();
             let written = columns::write_file(table(), &day, &full).unwrap();
-            NewFile { path, day: day.day, written }.as_data_file(table())
+            NewFile { path, day: day.day, written, logs: Positions::local(1), covers: None }.as_data_file(table())
         };
         columns::by_day(table(), &[rows]).unwrap().into_iter().map(write).collect()
     }

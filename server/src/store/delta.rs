@@ -11,11 +11,12 @@ use super::columns::{DAY_MICROS, Written};
 use super::durable::{DeltaLog, Sync};
 use super::error::StoreError;
 use super::place::Place;
+use super::positions::{Covers, Positions};
 use chrono::{DateTime, SecondsFormat};
 use contract::Table;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
-use deltalake_core::kernel::{Action, Add, Remove, StructField, StructType, Transaction};
+use deltalake_core::kernel::{Action, Add, LogicalFileView, Remove, StructField, StructType, Transaction};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::checkpoints::create_checkpoint;
@@ -30,6 +31,10 @@ use std::collections::HashMap;
 const DAY: &str = "day";
 /// The tag of a file that holds the CRC-32 of its bytes, in hexadecimal.
 const CRC32: &str = "coulomb.crc32";
+/// Of a file in a bucket: how far the logs had come whose rows it holds.
+const LOGS: &str = "coulomb.logs";
+/// Of a file of a derived table: how far the table holds its sources.
+const COVERS: &str = "coulomb.covers";
 
 /// Versions from one checkpoint to the next; a reader that opens the table reads at most so many files.
 const CHECKPOINT_VERSIONS: u64 = 100;
@@ -56,6 +61,9 @@ pub(super) struct NewFile {
     /// Days since the epoch.
     pub day: i64,
     pub written: Written,
+    pub logs: Positions,
+    /// How far a derived table holds its sources with it.
+    pub covers: Option<Covers>,
 }
 
 impl NewFile {
@@ -66,6 +74,7 @@ impl NewFile {
             rows: self.written.rows,
             time_min_micros: self.written.time_min_micros,
             time_max_micros: self.written.time_max_micros,
+            logs: self.logs.clone(),
         }
     }
 }
@@ -126,7 +135,20 @@ impl Delta {
     }
 
     pub(super) fn files(&self, table: &Table) -> Result<Vec<DataFile>, StoreError> {
-        self.state.log_data().iter().map(|view| data_file(table, &view.path(), view.size(), view.stats())).collect()
+        let file = |view: LogicalFileView| {
+            let logs = if self.place.is_shared() { tag(&view, LOGS) } else { None };
+            data_file(table, &view, logs.as_deref())
+        };
+        self.state.log_data().iter().map(file).collect()
+    }
+
+    /// How far it holds its sources, if it is derived; the files together say it.
+    pub(super) fn covers(&self) -> Covers {
+        let mut all = Covers::default();
+        for covers in self.state.log_data().iter().filter_map(|view| Covers::from_text(&tag(&view, COVERS)?)) {
+            all.raise(&covers);
+        }
+        all
     }
 
     /// The files for the readers, who see this version from now on.
@@ -146,11 +168,8 @@ impl Delta {
         let views = self.state.log_data().into_iter();
         views
             .map(|view| {
-                // The view has no other door to the tags.
-                #[allow(deprecated)]
-                let tags = view.add_action().tags;
-                let sum = tags.and_then(|tags| u32::from_str_radix(tags.get(CRC32)?.as_deref()?, 16).ok());
-                Ok((data_file(table, &view.path(), view.size(), view.stats())?, sum))
+                let sum = tag(&view, CRC32).and_then(|sum| u32::from_str_radix(&sum, 16).ok());
+                Ok((data_file(table, &view, tag(&view, LOGS).as_deref())?, sum))
             })
             .collect()
     }
@@ -189,9 +208,9 @@ impl Delta {
         old: &[DataFile],
         new: Option<&NewFile>,
         now_millis: i64,
-        covers: Option<u64>,
+        is_derived: bool,
     ) -> Result<(), StoreError> {
-        let other_rows = new.is_none() || covers.is_some();
+        let other_rows = new.is_none() || is_derived;
         let removed = old.iter().map(|file| Action::Remove(remove(table, file, other_rows, now_millis)));
         let added = new.map(|file| Action::Add(add(table, file, other_rows)));
         let operation = match new {
@@ -204,12 +223,6 @@ impl Delta {
             None => DeltaOperation::Delete { predicate: None },
         };
         let once = CommitProperties::default().with_max_retries(0);
-        let once = match covers {
-            Some(position) => {
-                once.with_application_transaction(Transaction::new(self.place.application(), position as i64))
-            }
-            None => once,
-        };
         self.put(table, removed.chain(added).collect(), once, operation).await
     }
 
@@ -295,6 +308,11 @@ fn add(table: &Table, file: &NewFile, data_change: bool) -> Add {
         "maxValues": { table.time_column: text(file.written.time_max_micros.div_euclid(1000) + 1) },
         "nullCount": { table.time_column: 0 },
     });
+    let crc32 = (CRC32, format!("{:08x}", file.written.crc32));
+    let logs = (!file.logs.are_local()).then(|| (LOGS, file.logs.to_text()));
+    let covers = file.covers.as_ref().map(|covers| (COVERS, covers.to_text()));
+    let tags = std::iter::once(crc32).chain(logs).chain(covers);
+    let tags = tags.map(|(name, value)| (name.to_owned(), Some(value))).collect();
     Add {
         path: file.path.clone(),
         partition_values: HashMap::from([(DAY.to_owned(), Some(day_name(file.day)))]),
@@ -303,7 +321,7 @@ fn add(table: &Table, file: &NewFile, data_change: bool) -> Add {
         data_change,
         stats: Some(stats.to_string()),
         // Other readers skip what they do not know.
-        tags: Some(HashMap::from([(CRC32.to_owned(), Some(format!("{:08x}", file.written.crc32)))])),
+        tags: Some(tags),
         deletion_vector: None,
         base_row_id: None,
         default_row_commit_version: None,
@@ -332,7 +350,18 @@ fn remove(table: &Table, file: &DataFile, data_change: bool, now_millis: i64) ->
     }
 }
 
-fn data_file(table: &Table, path: &str, size: i64, stats: Option<String>) -> Result<DataFile, StoreError> {
+/// A tag of a file.
+fn tag(view: &LogicalFileView, name: &str) -> Option<String> {
+    // The view has no other door to the tags.
+    #[allow(deprecated)]
+    view.add_action().tags?.remove(name)?
+}
+
+/// `logs` is the tag of that name; without it, the file's name says how far the only log had come.
+fn data_file(table: &Table, view: &LogicalFileView, logs: Option<&str>) -> Result<DataFile, StoreError> {
+    let (path, size, stats) = (view.path().to_string(), view.size(), view.stats());
+    let named = || path.rsplit('/').next()?.split('-').next()?.parse().ok();
+    let logs = logs.and_then(Positions::from_text).unwrap_or_else(|| Positions::local(named().unwrap_or(0)));
     let bad = |why: &str| StoreError::Corrupt { what: format!("the statistics of {path}"), why: why.to_owned() };
     let stats: serde_json::Value =
         serde_json::from_str(&stats.ok_or_else(|| bad("there are none"))?).map_err(|e| bad(&e.to_string()))?;
@@ -347,5 +376,6 @@ fn data_file(table: &Table, path: &str, size: i64, stats: Option<String>) -> Res
         rows: stats["numRecords"].as_u64().ok_or_else(|| bad("the number of rows is missing"))?,
         time_min_micros: bound("minValues")?,
         time_max_micros: bound("maxValues")?,
+        logs,
     })
 }

@@ -3,6 +3,7 @@
 //! Their columns follow from those of their source, so a new gauge or counter is rolled up without a word here.
 //! **Invariant:** every row is a pure function of rows of its source; nothing can be sent to these tables.
 
+use super::positions::{Covers, Positions};
 use contract::{ByState, Column, GpuState, Kind, TABLES, Table};
 
 /// What a step of a rollup keeps of a gauge, as `<gauge>_<suffix>`.
@@ -92,6 +93,15 @@ impl DerivedTables {
             .chain([&self.usage_hourly, &self.ledger_open, &self.ledger_notices])
             .chain(crate::store::ground_tables())
     }
+}
+
+/// What a rollup holds by the transaction of its table, where earlier versions said it: its only source's position.
+pub(super) fn covered_before(table: &Table, position: u64) -> Covers {
+    let mut covers = Covers::default();
+    if let Some((source, "1h" | "1m")) = table.name.rsplit_once('_') {
+        covers.add(source, &Positions::local(position));
+    }
+    covers
 }
 
 /// The column of [`USAGE_HOURLY`] that holds the seconds in a state.

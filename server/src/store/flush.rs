@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::change::Change;
+use super::change::{Change, Part};
 use super::commit::{Command, Sealed};
 use super::delta::{Delta, NewFile, day_name};
 use super::durable::Sync;
@@ -15,8 +15,9 @@ use super::error::StoreError;
 use super::hot::Tables;
 use super::meta::{Meta, Watermarks};
 use super::place::{OnDisk, Place};
+use super::positions::Positions;
 use super::replaced::Replaced;
-use super::{Counters, DataFile, columns, unnamed, wal};
+use super::{Counters, DataFile, columns, derived, kept, unnamed, wal};
 use arrow::array::RecordBatch;
 use contract::Table;
 use futures::future::join_all;
@@ -73,9 +74,6 @@ impl Flusher {
         let mut left = Vec::new();
         for table in tables {
             let is_derived = crate::store::ground_table(table.name).is_none();
-            if is_derived && self.place.is_shared() {
-                continue;
-            }
             self.place.remove_torn(table.name)?;
             let Some(mut delta) = Delta::open(&self.place, table).await? else { continue };
             // Whoever was killed may have left a version that is seen but not on disk; what follows counts on it.
@@ -86,12 +84,12 @@ impl Flusher {
                 delta.fence(table).await?;
             }
             match delta.position().await? {
-                position if is_derived => self.tables.covers(table, position),
+                position if is_derived => self.tables.covers(table, &derived::covered_before(table, position)),
                 position => drop(positions.insert(table.name, position)),
             }
             left.push(unnamed::Known::new(table, delta.named(), delta.replaced().await?));
-            self.tables.shown(table, 0, delta.files_to_show(table)?);
             self.deltas.insert(table.name, delta);
+            self.show(table)?;
         }
         unnamed::remove(&self.place, left, &self.replaced).await;
         Ok(positions)
@@ -99,7 +97,8 @@ impl Flusher {
 
     /// Shows what other servers have changed in shared tables.
     pub(super) async fn refresh(&mut self) -> Result<(), StoreError> {
-        for table in crate::store::ground_tables() {
+        let tables = Arc::clone(&self.tables);
+        for table in tables.all() {
             if !self.deltas.contains_key(table.name)
                 && let Some(delta) = Delta::appeared(&self.place, table).await?
             {
@@ -113,7 +112,7 @@ impl Flusher {
         let mut outcome = Ok(());
         for (name, looked) in looked {
             outcome = outcome.and(looked);
-            if let Some(table) = crate::store::ground_table(name) {
+            if let Some(table) = tables.all().iter().find(|table| table.name == name) {
                 outcome = outcome.and(self.show(table));
             }
         }
@@ -124,9 +123,24 @@ impl Flusher {
     fn show(&mut self, table: &'static Table) -> Result<(), StoreError> {
         let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
         if !delta.is_shown() {
+            if crate::store::ground_table(table.name).is_none() {
+                self.tables.covers(table, &delta.covers());
+            }
             self.tables.shown(table, 0, delta.files_to_show(table)?);
         }
         Ok(())
+    }
+
+    /// Shows everything that is committed to a table by now.
+    async fn catch_up(&mut self, table: &'static Table) -> Result<(), StoreError> {
+        self.finish(table).await?;
+        if !self.deltas.contains_key(table.name) {
+            let Some(delta) = Delta::appeared(&self.place, table).await? else { return Ok(()) };
+            self.deltas.insert(table.name, delta);
+        }
+        let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
+        delta.catch_up().await?;
+        self.show(table)
     }
 
     /// Asks the log for a seal and writes what it sealed.
@@ -143,7 +157,10 @@ impl Flusher {
     pub(super) async fn commit_sealed(&mut self, position: u64) -> Result<(), StoreError> {
         let mut outcome = Ok(());
         for table in crate::store::ground_tables() {
-            // A table that fails does not keep the others in memory.
+            // A table that fails does not keep the others in memory, but for statements, which make their rows count.
+            if outcome.is_err() && kept::is_stated(table) {
+                break;
+            }
             outcome = outcome.and(self.write_table(table, position).await);
         }
         outcome?;
@@ -219,13 +236,18 @@ impl Flusher {
                 let millis = new.written.modified_millis();
                 self.replace(table, old, Some(new), millis, None).await
             }
-            Change::Derive { old, new, covers, now_micros } => {
+            Change::CatchUp => self.catch_up(table).await,
+            Change::Derive { old, new, part, covers, now_micros } => {
                 if !self.deltas.contains_key(table.name) {
                     self.deltas.insert(table.name, Delta::open_or_create(&self.place, table).await?);
                     self.place.keep_table()?;
                 }
-                self.replace(table, old, new, now_micros / 1000, Some(covers)).await?;
-                self.tables.covers(table, covers);
+                let within = |file: &&DataFile| (part.0..part.1).contains(&file.time_min_micros);
+                if self.tables.snapshot(table).files.iter().filter(within).count() != old.len() {
+                    return Err(StoreError::Overtaken { table: table.name });
+                }
+                self.replace(table, old, new, now_micros / 1000, Some(part)).await?;
+                self.tables.covers(table, &covers);
                 Ok(())
             }
             Change::Expire { keep, now_micros } => self.expire(table, keep, now_micros).await,
@@ -261,11 +283,11 @@ impl Flusher {
         old: Vec<DataFile>,
         new: Option<NewFile>,
         now_millis: i64,
-        covers: Option<u64>,
+        part: Option<Part>,
     ) -> Result<(), StoreError> {
         self.finish(table).await?;
         let delta = self.deltas.get_mut(table.name).ok_or_else(|| StoreError::Internal("no table".into()))?;
-        if let Err(error) = delta.swap(table, &old, new.as_ref(), now_millis, covers).await {
+        if let Err(error) = delta.swap(table, &old, new.as_ref(), now_millis, part).await {
             if matches!(error, StoreError::Overtaken { .. }) {
                 self.show(table)?;
             }
@@ -326,7 +348,8 @@ async fn write_files(
             let within_place = format!("{}/{path}", table.name);
             let draft = place.draft(&within_place)?;
             let written = columns::write_file(table, &day, draft.path())?;
-            files.push(NewFile { path, day: day.day, written });
+            let logs = Positions::of(place.log(), position);
+            files.push(NewFile { path, day: day.day, written, logs, covers: None });
             drafts.push((within_place, draft));
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** a row is in exactly one of `fresh`, `sealed` and `files` at every instant.
 
-use super::{DataFile, Snapshot, logged};
+use super::{Covers, DataFile, Snapshot, logged};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -58,7 +58,7 @@ struct TableState {
     /// Being written to files; still visible.
     sealed: Vec<Hot>,
     files: Arc<Vec<DataFile>>,
-    covers: u64,
+    covers: Arc<Covers>,
 }
 
 /// The schemas of a table, made once: with their notes they are hundreds of small texts.
@@ -70,6 +70,7 @@ pub(super) struct Schemas {
 
 /// All tables of a store.
 pub(super) struct Tables {
+    all: Vec<&'static Table>,
     states: HashMap<&'static str, Mutex<TableState>>,
     schemas: HashMap<&'static str, Schemas>,
     /// Bytes of hot rows and of appends under way.
@@ -80,14 +81,19 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn new(tables: impl Iterator<Item = &'static Table>) -> Self {
+        let all: Vec<_> = tables.collect();
         let (mut states, mut schemas) = (HashMap::new(), HashMap::new());
-        for table in tables {
+        for table in all.iter().copied() {
             let (stored, read) = (contract::schema(table), contract::read_schema(table));
             let logged = Arc::new(logged::bare(&stored));
             states.insert(table.name, Mutex::default());
             schemas.insert(table.name, Schemas { stored, read, logged });
         }
-        Self { states, schemas, held: Arc::default(), oldest: Mutex::new(None) }
+        Self { all, states, schemas, held: Arc::default(), oldest: Mutex::new(None) }
+    }
+
+    pub(super) fn all(&self) -> &[&'static Table] {
+        &self.all
     }
 
     fn state(&self, table: &'static Table) -> &Mutex<TableState> {
@@ -167,9 +173,9 @@ impl Tables {
         state.generation += 1;
     }
 
-    /// A derived table holds its source up to this position of the log.
-    pub(super) fn covers(&self, table: &'static Table, position: u64) {
-        self.state(table).lock().covers = position;
+    /// A derived table holds its sources so far, or further.
+    pub(super) fn covers(&self, table: &'static Table, covers: &Covers) {
+        Arc::make_mut(&mut self.state(table).lock().covers).raise(covers);
     }
 
     pub(super) fn snapshot(&self, table: &'static Table) -> Snapshot {
@@ -177,7 +183,7 @@ impl Tables {
         let hot = state.sealed.iter().chain(&state.fresh).map(|hot| hot.rows.clone()).collect();
         let schema = Arc::clone(&self.schemas(table).read);
         let files = Arc::clone(&state.files);
-        Snapshot { table, schema, generation: state.generation, hot, files, covers: state.covers }
+        Snapshot { table, schema, generation: state.generation, hot, files, covers: Arc::clone(&state.covers) }
     }
 }
 

@@ -12,6 +12,8 @@ const fn may(name: &'static str, kind: Kind, unit: &'static str, doc: &'static s
     Column { name, kind, nullable: true, unit, doc }
 }
 
+const DOCUMENTS: &str = "documents";
+
 /// Every table whose rows were measured or stated, and so cannot be made anew.
 pub fn ground_tables() -> impl Iterator<Item = &'static Table> {
     TABLES.iter().chain(KEPT)
@@ -20,6 +22,11 @@ pub fn ground_tables() -> impl Iterator<Item = &'static Table> {
 /// The one of that name.
 pub fn ground_table(name: &str) -> Option<&'static Table> {
     ground_tables().find(|t| t.name == name)
+}
+
+/// Whether its rows are statements about rows of other tables.
+pub(super) fn is_stated(table: &Table) -> bool {
+    table.name == DOCUMENTS
 }
 
 /// Columns of the ledger, open and closed.
@@ -121,10 +128,25 @@ pub const BILL_COLUMNS: &[Column] = &[
     must("import", Text, "", "Import that the row came with"),
 ];
 
-/// Tables that the server itself keeps: nothing can be sent to them.
+/// Tables that the server itself keeps: nothing can be sent to them. What is stated comes last: it makes rows of other
+/// tables count.
 const KEPT: &[Table] = &[
     Table {
-        name: "documents",
+        name: "ledger_closed",
+        doc: "Rows of the ledger whose month was closed; they never change",
+        time_column: "time",
+        sort_key: &["time"],
+        columns: LEDGER_COLUMNS,
+    },
+    Table {
+        name: "bill_lines",
+        doc: "Rows of providers' bills, by import; the view bills has those of the imports that hold",
+        time_column: "charge_period_start",
+        sort_key: &["bill", "line"],
+        columns: BILL_COLUMNS,
+    },
+    Table {
+        name: DOCUMENTS,
         doc: "A version of a price book, of rules, of a policy or of another statement about money",
         time_column: "time",
         sort_key: &["time"],
@@ -141,20 +163,6 @@ const KEPT: &[Table] = &[
             must("author", Text, "", "Name of the token that stated it"),
             must("text", Text, "", "What was stated, verbatim; empty takes the document back"),
         ],
-    },
-    Table {
-        name: "ledger_closed",
-        doc: "Rows of the ledger whose month was closed; they never change",
-        time_column: "time",
-        sort_key: &["time"],
-        columns: LEDGER_COLUMNS,
-    },
-    Table {
-        name: "bill_lines",
-        doc: "Rows of providers' bills, by import; the view bills has those of the imports that hold",
-        time_column: "charge_period_start",
-        sort_key: &["bill", "line"],
-        columns: BILL_COLUMNS,
     },
 ];
 

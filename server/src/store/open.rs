@@ -1,7 +1,6 @@
 //! Start and stop: lock the directory, open tables, replay the log, run the three threads.
 
 use super::backup::{Backup, CopyAsked};
-use super::bucket::Bucket;
 use super::change::{Asked, Change};
 use super::commit::{Command, Committer, QUEUE_APPENDS_MAX};
 use super::compact::Compactor;
@@ -12,7 +11,7 @@ use super::health::Health;
 use super::hot::{Hot, Tables, batch_bytes};
 use super::meta::{Meta, Watermarks};
 use super::pace::{Failures, Refresh};
-use super::place::{Place, Shared};
+use super::place::{self, Place};
 use super::replaced::Replaced;
 use super::verify::{Checked, Verifier};
 use super::wal::{self, Segment};
@@ -31,9 +30,6 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// What `meta.sqlite` says of tables in the data directory.
-const HERE: &str = "the data directory";
-
 /// A store that is open: its threads and what readers share with them.
 pub(super) struct Running {
     pub tables: Arc<Tables>,
@@ -44,7 +40,7 @@ pub(super) struct Running {
     pub hot_bytes_max: u64,
     pub damage: Damage,
     pub health: Arc<Health>,
-    data_dir: PathBuf,
+    pub data_dir: PathBuf,
     replaced: Arc<Replaced>,
     /// Whether somebody reads everything just now.
     verifying: Arc<AtomicBool>,
@@ -84,7 +80,7 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
     let meta = Meta::open(&settings.data_dir.join("meta.sqlite"))?;
     let mut watermarks = meta.load()?;
     let runtime = runtime()?;
-    let place = runtime.block_on(place(&settings, &meta, &wal_dir))?;
+    let place = runtime.block_on(place::open(&settings, &meta, &wal_dir))?;
     let object_store = place.objects()?;
     let mut flusher = Flusher {
         wal_dir: wal_dir.clone(),
@@ -138,31 +134,6 @@ fn start(settings: StoreSettings) -> Result<Running, StoreError> {
         threads,
         _lock: lock,
     })
-}
-
-/// Opens the place of the tables, and sees to it that the log holds no rows for another one.
-async fn place(settings: &StoreSettings, meta: &Meta, wal_dir: &Path) -> Result<Place, StoreError> {
-    let now = settings.tables.as_ref().map_or_else(|| HERE.to_owned(), ToString::to_string);
-    let before = meta.place()?.unwrap_or_else(|| HERE.to_owned());
-    if now != before && wal::holds_frames(wal_dir)? {
-        return Err(StoreError::Moved { before, now });
-    }
-    let place = match &settings.tables {
-        None => {
-            let dir = settings.data_dir.join("tables");
-            std::fs::create_dir_all(&dir).map_err(StoreError::io(format!("create {dir:?}")))?;
-            wal::sync_dir(&dir)?;
-            wal::sync_dir(&settings.data_dir)?;
-            Place::Folder(dir)
-        }
-        Some(bucket) => {
-            let bucket = Bucket::open(bucket).await?;
-            let transit_dir = settings.data_dir.join("transit");
-            Place::Shared(Arc::new(Shared::new(bucket, &meta.server_id()?, transit_dir)?))
-        }
-    };
-    meta.set_place(&now)?;
-    Ok(place)
 }
 
 /// The store's three threads, and how they are reached and stopped.

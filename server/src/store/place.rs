@@ -3,12 +3,14 @@
 //! **Invariant:** a file that was kept survives kill -9 and power loss, with its name.
 
 use super::DataFile;
+use super::StoreSettings;
 use super::bucket::Bucket;
 use super::checkpoints;
 use super::durable::DeltaLog;
 use super::error::StoreError;
+use super::meta::Meta;
 use super::synced_puts::SyncedPuts;
-use super::wal::sync_dir;
+use super::wal::{self, sync_dir};
 use deltalake_core::DeltaTableBuilder;
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use object_store::ObjectStore;
@@ -20,8 +22,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use url::Url;
 
+/// What `meta.sqlite` says of tables in the data directory.
+const HERE: &str = "the data directory";
+
 /// Names the log's position in the transactions of a table that one server writes.
 const APPLICATION: &str = "coulomb-wal";
+/// Likewise of one server among several; its name follows.
+const SHARED: &str = "coulomb-wal/";
 
 /// Paths are those of [`DataFile::path`]: the table's name, its day, the file's name.
 #[derive(Clone)]
@@ -40,13 +47,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Empties `transit_dir`, which this server has for itself.
-    pub(super) fn new(bucket: Bucket, server_id: &str, transit_dir: PathBuf) -> Result<Self, StoreError> {
-        if transit_dir.exists() {
-            std::fs::remove_dir_all(&transit_dir).map_err(StoreError::io("empty the folder of files in transit"))?;
-        }
-        std::fs::create_dir_all(&transit_dir).map_err(StoreError::io("create the folder of files in transit"))?;
-        Ok(Self { bucket, application: format!("{APPLICATION}/{server_id}"), transit_dir })
+    /// `transit_dir` is there, and this server has it for itself.
+    pub(super) fn new(bucket: Bucket, server_id: &str, transit_dir: PathBuf) -> Self {
+        Self { bucket, application: format!("{SHARED}{server_id}"), transit_dir }
     }
 }
 
@@ -58,6 +61,12 @@ pub(super) struct OnDisk {
 }
 
 impl OnDisk {
+    /// A file that is to be written in `dir`, which need not be there.
+    pub(super) fn scratch(dir: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(dir).map_err(StoreError::io("create the folder of files in transit"))?;
+        Ok(Self { path: dir.join(format!("{}.parquet", uuid::Uuid::new_v4())), in_transit: true })
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -83,6 +92,14 @@ impl Place {
         match self {
             Self::Folder(_) => APPLICATION,
             Self::Shared(shared) => &shared.application,
+        }
+    }
+
+    /// The name of this server's log among those whose rows the files hold.
+    pub(super) fn log(&self) -> &str {
+        match self {
+            Self::Folder(_) => "",
+            Self::Shared(shared) => shared.application.strip_prefix(SHARED).unwrap_or_default(),
         }
     }
 
@@ -209,6 +226,40 @@ impl Place {
             Self::Shared(_) => Ok(()),
         }
     }
+}
+
+/// Files that live no longer than the process.
+pub(super) fn transit_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("transit")
+}
+
+/// Opens the place of the tables, and sees to it that the log holds no rows for another one.
+pub(super) async fn open(settings: &StoreSettings, meta: &Meta, wal_dir: &Path) -> Result<Place, StoreError> {
+    let now = settings.tables.as_ref().map_or_else(|| HERE.to_owned(), ToString::to_string);
+    let before = meta.place()?.unwrap_or_else(|| HERE.to_owned());
+    if now != before && wal::holds_frames(wal_dir)? {
+        return Err(StoreError::Moved { before, now });
+    }
+    let transit = transit_dir(&settings.data_dir);
+    if transit.exists() {
+        std::fs::remove_dir_all(&transit).map_err(StoreError::io("empty the folder of files in transit"))?;
+    }
+    let place = match &settings.tables {
+        None => {
+            let dir = settings.data_dir.join("tables");
+            std::fs::create_dir_all(&dir).map_err(StoreError::io(format!("create {dir:?}")))?;
+            sync_dir(&dir)?;
+            sync_dir(&settings.data_dir)?;
+            Place::Folder(dir)
+        }
+        Some(bucket) => {
+            let bucket = Bucket::open(bucket).await?;
+            std::fs::create_dir_all(&transit).map_err(StoreError::io("create the folder of files in transit"))?;
+            Place::Shared(Arc::new(Shared::new(bucket, &meta.server_id()?, transit)))
+        }
+    };
+    meta.set_place(&now)?;
+    Ok(place)
 }
 
 impl Shared {

@@ -1,22 +1,94 @@
 //! Rows of sorted files in the order of their table's key, with a batch of each file in memory.
 //!
-//! **Invariant:** every row of the files comes once; among equal keys in the order of the files.
+//! Where files are many, some at a time are merged to larger ones on disk first. **Invariants:** every row of the files
+//! comes once; among equal keys in the order of the files; no more than so many are open at once.
 
+use super::DataFile;
 use super::columns;
 use super::error::StoreError;
-use super::place::OnDisk;
+use super::place::{OnDisk, Place};
 use super::read_file::{ParquetFile, read_columns};
+use super::scratch::ScratchFile;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::row::{Row, RowConverter, Rows, SortField};
 use contract::Table;
+use object_store::path::Path as ObjectPath;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Files that are read side by side: each holds 1 to 3 MB of decoded pages, and an hour of a fleet seldom has more.
+pub(super) const SIDE_BY_SIDE_MAX: usize = 32;
+
+/// Files on this machine that one read leaves for the next.
+#[derive(Default)]
+pub struct Copies(HashMap<ObjectPath, Arc<OnDisk>>);
+
+impl Copies {
+    /// The files on this machine's disk; others that were here go.
+    pub(super) async fn fetch(&mut self, place: &Place, files: &[DataFile]) -> Result<Vec<Arc<OnDisk>>, StoreError> {
+        let mut before = std::mem::take(&mut self.0);
+        let mut fetched = Vec::with_capacity(files.len());
+        for file in files {
+            let copy = match before.remove(&file.path) {
+                Some(copy) => copy,
+                None => Arc::new(place.fetch(file).await?),
+            };
+            fetched.push(Arc::clone(&copy));
+            self.0.insert(file.path.clone(), copy);
+        }
+        Ok(fetched)
+    }
+}
 
 /// Rows of some columns of some files, in the order of the table's key; an iterator of parts of their batches.
 pub struct SortedRows {
-    pub(super) rows: Sorted,
-    /// Copies of files of a bucket go when they have been read.
-    pub(super) _files: Vec<OnDisk>,
+    rows: Sorted,
+    /// Copies of files go when they have been read.
+    _files: Vec<Arc<OnDisk>>,
+}
+
+impl SortedRows {
+    /// Opens files of a table for the columns of `schema`. Blocks: with many files all rows but a last merge are read,
+    /// and written to `scratch_dir`.
+    pub(super) fn open(
+        table: &'static Table,
+        schema: &SchemaRef,
+        mut files: Vec<Arc<OnDisk>>,
+        scratch_dir: &Path,
+    ) -> Result<Self, StoreError> {
+        while files.len() > SIDE_BY_SIDE_MAX {
+            let mut merged = Vec::with_capacity(files.len().div_ceil(SIDE_BY_SIDE_MAX));
+            for group in files.chunks(SIDE_BY_SIDE_MAX) {
+                merged.push(match group {
+                    [file] => Arc::clone(file),
+                    _ => Arc::new(one_of(table, schema, group, scratch_dir)?),
+                });
+            }
+            files = merged;
+        }
+        let paths: Vec<PathBuf> = files.iter().map(|file| file.path().to_owned()).collect();
+        Ok(Self { rows: Sorted::open(table, Arc::clone(schema), &paths)?, _files: files })
+    }
+}
+
+/// One file with the rows of some.
+fn one_of(
+    table: &'static Table,
+    schema: &SchemaRef,
+    files: &[Arc<OnDisk>],
+    scratch_dir: &Path,
+) -> Result<OnDisk, StoreError> {
+    let paths: Vec<PathBuf> = files.iter().map(|file| file.path().to_owned()).collect();
+    let mut rows = Sorted::open(table, Arc::clone(schema), &paths)?;
+    let merged = OnDisk::scratch(scratch_dir)?;
+    let mut written = ScratchFile::create(merged.path(), schema)?;
+    while let Some(run) = rows.next_run()? {
+        written.write(&run)?;
+    }
+    written.finish()?;
+    Ok(merged)
 }
 
 impl Iterator for SortedRows {
@@ -142,4 +214,47 @@ fn two_least(cursors: &[Cursor]) -> (usize, Option<usize>) {
         }
     }
     (first, second)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use super::super::tests::{rows, table};
+    use super::*;
+    use arrow::array::AsArray;
+    use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+
+    #[test]
+    fn a_thousand_overlapping_files_come_in_order_a_few_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |file: i64| {
+            let on_disk = OnDisk::scratch(dir.path()).unwrap();
+            // Every file has rows of the same time.
+            let batches = [columns::to_read_schema(table(), &rows(file * 3..file * 3 + 7, 1)).unwrap()];
+            let [day] = &columns::by_day(table(), &batches).unwrap()[..] else { panic!() };
+            columns::write_file(table(), day, on_disk.path()).unwrap();
+            Arc::new(on_disk)
+        };
+        let files: Vec<_> = (0..1_100).map(write).collect();
+        let read = contract::read_schema(table());
+        let places: Vec<usize> = ["time", "node", "code"].iter().map(|name| read.index_of(name).unwrap()).collect();
+        let schema = Arc::new(read.project(&places).unwrap());
+        let scratch = dir.path().join("scratch");
+        let sorted = SortedRows::open(table(), &schema, files.clone(), &scratch).unwrap();
+        assert!(sorted.rows.cursors.len() <= SIDE_BY_SIDE_MAX);
+        let mut found = Vec::new();
+        for batch in sorted {
+            let batch = batch.unwrap();
+            let time = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+            let (node, code) = (batch.column(1).as_string_view(), batch.column(2).as_primitive::<Int64Type>());
+            found.extend((0..batch.num_rows()).map(|i| (node.value(i).to_owned(), time.value(i), code.value(i))));
+        }
+        assert!(found.is_sorted_by_key(|(node, time, _)| (node.clone(), *time)));
+        let mut codes: Vec<i64> = found.iter().map(|(_, _, code)| *code).collect();
+        codes.sort_unstable();
+        let mut expected: Vec<i64> = (0..1_100).flat_map(|file| file * 3..file * 3 + 7).collect();
+        expected.sort_unstable();
+        assert_eq!(codes, expected);
+        assert_eq!(std::fs::read_dir(&scratch).unwrap().count(), 0, "what was merged on the way is gone");
+    }
 }

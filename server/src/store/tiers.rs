@@ -68,6 +68,7 @@ mod tests {
             rows: 1,
             time_min_micros: time,
             time_max_micros: time + 1,
+            logs: crate::store::Positions::local(1),
         }
     }
 

@@ -61,7 +61,7 @@ fn copy_table(table: &Path, day: i64, back: &[i64]) {
 }
 
 /// What the log adds and does not remove, by path, and the number of versions.
-fn live_files(log: &Path) -> (BTreeMap<String, Value>, usize) {
+pub(crate) fn live_files(log: &Path) -> (BTreeMap<String, Value>, usize) {
     let mut live = BTreeMap::new();
     for version in 0.. {
         let Ok(text) = std::fs::read_to_string(log.join(format!("{version:020}.json"))) else {

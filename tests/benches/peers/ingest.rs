@@ -1,9 +1,9 @@
 //! Two hours of the fleet, sent to Coulomb and to its peers.
 
-use crate::{GPUS, INTERVAL_MICROS, START_MICROS, bytes_below, line, receivers, wait_until_quiet};
+use crate::{GPUS, INTERVAL_MICROS, bytes_below, line, receivers, wait_until_quiet};
 use coulomb_tests::fleet::{self, Fleet, METRICS, Rows};
 use coulomb_tests::{Server, cpu_seconds};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Two hours, a request a step, as a gateway of the fleet would send them.
 const STEPS: usize = 720;
@@ -57,12 +57,22 @@ pub(crate) fn drive(
     Took { cpu_until_answered, cpu_in_all, client_share, peak_bytes: peak_bytes(pid), answers }
 }
 
+/// Start of the two hours that ended last and that are no longer waited for, so that both are summed up, as those of a
+/// fleet that goes on are.
+fn two_hours_ago() -> i64 {
+    const HOUR_MICROS: i64 = 3_600_000_000;
+    const WAITED_MICROS: i64 = 11 * 60 * 1_000_000;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970").as_micros() as i64;
+    ((now - WAITED_MICROS).div_euclid(HOUR_MICROS) - 2) * HOUR_MICROS
+}
+
 pub(crate) fn ingest() {
     let samples = (STEPS * GPUS * METRICS.len()) as f64;
     let (mut fleet, mut ours, mut theirs) = (Fleet::new(GPUS), Vec::new(), Vec::new());
+    let start = two_hours_ago();
     for step in 0..STEPS {
         fleet.advance();
-        let time = START_MICROS + step as i64 * INTERVAL_MICROS;
+        let time = start + step as i64 * INTERVAL_MICROS;
         let mut rows = Rows::new();
         rows.add(&fleet, time);
         ours.push(rows.into_stream());

@@ -2,11 +2,13 @@
 //! for queries.
 //!
 //! `cargo xtask bench DAYS` gives the days of raw samples that the queries run over (default 2, with 0 there are no
-//! queries); `cargo xtask bench growth` asks the same of fleets and histories of several sizes instead, `cargo xtask
-//! bench ledger` computes and asks the ledger of a month. A part whose peer is not installed (Debian's `victoria-metrics` and `prometheus`; the Python packages `duckdb` and `chdb`) says so
-//! and is left out.
+//! queries); `cargo xtask bench growth` asks the same of fleets and histories of several sizes instead (`growth 512x90`:
+//! of 512 GPUs over 90 days), `cargo xtask bench disk` looks at the bytes of a day that is over, and `cargo xtask bench
+//! ledger` computes and asks the ledger of a month. A part whose peer is not installed (Debian's `victoria-metrics` and
+//! `prometheus`; the Python packages `duckdb` and `chdb`) says so and is left out.
 
 mod copies;
+mod disk;
 mod fresh;
 mod growth;
 mod history;
@@ -31,7 +33,12 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     println!("{:<52} {:>12} {:>12} {:>8} {:>8}", "what", "Coulomb", "peer", "ratio", "aim");
     if words.iter().any(|word| word == "growth") {
-        return growth::growth();
+        return growth::growth(&words);
+    }
+    if words.iter().any(|word| word == "disk") {
+        let mut history = history::History::new(GPUS);
+        history.grow_to(2);
+        return disk::disk(&history);
     }
     if words.iter().any(|word| word == "ledger") {
         return ledger::ledger();

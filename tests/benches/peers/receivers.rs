@@ -33,6 +33,23 @@ fn write(url: &str, body: &[u8]) {
 
 /// What VictoriaMetrics took for the samples, and its bytes on disk.
 pub(crate) fn victoria_metrics(bodies: &[Vec<u8>]) -> Option<(Took, f64)> {
+    with_victoria_metrics(|program, to, settle| {
+        drive(program.pid(), CLIENTS, bodies, &|_, _, body| write(to, body), settle)
+    })
+}
+
+/// Its bytes on disk after it has merged everything.
+pub(crate) fn bytes_of_victoria_metrics(bodies: impl Iterator<Item = Vec<u8>>) -> Option<f64> {
+    let sent = with_victoria_metrics(|_, to, settle| {
+        bodies.for_each(|body| write(to, &body));
+        settle();
+    });
+    sent.map(|((), bytes)| bytes)
+}
+
+/// Starts it, and says what it has on disk after `send` (which gets the program, the address of its remote write, and
+/// what makes it write and merge).
+fn with_victoria_metrics<T>(send_all: impl FnOnce(&Program, &str, &dyn Fn()) -> T) -> Option<(T, f64)> {
     if !is_installed("victoria-metrics") {
         return None;
     }
@@ -48,8 +65,7 @@ pub(crate) fn victoria_metrics(bodies: &[Vec<u8>]) -> Option<(Took, f64)> {
             send("GET", &url(path), &[], b"").expect("VictoriaMetrics answers").expect_status(200);
         }
     };
-    let to = url("/api/v1/write");
-    let took = drive(program.pid(), CLIENTS, bodies, &|_, _, body| write(&to, body), &settle);
+    let took = send_all(&program, &url("/api/v1/write"), &settle);
     settle();
     wait_until_quiet(program.pid());
     Some((took, bytes_below(&data.path().join("data")) + bytes_below(&data.path().join("indexdb"))))

@@ -3,7 +3,7 @@
 //! An hour is rolled up once it is over and its rows are in files, so that it is mostly read once. Rows that come
 //! later bring it up again. **Invariant:** an hour that is not due is in the table as its source's files have it.
 
-use crate::store::{DataFile, Snapshot};
+use crate::store::{Covers, DataFile, Snapshot};
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
 use std::collections::BTreeSet;
@@ -33,8 +33,9 @@ fn hours(file: &DataFile) -> std::ops::RangeInclusive<i64> {
 }
 
 /// Hours of rows that came after the derived table was last made.
-pub(super) fn touched(source: &Snapshot, covers: u64) -> BTreeSet<i64> {
-    source.files.iter().filter(|file| file.position() > covers).flat_map(hours).collect()
+pub(super) fn touched(source: &Snapshot, covers: &Covers) -> BTreeSet<i64> {
+    let held = covers.of(source.table.name);
+    source.files.iter().filter(|file| !held.hold(&file.logs)).flat_map(hours).collect()
 }
 
 /// Hours of the source from `missing` on.
@@ -44,7 +45,7 @@ pub(super) fn new(source: &Snapshot, missing: i64, open: i64) -> BTreeSet<i64> {
 
 /// Hours of rows that came after the derived table was last made, and the `reach` hours after each, as far as there
 /// are rows: they may depend on it.
-pub(in crate::query) fn late(source: &Snapshot, covers: u64, reach: i64, open: i64) -> BTreeSet<i64> {
+pub(in crate::query) fn late(source: &Snapshot, covers: &Covers, reach: i64, open: i64) -> BTreeSet<i64> {
     let newest = source.files.iter().map(|file| hour_of(file.time_max_micros)).max().unwrap_or(i64::MIN);
     let end = open.min(newest.saturating_add(1));
     touched(source, covers).into_iter().flat_map(|hour| hour..(hour + reach + 1).min(end)).collect()
@@ -66,9 +67,31 @@ pub(super) fn in_memory(source: &Snapshot) -> BTreeSet<i64> {
     hours
 }
 
-/// The newest position of the log that the files of a table hold.
-pub(super) fn position(source: &Snapshot) -> u64 {
-    source.files.iter().map(DataFile::position).max().unwrap_or(0)
+/// What a derived table holds that has the rows of all files of its source, and of no other.
+pub(super) fn covered(source: &Snapshot) -> Covers {
+    let mut all = Covers::default();
+    source.files.iter().for_each(|file| all.add(source.table.name, &file.logs));
+    all
+}
+
+/// End of the hours from `from` on, before `to`, that have at most so many rows together, or of the first one.
+pub(super) fn together(source: &Snapshot, from: i64, to: i64, rows_max: f64) -> i64 {
+    let share = |file: &DataFile, hour: i64| {
+        let begin = file.time_min_micros.max(hour * HOUR);
+        let within = file.time_max_micros.min((hour + 1) * HOUR) - begin;
+        let all = (file.time_max_micros - file.time_min_micros).max(1);
+        file.rows as f64 * (within.max(0) as f64 / all as f64)
+    };
+    let rows = |hour: i64| source.files.iter().map(|file| share(file, hour)).sum::<f64>();
+    let (mut until, mut all) = (from + 1, rows(from));
+    while until < to {
+        all += rows(until);
+        if all > rows_max {
+            break;
+        }
+        until += 1;
+    }
+    until
 }
 
 /// Consecutive hours of one day.
@@ -86,21 +109,29 @@ pub(in crate::query) fn runs(hours: &BTreeSet<i64>) -> Vec<(i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Positions;
     use object_store::path::Path;
     use std::sync::Arc;
 
-    fn snapshot(covers: u64, files: &[(u64, i64, i64)]) -> Snapshot {
+    fn covers(position: u64) -> Covers {
+        let mut covers = Covers::default();
+        covers.add("gpu_samples", &Positions::local(position));
+        covers
+    }
+
+    fn snapshot(files: &[(u64, i64, i64)]) -> Snapshot {
         let file = |(position, from, to): &(u64, i64, i64)| DataFile {
             path: Path::from(format!("t/day=x/{position:020}-a.parquet")),
             size_bytes: 1,
             rows: 1,
             time_min_micros: *from,
             time_max_micros: *to,
+            logs: Positions::local(*position),
         };
         let table = contract::table("gpu_samples").expect("a table");
         let files = Arc::new(files.iter().map(file).collect());
         let schema = contract::read_schema(table);
-        Snapshot { table, schema, generation: 0, hot: Vec::new(), files, covers }
+        Snapshot { table, schema, generation: 0, hot: Vec::new(), files, covers: Arc::default() }
     }
 
     fn all(hours: BTreeSet<i64>) -> Vec<i64> {
@@ -110,20 +141,35 @@ mod tests {
     #[test]
     fn an_hour_is_due_when_it_is_over_and_again_after_late_rows() {
         let files = [(5, 10 * HOUR, 12 * HOUR - 1), (9, 12 * HOUR, 12 * HOUR + 5)];
-        let source = snapshot(0, &files);
-        let nothing = snapshot(0, &[]);
+        let source = snapshot(&files);
+        let nothing = snapshot(&[]);
         assert_eq!(first_missing(&nothing), i64::MIN);
         assert_eq!(all(new(&source, i64::MIN, 12)), [10, 11]);
         assert_eq!(all(new(&source, 11, 13)), [11, 12]);
-        let made = snapshot(9, &[(9, 10 * HOUR, 11 * HOUR + 1000)]);
+        let made = snapshot(&[(9, 10 * HOUR, 11 * HOUR + 1000)]);
         assert_eq!(first_missing(&made), 12, "a bound is up to a millisecond too late");
-        assert!(late(&source, 9, 24, 13).is_empty());
-        assert_eq!(all(late(&source, 5, 24, 13)), [12]);
-        let more = snapshot(0, &[files[0], files[1], (11, 7 * HOUR, 7 * HOUR + 1)]);
-        assert_eq!(all(late(&more, 9, 0, 12)), [7]);
-        assert_eq!(all(late(&more, 9, 3, 12)), [7, 8, 9, 10]);
-        assert_eq!(all(late(&more, 9, 24, 99)), [7, 8, 9, 10, 11, 12], "nothing beyond the newest row depends on it");
-        assert_eq!(position(&more), 11);
+        assert!(late(&source, &covers(9), 24, 13).is_empty());
+        assert_eq!(all(late(&source, &covers(5), 24, 13)), [12]);
+        let more = snapshot(&[files[0], files[1], (11, 7 * HOUR, 7 * HOUR + 1)]);
+        assert_eq!(all(late(&more, &covers(9), 0, 12)), [7]);
+        assert_eq!(all(late(&more, &covers(9), 3, 12)), [7, 8, 9, 10]);
+        assert_eq!(
+            all(late(&more, &covers(9), 24, 99)),
+            [7, 8, 9, 10, 11, 12],
+            "nothing beyond the newest row depends on it"
+        );
+        assert_eq!(covered(&more), covers(11));
+    }
+
+    #[test]
+    fn hours_are_taken_together_as_far_as_their_rows_are_few() {
+        let mut source = snapshot(&[(1, 0, 4 * HOUR), (2, 3 * HOUR, 5 * HOUR)]);
+        Arc::make_mut(&mut source.files).iter_mut().for_each(|file| file.rows = 400);
+        assert_eq!(together(&source, 0, 24, 99.0), 1);
+        assert_eq!(together(&source, 0, 24, 301.0), 3);
+        assert_eq!(together(&source, 0, 24, 601.0), 4);
+        assert_eq!(together(&source, 0, 24, 1e9), 24);
+        assert_eq!(together(&source, 0, 2, 1e9), 2);
     }
 
     #[test]

@@ -9,11 +9,11 @@ mod tests;
 
 use super::super::QueryError;
 use super::INTERVAL_MICROS_MAX;
-use super::due::DAY;
+use super::due::{DAY, hour_of};
 use super::scan::{Columns, Layout};
 use crate::store::{Rollup, is_number};
 use arrow::array::RecordBatch;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 /// What one step has of a gauge.
@@ -231,6 +231,8 @@ pub(super) struct Fold {
     devices: HashMap<Keys, usize>,
     /// The readings of each device.
     before: Vec<Vec<Reading>>,
+    /// Device, counter and hour of readings of which two jobs of the hour have one, and either may be the last.
+    unsure: Vec<(usize, usize, i64)>,
     ends: Vec<i64>,
     rises: Vec<Vec<f64>>,
     scratch: Scratch,
@@ -245,6 +247,7 @@ impl Fold {
             known: HashMap::new(),
             devices: HashMap::new(),
             before: Vec::new(),
+            unsure: Vec::new(),
             ends: Vec::new(),
             rises: vec![Vec::new(); rollup.counters.len()],
             scratch: Scratch::default(),
@@ -268,6 +271,7 @@ impl Fold {
         self.forget_keys();
         self.devices.clear();
         self.before.clear();
+        self.unsure.clear();
     }
 
     /// What the counters showed in each device's last sample.
@@ -291,11 +295,32 @@ impl Fold {
         let columns = Columns::new(self.rollup, batch, Layout::Before)?;
         for row in 0..batch.num_rows() {
             let at = self.device(columns.keys(row).device(self.rollup));
-            for (reading, counter) in self.before[at].iter_mut().zip(&columns.counters) {
-                *reading = counter.at(row).map(|value| (columns.time[row], value)).or(*reading);
+            for (i, (reading, counter)) in self.before[at].iter_mut().zip(&columns.counters).enumerate() {
+                let Some(value) = counter.at(row) else { continue };
+                let hour = hour_of(columns.time[row]);
+                if reading.replace((columns.time[row], value)).is_some_and(|(time, _)| hour_of(time) == hour) {
+                    self.unsure.push((at, i, hour));
+                }
             }
         }
         Ok(())
+    }
+
+    /// Hours whose samples alone tell what a counter showed last: the rollup has a value of each job, and no time of it.
+    pub(super) fn unsure_hours(&self) -> BTreeSet<i64> {
+        let is_last = |device: usize, counter: usize, hour: i64| {
+            self.before[device][counter].is_some_and(|(time, _)| hour_of(time) == hour)
+        };
+        self.unsure.iter().filter(|(device, counter, hour)| is_last(*device, *counter, *hour)).map(|of| of.2).collect()
+    }
+
+    /// Takes readings of a later time than the end of `hour` in place of its own.
+    pub(super) fn keep_later(&mut self, readings: &[Vec<Reading>], hour: i64) {
+        for (own, other) in self.before.iter_mut().flatten().zip(readings.iter().flatten()) {
+            if other.is_some_and(|(time, _)| hour_of(time) > hour) {
+                *own = *other;
+            }
+        }
     }
 
     /// Adds samples that start within the hour, or before it and reach into it; others fall away. Batches come in

@@ -314,8 +314,78 @@ async fn the_use_of_an_hour_has_the_energy_of_rows_that_came_while_hours_were_su
     work(&scene).roll_up(hours, minutes, open).await.unwrap();
     scene.add("gpu_samples", (30..60).map(row).collect()).await;
     scene = scene.reopen();
-    work(&scene).usage(&sources, &BTreeSet::new(), open).await.unwrap();
+    let mut plan = scene.store.snapshot(&scene.store.derived().usage_hourly);
+    work(&scene).usage(&mut plan, &sources, &BTreeSet::new(), open).await.unwrap();
     scene.engine.derive(two_days_later, 0).await.unwrap();
     let joules = "select sum(energy_joules), sum(active_seconds) from usage_hourly";
     assert_eq!(scene.ask(joules).await.unwrap(), [["59000.0", "3600.0"]]);
+}
+
+/// Both sources come to the same position of the log, one of them after it was looked at.
+#[tokio::test]
+async fn a_flush_between_two_sources_is_not_taken_as_known_of_the_first() {
+    let mut scene = Scene::new();
+    scene.add("gpu_samples", (0..60).map(|minute| sample("GPU-a", minute * 60, 0.5)).collect()).await;
+    scene = scene.reopen();
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    let samples = scene.store.snapshot(contract::table("gpu_samples").unwrap());
+    scene.add("gpu_samples", (0..60).map(|minute| sample("GPU-b", minute * 60, 0.5)).collect()).await;
+    let lost = json!({"time": T0 + 9 * 3600 * SECOND, "cluster": "c", "node": "n", "gpu_uuid": "GPU-a", "kind": "lost",
+                      "severity": "critical", "message": "gone"});
+    scene.add("device_events", vec![lost]).await;
+    scene = scene.reopen();
+    let sources = [samples, scene.store.snapshot(contract::table("device_events").unwrap())];
+    let mut plan = scene.store.snapshot(&scene.store.derived().usage_hourly);
+    let engine = scene.engine.clone();
+    let mut work = Work { engine, clock: two_days_later, rest: 0, since: Instant::now() };
+    let open = due::open_hour(two_days_later());
+    work.usage(&mut plan, &sources, &BTreeSet::new(), open).await.unwrap();
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    let first_hour = "select gpu_uuid, sum(active_seconds) from usage_hourly \
+                      where time = '2026-01-01T00:00:00Z' group by 1 order by 1";
+    assert_eq!(scene.ask(first_hour).await.unwrap(), [["GPU-a", "3600.0"], ["GPU-b", "3600.0"]]);
+}
+
+#[tokio::test]
+async fn who_comes_second_with_the_same_part_of_a_table_changes_nothing() {
+    let mut scene = Scene::new();
+    scene.add("gpu_samples", (0..60).map(|minute| sample("GPU-a", minute * 60, 0.5)).collect()).await;
+    scene = scene.reopen();
+    let table = &scene.store.derived().rollups[0].table;
+    let mut plan = scene.store.snapshot(table);
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    let rows = scene.engine.sql(&format!("select * from {}", table.name), Vec::new()).await.unwrap();
+    let rows = in_stored_schema(table, &rows.collect().await.unwrap()[0]).unwrap();
+    let day = T0.div_euclid(DAY) * DAY;
+    let again = || Derived {
+        rows: rows.clone(),
+        from_micros: day,
+        to_micros: day + DAY,
+        covers: Covers::default(),
+        now_micros: two_days_later(),
+    };
+    let error = scene.store.derive(&mut plan, again()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Overtaken { .. }), "{error}");
+    scene.store.derive(&mut scene.store.snapshot(table), again()).await.unwrap();
+    assert_eq!(scene.ask("select count(*) from gpu_samples_1h").await.unwrap(), [["1"]]);
+}
+
+#[tokio::test]
+async fn a_counter_goes_on_from_its_last_value_and_not_from_that_of_the_last_job() {
+    let mut scene = Scene::new();
+    let row = |second: i64, job: &str, energy: Option<f64>| {
+        let mut row = sample("GPU-a", second, 0.5);
+        (row["job_id"], row["energy_joules_total"]) = (json!(job), json!(energy));
+        row
+    };
+    // The second job has the later row, and the first one the later reading.
+    let hour = vec![row(300, "2", Some(219.0)), row(600, "1", Some(252.0)), row(900, "2", None)];
+    scene.add("gpu_samples", hour).await;
+    scene = scene.reopen();
+    scene.engine.derive(ninety_minutes_later, 0).await.unwrap();
+    scene.add("gpu_samples", vec![row(4000, "1", Some(281.0))]).await;
+    scene = scene.reopen();
+    scene.engine.derive(two_days_later, 0).await.unwrap();
+    let rise = "select energy_joules_increase from gpu_samples_1h where time = '2026-01-01T01:00:00Z'";
+    assert_eq!(scene.ask(rise).await.unwrap(), [["29.0"]]);
 }

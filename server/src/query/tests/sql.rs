@@ -3,7 +3,7 @@
 use super::{Parameter, SECOND, Scene, T0, batch};
 use crate::error::ErrorKind;
 use crate::query::tables::SnapshotTable;
-use crate::store::{DataFile, Snapshot};
+use crate::store::{DataFile, Positions, Snapshot};
 use arrow::datatypes::DataType;
 use datafusion::dataframe::DataFrameWriteOptions;
 use datafusion::prelude::SessionContext;
@@ -220,6 +220,7 @@ async fn files_and_hot_rows_are_one_table() {
             rows: 2,
             time_min_micros: T0 + start * SECOND,
             time_max_micros: T0 + (start + 10) * SECOND,
+            logs: Positions::default(),
         });
     }
     // A file that must not be opened, because its times lie outside of what is asked.
@@ -229,6 +230,7 @@ async fn files_and_hot_rows_are_one_table() {
         rows: 7,
         time_min_micros: T0 - 10 * SECOND,
         time_max_micros: T0 - SECOND,
+        logs: Positions::default(),
     });
     let scene = Scene::new();
     let hot = batch("job_events", &[event("a", 3000)]);
@@ -236,7 +238,7 @@ async fn files_and_hot_rows_are_one_table() {
     hot_scene.append("job_events", hot).await;
     let hot = hot_scene.store.snapshot(table).hot;
     let schema = contract::read_schema(table);
-    let snapshot = Snapshot { table, schema, generation: 1, hot, files: Arc::new(files), covers: 0 };
+    let snapshot = Snapshot { table, schema, generation: 1, hot, files: Arc::new(files), covers: Arc::default() };
     let context = SessionContext::new_with_state(scene.engine.inner.base.clone());
     let local: Arc<dyn object_store::ObjectStore> = Arc::new(object_store::local::LocalFileSystem::new());
     context.runtime_env().register_object_store(&super::super::tables::STORE_URL.parse().unwrap(), local);

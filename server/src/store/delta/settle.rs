@@ -4,6 +4,7 @@
 //! of before can take effect: the version that it would have made is there, whoever made it.
 
 use super::super::DataFile;
+use super::super::change::Part;
 use super::super::error::StoreError;
 use super::super::place::Place;
 use super::{Delta, NewFile, unreadable, within};
@@ -60,9 +61,10 @@ impl Delta {
         self.state.update(&*self.log, None).await.map_err(|e| self.read_failed(e))
     }
 
-    /// Takes files away as one version; `new` has their rows, or nobody has.
+    /// Takes files away as one version; `new` has their rows, or nobody has. With `part`, these must be all files that
+    /// begin within that time.
     ///
-    /// [`StoreError::Overtaken`] when one of the files is gone already, [`StoreError::Doubt`] when it is not known
+    /// [`StoreError::Overtaken`] when one of the files is gone already, or another has come to the part, [`StoreError::Doubt`] when it is not known
     /// whether it happened; after any other error it did not.
     pub(in super::super) async fn swap(
         &mut self,
@@ -70,7 +72,7 @@ impl Delta {
         old: &[DataFile],
         new: Option<&NewFile>,
         now_millis: i64,
-        covers: Option<u64>,
+        part: Option<Part>,
     ) -> Result<(), StoreError> {
         let doubt = |unknown: StoreError| StoreError::Doubt(unknown.to_string());
         if self.in_doubt {
@@ -78,10 +80,10 @@ impl Delta {
         }
         let mut outcome = Err(StoreError::Overtaken { table: table.name });
         for _ in 0..REPLACE_TRIES_MAX {
-            if !self.names_all(table, old) {
+            if !self.names_all(table, old) || !self.is_only(table, old, part)? {
                 return Err(StoreError::Overtaken { table: table.name });
             }
-            outcome = self.replace(table, old, new, now_millis, covers).await;
+            outcome = self.replace(table, old, new, now_millis, part.is_some()).await;
             let Err(error) = &outcome else { return Ok(()) };
             self.in_doubt = self.place.is_shared();
             self.settle(table, error).await.map_err(doubt)?;
@@ -102,6 +104,14 @@ impl Delta {
     fn names_all(&self, table: &Table, files: &[DataFile]) -> bool {
         let named: HashSet<String> = self.named().into_iter().collect();
         files.iter().all(|file| named.contains(within(table, file)))
+    }
+
+    /// Whether no other file begins within a part of time.
+    fn is_only(&self, table: &Table, files: &[DataFile], part: Option<Part>) -> Result<bool, StoreError> {
+        // On a local disk the flush knows them all.
+        let Some((from, to)) = part.filter(|_| self.place.is_shared()) else { return Ok(true) };
+        let here = self.files(table)?.into_iter().filter(|file| (from..to).contains(&file.time_min_micros)).count();
+        Ok(here == files.len())
     }
 
     async fn has_swapped(&self, table: &Table, old: &[DataFile], new: Option<&NewFile>) -> Result<bool, StoreError> {

@@ -204,7 +204,7 @@ async fn merged(f: &mut Fixture) -> (Vec<DataFile>, NewFile) {
     let path = format!("day=1970-01-01/{:020}-{}.parquet", 3, uuid::Uuid::new_v4());
     let output = f.tables_dir.join(table().name).join(&path);
     let written = merge::merge(table(), &inputs, &output, &mut || Ok(())).unwrap();
-    (old, NewFile { path, day: 0, written })
+    (old, NewFile { path, day: 0, written, logs: Positions::local(1), covers: None })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -122,9 +122,10 @@ struct Server {
 fn flusher(dir: &Path, objects: &Arc<Unsure>, name: &str) -> Flusher {
     let root: Arc<dyn ObjectStore> = Arc::clone(objects) as Arc<dyn ObjectStore>;
     let bucket = Bucket::of("s3://bucket/fleet/", root).unwrap();
+    std::fs::create_dir_all(dir.join("transit")).unwrap();
     Flusher {
         wal_dir: dir.to_owned(),
-        place: Place::Shared(Arc::new(Shared::new(bucket, name, dir.join("transit")).unwrap())),
+        place: Place::Shared(Arc::new(Shared::new(bucket, name, dir.join("transit")))),
         meta: Meta::open(&dir.join("meta.sqlite")).unwrap(),
         deltas: HashMap::new(),
         tables: Arc::new(Tables::new(crate::store::ground_tables())),
@@ -174,7 +175,7 @@ impl Server {
         let inputs: Vec<PathBuf> = here.iter().map(|file| file.path().to_owned()).collect();
         let written = merge::merge(table(), &inputs, draft.path(), &mut || Ok(())).unwrap();
         self.flusher.place.keep(&[(within, draft)]).await.unwrap();
-        (old, NewFile { path, day: 0, written })
+        (old, NewFile { path, day: 0, written, logs: Positions::local(1), covers: None })
     }
 }
 
@@ -397,7 +398,8 @@ async fn files_of_any_size_come_back_as_they_went() {
         std::fs::write(&draft, &bytes).unwrap();
         shared.bucket.upload_one(&ObjectPath::from(path.as_str()), &draft).await.unwrap();
         let (path, size_bytes) = (ObjectPath::from(path), size as u64);
-        let file = DataFile { path, size_bytes, rows: 1, time_min_micros: 0, time_max_micros: 0 };
+        let file =
+            DataFile { path, size_bytes, rows: 1, time_min_micros: 0, time_max_micros: 0, logs: Default::default() };
         let copy = dir.path().join("copy");
         shared.bucket.download(&file, &copy).await.unwrap();
         assert!(std::fs::read(copy).unwrap() == bytes, "{size} bytes came back differently");
