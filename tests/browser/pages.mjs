@@ -71,6 +71,55 @@ async function go(page, name) {
   check(heading > 0, `${name} has its heading`);
 }
 
+// A document with faults is told line by line, and nothing is changed by asking.
+async function prices(page) {
+  await page.getByLabel("State a document of this kind").selectOption("policy");
+  await page.getByLabel("Text of the document").fill('version = "a"\nidle = "nope"\n');
+  expectsNetworkErrors = true;
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.getByRole("button", { name: "Line 2" }).waitFor({ timeout: WAIT_MS });
+  expectsNetworkErrors = false;
+  await look(page, `prices-faults-${mode}`);
+  await page.getByLabel("Text of the document").fill('version = "a"\nidle = "even"\n');
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.getByText("Nothing was changed yet").waitFor({ timeout: WAIT_MS });
+  check(true, "a text that is right is said to be");
+}
+
+// By the keyboard alone: a name is completed, the statement runs, its rows, chart, plan and fault are shown.
+async function sql(page) {
+  const field = page.getByLabel("SQL statement");
+  await page.getByText("gpu_samples", { exact: true }).first().waitFor({ timeout: WAIT_MS });
+  await field.fill("");
+  await field.pressSequentially("select table_name, 1.5 as watts, null as nothing from information_schema.tables where table_name = 'jobs' or table_name like 'gpu_s%' -- gpu_sam");
+  await page.keyboard.press("Tab");
+  check((await field.inputValue()).endsWith("gpu_samples"), `Tab completes a name: ${await field.inputValue()}`);
+  await page.keyboard.press("Control+Enter");
+  await page.getByText("not reported").first().waitFor({ timeout: WAIT_MS });
+  check(page.url().includes("q=select"), "the statement is in the address");
+  for (const view of ["Chart", "Plan", "Table"]) {
+    await page.getByRole("button", { name: view, exact: true }).click();
+    await look(page, `sql-${view.toLowerCase()}-${mode}`);
+  }
+  expectsNetworkErrors = true;
+  await field.fill("select 1\nfrm x y");
+  await page.keyboard.press("Control+Enter");
+  await page.getByRole("alert").first().waitFor({ timeout: WAIT_MS });
+  expectsNetworkErrors = false;
+  check(/request/i.test(await page.getByRole("alert").first().innerText()), "a refused statement names its request");
+  await look(page, `sql-refused-${mode}`);
+}
+
+async function search(page) {
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("overview");
+  await page.getByRole("option").first().waitFor({ timeout: WAIT_MS });
+  await page.keyboard.press("Enter");
+  await settled(page);
+  check(new URL(page.url()).pathname === "/", "the search leads to a page");
+  await go(page, "Fleet");
+}
+
 const mainText = (page) => page.locator("main").innerText({ timeout: WAIT_MS });
 
 const running = await browser();
@@ -96,6 +145,20 @@ try {
   const fleet = await mainText(page);
   await look(page, `fleet-${mode}`);
   await lookNarrow(page, `fleet-${mode}`);
+
+  await go(page, "Reports and close");
+  check((await page.locator("iframe[sandbox='']").count()) === 1, "a document is shown in a frame that runs nothing");
+  await look(page, `reports-${mode}`);
+  await lookNarrow(page, `reports-${mode}`);
+  await go(page, "Prices and policy");
+  await look(page, `prices-${mode}`);
+  await lookNarrow(page, `prices-${mode}`);
+  await prices(page);
+  await go(page, "SQL");
+  await look(page, `sql-${mode}`);
+  await sql(page);
+  await lookNarrow(page, `sql-${mode}`);
+  await search(page);
 
   if (mode === "empty") {
     const invites = /no (rows|data|samples|telemetry|gpus?|nodes?)|nothing|connect|collector/i;

@@ -22,13 +22,13 @@ pub(crate) fn dialog<T: Clone + Send + Sync + 'static>(
         });
         Some(view! {
             <dialog class="dialog" node_ref=host aria-label=name.clone() on:close=move |_| about.set(None)>
-                <header>
+                <div class="head">
                     <h2>{name.clone()}</h2>
                     <div class="grow"></div>
                     <button class="control only" aria-label="Close" title="Close (Escape)" on:click=move |_| about.set(None)>
                         {icon(shape::CLOSE)}
                     </button>
-                </header>
+                </div>
                 {inside(what)}
             </dialog>
         })

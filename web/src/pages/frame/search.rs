@@ -36,10 +36,10 @@ pub(super) fn search(app: App) -> impl IntoView {
     });
     on_cleanup(move || key.remove());
     view! {
-        <button class="control find" aria-label="Search (Ctrl K)" title="Search pages, nodes and GPUs" on:click=move |_| open()>
+        <button class="control find" title="Search pages, nodes and GPUs" on:click=move |_| open()>
             {icon(shape::SEARCH)}
-            <span aria-hidden="true">"Search"</span>
-            <kbd aria-hidden="true">"Ctrl K"</kbd>
+            <span>"Search"</span>
+            <kbd>"Ctrl K"</kbd>
         </button>
         {dialog(shown, |()| "Search".to_owned(), move |()| inside(app, shown, fleet).into_any())}
     }

@@ -1,7 +1,7 @@
 //! Two policies on the same month: who would pay what under each.
 
 use crate::books::{
-    ComparedOwner, ComparisonRequest, MONTHS_PATH, PolicyComparison, by_change, change, month_of, signed,
+    ComparedOwner, ComparisonRequest, DocumentEntry, MONTHS_PATH, PolicyComparison, by_change, change, month_of, signed,
 };
 use crate::csv;
 use crate::format::{self, money};
@@ -32,6 +32,10 @@ pub(super) fn compare(app: App) -> impl IntoView {
     let state = RwSignal::new(State::Nothing);
     spawn_local(async move {
         // Without one that was stated the default holds.
+        let known = api::get::<Vec<DocumentEntry>>("/api/v1/documents", None).await.unwrap_or_default();
+        if !known.iter().any(|entry| entry.kind == "policy" && entry.name == "policy") {
+            return;
+        }
         if let Ok(text) = api::text(POLICY_PATH, None).await {
             a.try_set(text);
         }

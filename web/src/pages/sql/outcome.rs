@@ -75,7 +75,7 @@ fn failed(desk: Desk, sql: &str, problem: Problem) -> impl IntoView + use<> {
             }
         };
         view! {
-            <pre class="code at">{format!("{text}\n{caret}")}</pre>
+            <pre class="code at" tabindex="0">{format!("{text}\n{caret}")}</pre>
             <button class="link" on:click=go>{format!("Go to line {line}, column {column}")}</button>
         }
     });

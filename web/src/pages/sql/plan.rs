@@ -31,7 +31,7 @@ fn told(table: &Table) -> impl IntoView + use<> {
     let text = |row: &Vec<Option<String>>, at: usize| row.get(at).cloned().flatten().unwrap_or_default();
     let part = |row: &Vec<Option<String>>| {
         let title = text(row, 0).replace('_', " ");
-        view! { <h3>{title}</h3> <pre class="code">{text(row, 1)}</pre> }
+        view! { <h3>{title}</h3> <pre class="code" tabindex="0">{text(row, 1)}</pre> }
     };
     view! {
         <div class="body plan" tabindex="0" role="region" aria-label="Plan of the query">

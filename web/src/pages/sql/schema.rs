@@ -101,7 +101,11 @@ fn table(desk: Desk, table: &TableShape, words: &str) -> Option<AnyView> {
 fn rows_of(desk: Desk, table: &str) -> Option<String> {
     desk.app.heard.with_untracked(|heard| {
         let status = heard.as_ref()?.status.tables.iter().find(|t| t.name == table)?;
-        Some(if status.rows == 0 { "empty".to_owned() } else { format::compact(status.rows as f64) })
+        Some(match status.rows {
+            0 => "empty".to_owned(),
+            few @ ..1000 => format::count(few),
+            many => format::compact(many as f64),
+        })
     })
 }
 
