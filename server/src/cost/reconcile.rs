@@ -245,7 +245,10 @@ impl<'a> Reconciling<'a> {
         result.difference = result.bill - result.ledger;
         let alone = parts.iter().filter(|((_, reason), _)| reason.is_of_the_ledger());
         result.matched = result.ledger + alone.map(|(_, part)| part.amount).sum::<ExactSum>();
-        let told = parts.into_iter().filter(|(_, part)| !part.amount.is_zero());
+        // Lines of the bill are told of although they sum to nothing.
+        let is_told =
+            |rule: &Option<usize>, part: &Part| !part.amount.is_zero() || (rule.is_none() && part.lines_total > 0);
+        let told = parts.into_iter().filter(|((rule, _), part)| is_told(rule, part));
         result.parts = told.map(|((rule, reason), part)| explained(rule, reason, part)).collect();
         result
     }

@@ -89,6 +89,9 @@ impl Jobs {
 
 const HOUR: i64 = 3_600_000_000;
 
+/// Cluster, node and model of GPUs.
+type NodeModel = (Arc<str>, Arc<str>, Arc<str>);
+
 /// What telemetry has seen at all.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -145,7 +148,7 @@ pub(super) async fn gpu_hours(
 ) -> Result<Vec<GpuHour>, LedgerError> {
     let batches = rows_of(engine, &usage_sql(), vec![Parameter::Time(from), Parameter::Time(to)]).await?;
     let mut names = Names::default();
-    let mut places: BTreeMap<(Arc<str>, Arc<str>, Arc<str>), Arc<GpuPlace>> = BTreeMap::new();
+    let mut places: BTreeMap<NodeModel, Arc<GpuPlace>> = BTreeMap::new();
     let mut strangers: HashMap<(Arc<str>, Arc<str>), Arc<JobRun>> = HashMap::new();
     let mut hours: Vec<GpuHour> = Vec::new();
     for batch in batches {

@@ -93,6 +93,9 @@ fn suspensions(events: &[Event], start: i64) -> Vec<(i64, i64)> {
     found
 }
 
+/// By GPU and shares, disjoint and in order.
+type Times = BTreeMap<(Gpu, Option<i64>), Vec<(i64, i64)>>;
+
 /// What an attempt held; its events are in their order.
 pub(super) fn held(events: &[Event], next: Option<i64>) -> Vec<Held> {
     let Some((start, end)) = life(events, next) else { return Vec::new() };
@@ -101,8 +104,7 @@ pub(super) fn held(events: &[Event], next: Option<i64>) -> Vec<Held> {
         return Vec::new();
     }
     let lists: Vec<&Event> = events.iter().filter(|event| !event.gpus.is_empty()).collect();
-    // By GPU and shares, disjoint and in order.
-    let mut times: BTreeMap<(Gpu, Option<i64>), Vec<(i64, i64)>> = BTreeMap::new();
+    let mut times = Times::new();
     for (at, list) in lists.iter().enumerate() {
         let from = if at == 0 { start } else { list.time.clamp(start, end) };
         let to = lists.get(at + 1).map_or(end, |next| next.time.clamp(start, end));

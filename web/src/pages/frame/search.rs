@@ -75,21 +75,6 @@ fn inside(app: App, shown: RwSignal<Option<()>>, fleet: Known) -> impl IntoView 
         }
         e.prevent_default();
     };
-    let row = move |(at, hit): (usize, Hit)| {
-        let (label, note) = (hit.label.clone(), hit.note.clone());
-        view! {
-            <li
-                id=format!("hit-{at}")
-                role="option"
-                aria-selected=move || (chosen.get() == at).to_string()
-                on:click=move |_| go(&hit)
-                on:pointermove=move |_| chosen.set(at)
-            >
-                <span class="cut">{label}</span>
-                <span class="note">{note}</span>
-            </li>
-        }
-    };
     let none =
         move || found.read().is_empty().then(|| view! { <p class="say muted">"Nothing has this in its name."</p> });
     view! {
@@ -111,9 +96,25 @@ fn inside(app: App, shown: RwSignal<Option<()>>, fleet: Known) -> impl IntoView 
                 on:keydown=keyed
             />
             <ul id="hits" role="listbox" aria-label="Found">
-                {move || found.get().into_iter().enumerate().map(row).collect_view()}
+                {move || found.get().into_iter().enumerate().map(|(at, hit)| row(at, hit, chosen, go)).collect_view()}
             </ul>
             {none}
         </div>
+    }
+}
+
+fn row(at: usize, hit: Hit, chosen: RwSignal<usize>, go: impl Fn(&Hit) + 'static) -> impl IntoView {
+    let (label, note) = (hit.label.clone(), hit.note.clone());
+    view! {
+        <li
+            id=format!("hit-{at}")
+            role="option"
+            aria-selected=move || (chosen.get() == at).to_string()
+            on:click=move |_| go(&hit)
+            on:pointermove=move |_| chosen.set(at)
+        >
+            <span class="cut">{label}</span>
+            <span class="note">{note}</span>
+        </li>
     }
 }
