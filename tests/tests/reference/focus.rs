@@ -56,7 +56,7 @@ fn charges(file: &Path) -> Micros {
     let header = cells(lines.next().expect("a header"));
     let at = |name: &str| header.iter().position(|column| column == name).unwrap_or_else(|| panic!("no {name}"));
     let [job, start, effective, billed, kind] =
-        ["ResourceId", "ChargePeriodStart", "EffectiveCost", "BilledCost", "ResourceType"].map(at);
+        ["x_JobId", "ChargePeriodStart", "EffectiveCost", "BilledCost", "ResourceType"].map(at);
     let split = header.iter().position(|column| column == "AllocatedMethodId");
     let mut charges = Micros::new();
     for line in lines {

@@ -137,7 +137,10 @@ fn resource(row: &FocusRow) -> Option<(String, String, &'static str)> {
     };
     match (&source.gpu_uuid, &source.job_id) {
         (Some(gpu), _) => Some((gpu.to_string(), named(source.node.as_ref(), "GPU", gpu), "GPU")),
-        (None, Some(job)) => Some((job.to_string(), named(source.job_name.as_ref(), "Job", job), "Job")),
+        // Ids of jobs are of their cluster, and readers that guess types would take most of them for numbers.
+        (None, Some(job)) => {
+            Some((format!("{}/{job}", source.cluster), named(source.job_name.as_ref(), "Job", job), "Job"))
+        }
         (None, None) => None,
     }
 }
