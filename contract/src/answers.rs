@@ -72,32 +72,6 @@ pub struct Session {
     pub role: String,
 }
 
-/// `POST /api/v1/login-links`: a path that logs a browser in once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LoginLink {
-    /// Path and query, to be put behind the server's address.
-    pub path: String,
-    pub expires_unix_micros: i64,
-}
-
-/// `POST /api/v1/tokens` asks for a token, `GET` lists them, `DELETE /api/v1/tokens/{id}` revokes one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TokenRequest {
-    pub name: String,
-    pub role: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Token {
-    pub id: String,
-    pub name: String,
-    pub role: String,
-    pub created_unix_micros: i64,
-    /// Present once, in the answer to the request that made it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
-}
-
 /// `GET /api/v1/status`: what the frame of every page shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {

@@ -17,7 +17,8 @@ impl fmt::Display for IdError {
 
 impl std::error::Error for IdError {}
 
-fn checked(kind: &str, text: &str) -> Result<String, IdError> {
+/// A text that may be the id of a GPU, a job or a cluster: not empty, not too long, without control characters.
+pub fn checked_id(kind: &str, text: &str) -> Result<String, IdError> {
     if text.is_empty() {
         return Err(IdError(format!("{kind} is empty")));
     }
@@ -37,7 +38,7 @@ pub struct WriterId(String);
 impl WriterId {
     /// Parses the `Coulomb-Writer` header: two non-empty parts joined by the last `/`.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        let id = checked("writer", text)?;
+        let id = checked_id("writer", text)?;
         match id.rsplit_once('/') {
             Some((node, boot)) if !node.is_empty() && !boot.is_empty() => Ok(Self(id)),
             _ => Err(IdError(format!("writer {text:?} is not of the form <node>/<boot-uuid>"))),
@@ -46,33 +47,6 @@ impl WriterId {
 
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-/// A GPU: its NVML UUID, or its PCI path where there is none.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct GpuUuid(String);
-
-impl GpuUuid {
-    pub fn parse(text: &str) -> Result<Self, IdError> {
-        checked("gpu_uuid", text).map(Self)
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A job: the scheduler's own id within a cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct JobKey {
-    pub cluster: String,
-    pub job_id: String,
-}
-
-impl JobKey {
-    pub fn parse(cluster: &str, job_id: &str) -> Result<Self, IdError> {
-        Ok(Self { cluster: checked("cluster", cluster)?, job_id: checked("job_id", job_id)? })
     }
 }
 
@@ -92,8 +66,7 @@ mod tests {
 
     #[test]
     fn ids_refuse_empty_text() {
-        assert!(GpuUuid::parse("").is_err());
-        assert!(JobKey::parse("c", "").is_err());
-        assert_eq!(GpuUuid::parse("GPU-1").map(|g| g.as_str().to_owned()), Ok("GPU-1".to_owned()));
+        assert!(checked_id("gpu_uuid", "").is_err());
+        assert_eq!(checked_id("gpu_uuid", "GPU-1"), Ok("GPU-1".to_owned()));
     }
 }

@@ -28,10 +28,6 @@ impl JobPhase {
             Self::Failed => "failed",
         }
     }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|phase| phase.as_str() == name)
-    }
 }
 
 /// `GET /api/v1/jobs?from&to&cluster&filter&phase&sort&offset&limit`: jobs that waited or ran within the range.
@@ -66,7 +62,6 @@ pub struct JobRow {
     pub submitted_unix_micros: Option<i64>,
     pub started_unix_micros: Option<i64>,
     pub ended_unix_micros: Option<i64>,
-    pub queue_seconds: Option<f64>,
     /// GPUs times time, until the end or the latest event.
     pub gpu_seconds: Option<f64>,
     /// What the ledger has of it so far; null where nothing has a price.
@@ -90,7 +85,6 @@ pub struct JobDetail {
     pub range: Range,
     /// The part of it that series and cells are of; all unless another was asked for.
     pub window: Range,
-    pub bucket_seconds: i64,
     pub times_unix_micros: Vec<i64>,
     /// The GPUs that it held, with their busy ratio in each bucket.
     pub gpus: Vec<FleetGpu>,

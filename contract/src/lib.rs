@@ -12,7 +12,7 @@ mod schema;
 mod state;
 mod tables;
 
-pub use ids::{GpuUuid, IdError, JobKey, WriterId};
+pub use ids::{IdError, WriterId, checked_id};
 #[cfg(feature = "arrow")]
 pub use schema::{arrow_type, read_schema, schema};
 pub use state::{ByState, GpuState};

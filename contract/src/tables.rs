@@ -162,12 +162,7 @@ pub const TABLES: &[Table] = &[
             must("cluster", Text, "", "Name of the cluster"),
             must("job_id", Text, "", "Scheduler's own id"),
             must("attempt", Int, "", "Attempt that the event belongs to, from 0; a requeue starts the next"),
-            must(
-                "kind",
-                Text,
-                "",
-                "One of submitted, started, requeued, ended, updated; a requeued names the attempt that it submits",
-            ),
+            must("kind", Text, "", "One of submitted, started, requeued (submits this attempt), ended, updated"),
             may("state", Text, "", "Scheduler's state name"),
             may("name", Text, "", "Name that the user gave the job"),
             may("user", Text, "", "Who submitted it"),

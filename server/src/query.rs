@@ -49,7 +49,7 @@ pub use answer::Answer;
 pub use describe::{Prepared, TableShape};
 pub use error::QueryError;
 pub use guard::SQL_BYTES_MAX;
-pub use job_list::{JOBS_OF_A_PAGE, JOBS_OF_A_PAGE_MAX, JobsAsked};
+pub use job_list::{JOBS_OF_A_PAGE, JOBS_OF_A_PAGE_MAX, JobsAsked, job_phase};
 pub use status::DataStatus;
 
 use crate::store::Store;

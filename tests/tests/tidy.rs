@@ -10,8 +10,7 @@ const CRATES: [&str; 6] = ["contract/src", "collector/src", "server/src", "web/s
 const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 400;
 const DOOR_LINES_MAX: usize = 12;
-/// Without the rows of tables, which are data: a column is a line of its own.
-const CONTRACT_CODE_LINES_MAX: usize = 700;
+const CONTRACT_CODE_LINES_MAX: usize = 800;
 const XTASK_CODE_LINES_MAX: usize = 600;
 
 /// Functions over the limit, as `(file, function, lines)`.
@@ -227,11 +226,7 @@ fn an_allowed_lint_has_a_reason() {
 #[test]
 fn the_contract_and_xtask_stay_small() {
     let lines = |folder| product_code().iter().filter(|s| s.path.starts_with(folder)).map(Source::code_lines).sum();
-    let is_column = |line: &&str| line.starts_with("            may(") || line.starts_with("            must(");
-    let columns = |source: &&Source| source.code.lines().filter(is_column).count();
-    let columns: usize = product_code().iter().filter(|s| s.path.starts_with("contract")).map(|s| columns(&s)).sum();
     let (contract, xtask): (usize, usize) = (lines("contract"), lines("xtask"));
-    let contract = contract - columns;
     assert!(contract < CONTRACT_CODE_LINES_MAX, "the contract has {contract} lines of code: move what is not shared");
     assert!(xtask < XTASK_CODE_LINES_MAX, "xtask has {xtask} lines of code: it builds and runs, nothing else");
 }

@@ -68,7 +68,6 @@ pub(crate) fn jobs(rows: &[JobRow]) -> String {
         "submitted_at",
         "started_at",
         "ended_at",
-        "queue_seconds",
         "gpu_seconds",
         "cost_micros",
         "active_ratio",
@@ -83,8 +82,7 @@ pub(crate) fn jobs(rows: &[JobRow]) -> String {
         fields.extend(texts.map(|text| text.clone().unwrap_or_default()));
         fields.push(whole(job.gpus));
         fields.extend([job.submitted_unix_micros, job.started_unix_micros, job.ended_unix_micros].map(time));
-        fields.extend([job.queue_seconds, job.gpu_seconds].map(maybe));
-        fields.extend([whole(job.cost_micros), maybe(job.active_ratio)]);
+        fields.extend([maybe(job.gpu_seconds), whole(job.cost_micros), maybe(job.active_ratio)]);
         out += &line(&fields);
     }
     out
@@ -170,7 +168,7 @@ mod tests {
         let job = JobRow { name: Some("a,\"b\"".to_owned()), cost_micros: Some(1_500_000), ..JobRow::default() };
         let text = jobs(&[job]);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[1], ",,0,waiting,,\"a,\"\"b\"\"\",,,,,,,,,,,1500000,");
-        assert_eq!(lines[0].split(',').count(), 18);
+        assert_eq!(lines[1], ",,0,waiting,,\"a,\"\"b\"\"\",,,,,,,,,,1500000,");
+        assert_eq!(lines[0].split(',').count(), 17);
     }
 }

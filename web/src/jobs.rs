@@ -3,15 +3,6 @@
 use crate::format;
 use contract::answers::{JobDetail, JobPhase, JobRow};
 
-pub(crate) fn phase_label(phase: JobPhase) -> &'static str {
-    match phase {
-        JobPhase::Waiting => "waiting",
-        JobPhase::Running => "running",
-        JobPhase::Ended => "ended",
-        JobPhase::Failed => "failed",
-    }
-}
-
 /// Class of its badge.
 pub(crate) fn phase_class(phase: JobPhase) -> &'static str {
     match phase {
@@ -27,12 +18,19 @@ pub(crate) fn length(job: &JobRow, now_micros: i64) -> Option<i64> {
     job.started_unix_micros.map(|from| (job.ended_unix_micros.unwrap_or(now_micros) - from).max(0))
 }
 
+/// How long it waited, or waits by now, in microseconds.
 pub(crate) fn wait(job: &JobRow, now_micros: i64) -> Option<i64> {
-    match (job.queue_seconds, job.phase, job.submitted_unix_micros) {
-        (Some(seconds), _, _) => Some((seconds * 1e6) as i64),
-        (None, JobPhase::Waiting, Some(submitted)) => Some((now_micros - submitted).max(0)),
-        _ => None,
-    }
+    let until = job.started_unix_micros.or((job.phase == JobPhase::Waiting).then_some(now_micros))?;
+    job.submitted_unix_micros.map(|submitted| (until - submitted).max(0))
+}
+
+/// Length of the steps of its series: they are equal, one alone is the whole window.
+pub(crate) fn bucket_seconds(found: &JobDetail) -> i64 {
+    let micros = match found.times_unix_micros.as_slice() {
+        [first, second, ..] => second - first,
+        _ => found.window.to_unix_micros - found.window.from_unix_micros,
+    };
+    micros / 1_000_000
 }
 
 /// Of one that runs, by now.

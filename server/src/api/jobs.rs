@@ -3,7 +3,7 @@
 use super::error::Refusal;
 use super::range::parse_range;
 use super::serve::State;
-use crate::query::{JOBS_OF_A_PAGE, JOBS_OF_A_PAGE_MAX, JobsAsked};
+use crate::query::{JOBS_OF_A_PAGE, JOBS_OF_A_PAGE_MAX, JobsAsked, job_phase};
 use actix_web::{HttpResponse, web};
 use contract::answers::JobPhase;
 use serde::Deserialize;
@@ -33,7 +33,7 @@ pub(super) async fn jobs(asked: web::Query<JobsWindow>, state: web::Data<State>)
     let range = parse_range(asked.from.as_deref(), asked.to.as_deref(), (state.clock)()).map_err(Refusal::invalid)?;
     let phase = match asked.phase.as_deref().filter(|name| !name.is_empty()) {
         None => None,
-        Some(name) => Some(JobPhase::parse(name).ok_or_else(|| {
+        Some(name) => Some(job_phase(name).ok_or_else(|| {
             let known = JobPhase::ALL.map(JobPhase::as_str).join(", ");
             Refusal::invalid(format!("{name:?} is no phase of a job; there are {known}"))
         })?),

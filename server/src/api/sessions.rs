@@ -3,9 +3,10 @@
 use super::error::Refusal;
 use super::serve::State;
 use crate::access::{Identity, IssuedToken, Role, SESSION_SECONDS, TokenEntry};
+use crate::answers::{LoginLink, Token, TokenRequest};
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use actix_web::{HttpRequest, HttpResponse, web};
-use contract::answers::{LoginLink, LoginRequest, Session, Token, TokenRequest};
+use contract::answers::{LoginRequest, Session};
 
 pub(super) const SESSION_COOKIE: &str = "coulomb_session";
 

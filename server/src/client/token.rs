@@ -3,10 +3,10 @@
 use super::ClientError;
 use super::connection::Connection;
 use super::output::{Format, write_table};
+use crate::answers::{LoginLink, Token, TokenRequest};
 use crate::config::ClientFlags;
 use chrono::{DateTime, SecondsFormat};
 use clap::{Args, Subcommand};
-use contract::answers::{LoginLink, Token, TokenRequest};
 use serde_json::{Value, json};
 use std::io::Write;
 

@@ -118,7 +118,6 @@ async fn add_telemetry(asking: &Asking, detail: &mut JobDetail, window: Range) -
     gpus.retain(|gpu| !gpu.spans.is_empty());
     let names = JobNames::of(asking, &gpus).await?;
     detail.window = window;
-    detail.bucket_seconds = buckets.seconds();
     detail.times_unix_micros = buckets.times();
     detail.series = METRICS.iter().enumerate().map(|(at, metric)| over(&gpus, at, *metric, &buckets)).collect();
     detail.gpus = gpus.iter().map(|gpu| shown(gpu, &names, window)).collect();

@@ -93,6 +93,11 @@ fn base(range: Range, asked: &JobsAsked) -> (String, Vec<ScalarValue>) {
     (sql, with)
 }
 
+/// The phase of that name.
+pub fn job_phase(name: &str) -> Option<JobPhase> {
+    JobPhase::ALL.into_iter().find(|phase| phase.as_str() == name)
+}
+
 /// Where a job is in its life, as [`JobPhase::as_str`] names it.
 fn phase() -> String {
     format!(
@@ -103,7 +108,7 @@ fn phase() -> String {
 
 /// Columns of a [`JobRow`], in the order in which [`row`] reads them.
 const COLUMNS: &str = "j.cluster, j.job_id, j.attempt, j.phase, j.state, j.name, j.\"user\", j.account, j.project, \
-    j.queue, j.gpus_requested, j.nodes, j.submitted_at, j.started_at, j.ended_at, j.queue_seconds, j.gpu_seconds, \
+    j.queue, j.gpus_requested, j.nodes, j.submitted_at, j.started_at, j.ended_at, j.gpu_seconds, \
     c.cost, u.active";
 
 /// Costs and activity of some jobs since a time, as tables `c` and `u`.
@@ -131,7 +136,7 @@ async fn list(
     let sql = format!("{base} select phase, count(*), min(coalesce(started_at, ended_at)) from j group by 1");
     let mut since = range.to_unix_micros;
     for row in each_row(&asking.rows(&sql, with.clone()).await?) {
-        let phase = row.text(0).and_then(JobPhase::parse).unwrap_or_default();
+        let phase = row.text(0).and_then(job_phase).unwrap_or_default();
         list.counts[phase as usize] = row.int(1).unwrap_or_default().unsigned_abs();
         since = since.min(row.time(2).unwrap_or(since));
     }
@@ -166,7 +171,7 @@ fn row(row: &Row<'_>) -> JobRow {
         cluster: row.owned(0).unwrap_or_default(),
         job_id: row.owned(1).unwrap_or_default(),
         attempt: row.int(2).unwrap_or_default(),
-        phase: row.text(3).and_then(JobPhase::parse).unwrap_or_default(),
+        phase: row.text(3).and_then(job_phase).unwrap_or_default(),
         state: row.owned(4),
         name: row.owned(5),
         user: row.owned(6),
@@ -178,10 +183,9 @@ fn row(row: &Row<'_>) -> JobRow {
         submitted_unix_micros: row.time(12),
         started_unix_micros: row.time(13),
         ended_unix_micros: row.time(14),
-        queue_seconds: row.float(15),
-        gpu_seconds: row.float(16),
-        cost_micros: row.int(17),
-        active_ratio: row.float(18),
+        gpu_seconds: row.float(15),
+        cost_micros: row.int(16),
+        active_ratio: row.float(17),
     }
 }
 

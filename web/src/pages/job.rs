@@ -13,6 +13,7 @@ use super::pieces::{answered, skeleton, stale_line};
 use super::plot::Hover;
 use crate::address::encode;
 use crate::format;
+use crate::jobs::bucket_seconds;
 use contract::answers::JobDetail;
 use leptos::prelude::*;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ fn telemetry(app: App, found: &JobDetail, hover: Hover) -> Option<impl IntoView 
     let shared = Shared {
         range: found.window,
         times_unix_micros: found.times_unix_micros.clone(),
-        bucket_seconds: found.bucket_seconds,
+        bucket_seconds: bucket_seconds(found),
         events: found.events.clone(),
     };
     let back = (found.window != found.range).then(|| {

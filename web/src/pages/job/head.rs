@@ -1,7 +1,7 @@
 //! Who it is, and its headline numbers.
 
 use crate::format::{self, money};
-use crate::jobs::{cost, cost_note, gpu_hours, length, phase_class, phase_label, wait};
+use crate::jobs::{cost, cost_note, gpu_hours, length, phase_class, wait};
 use crate::pages::app::App;
 use crate::pages::browser;
 use crate::pages::stat::{More, Stat, stat};
@@ -22,7 +22,7 @@ pub(super) fn title(app: App, found: &JobDetail) -> impl IntoView + use<> {
     view! {
         <div class="filters">
             <h2 class="job-name">{name}</h2>
-            <span class=phase_class(job.phase)>{phase_label(job.phase)}</span>
+            <span class=phase_class(job.phase)>{job.phase.as_str()}</span>
             <span class="muted">{format!("{} in {}", job.job_id, job.cluster)}</span>
             <span class="muted">{who}</span>
             <div class="grow"></div>

@@ -1,7 +1,6 @@
 //! The filter line: words that must match, and the phase.
 
 use crate::format;
-use crate::jobs::phase_label;
 use crate::pages::api::Asked;
 use crate::pages::app::App;
 use contract::answers::{JobList, JobPhase};
@@ -23,7 +22,7 @@ pub(super) fn controls(app: App, asked: Asked<JobList>) -> impl IntoView {
                     a.offset = 0;
                 })
             >
-                {phase.map_or("all", phase_label)} " " <span class="muted">{count}</span>
+                {phase.map_or("all", JobPhase::as_str)} " " <span class="muted">{count}</span>
             </button>
         }
     };

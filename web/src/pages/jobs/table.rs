@@ -3,7 +3,7 @@
 use super::ROWS;
 use crate::csv;
 use crate::format::{self, NOT_REPORTED, money};
-use crate::jobs::{gpu_hours, length, page_of, phase_class, phase_label, wait};
+use crate::jobs::{gpu_hours, length, page_of, phase_class, wait};
 use crate::pages::app::App;
 use crate::pages::browser;
 use crate::pages::pieces::{icon, shape};
@@ -100,7 +100,7 @@ fn row(app: App, job: &JobRow, now: i64) -> impl IntoView + use<> {
     view! {
         <tr>
             <td><a href=href>{job.job_id.clone()}</a> {again} <div class="small muted cut brief" title=name.clone()>{name.clone()}</div></td>
-            <td title=hint><span class=phase_class(job.phase)>{phase_label(job.phase)}</span></td>
+            <td title=hint><span class=phase_class(job.phase)>{job.phase.as_str()}</span></td>
             <td>{text(&job.user, "unknown")}</td>
             <td class="muted">{text(&job.queue, "none")}</td>
             {number(job.gpus.map(|gpus| gpus.to_string()))}

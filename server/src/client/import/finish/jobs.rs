@@ -3,7 +3,7 @@
 use super::super::convert::{Reject, Values, place};
 use super::super::map::{Map, Value};
 use super::{Defaults, fill, micros, missing, text};
-use contract::JobKey;
+use contract::checked_id;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
@@ -53,7 +53,9 @@ impl Jobs {
             return Err(missing("job_id"));
         }
         let (cluster, job_id) = (text(&values, self.cluster), text(&values, self.job_id));
-        JobKey::parse(cluster, job_id).map_err(|e| Reject::new("job_id or cluster is not usable", e.to_string()))?;
+        checked_id("cluster", cluster)
+            .and_then(|_| checked_id("job_id", job_id))
+            .map_err(|e| Reject::new("job_id or cluster is not usable", e.to_string()))?;
         if let (Some(start), Some(end)) = (micros(&values, self.started_at), micros(&values, self.ended_at))
             && end < start
         {

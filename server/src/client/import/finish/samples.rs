@@ -3,7 +3,7 @@
 use super::super::convert::{Reject, Values, place};
 use super::super::map::{Interval, Map, Value};
 use super::{Defaults, Origin, Row, fill, micros, missing, text};
-use contract::GpuUuid;
+use contract::checked_id;
 use std::collections::HashMap;
 
 /// The driver's name of the GPU is required, and a log without it does not know it.
@@ -45,7 +45,7 @@ impl Samples {
     pub(super) fn push(&mut self, mut values: Values, origin: Origin<'_>, out: &mut Vec<Row>) -> Result<(), Reject> {
         let Some(time) = micros(&values, self.time) else { return Err(missing("time")) };
         self.name(&mut values, origin);
-        GpuUuid::parse(text(&values, self.gpu_uuid))
+        checked_id("gpu_uuid", text(&values, self.gpu_uuid))
             .map_err(|e| Reject::new("gpu_uuid is not usable", e.to_string()))?;
         let mut row = Row { file: origin.file, line: origin.line, values };
         if row.values[self.interval_seconds].is_some() {
