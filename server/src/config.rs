@@ -5,6 +5,8 @@
 //! structs of checked values. **Not here:** secrets, other than the text of `COULOMB_TOKEN` on its way to a client
 //! and a bucket's credentials on their way to the store.
 
+mod listen;
+
 use crate::client::{
     AnomaliesCommand, BackupCommand, BillCommand, BudgetsCommand, CheckCommand, CloseCommand, DocumentsCommand,
     ImportCommand, PolicyCommand, PricesCommand, QueryCommand, ReconcileCommand, ReportCommand, RestoreCommand,
@@ -13,6 +15,8 @@ use crate::client::{
 use crate::query::QuerySettings;
 use crate::store::{self, BucketSettings, StoreSettings};
 use clap::{Args, Parser, Subcommand};
+pub use listen::{Asked, OtlpListen};
+use listen::{OFF, listen_address, otlp_address};
 use serde::Deserialize;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,8 +25,6 @@ use std::time::Duration;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6240);
 const FLIGHT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6241);
-/// In place of an address and port: nothing listens.
-const OFF: &str = "off";
 const DATA_DIR: &str = "./coulomb-data";
 /// What all queries together may hold in memory: a small machine can give it, and beyond it a query spills.
 const QUERY_MEMORY_BYTES: u64 = 1 << 30;
@@ -118,6 +120,10 @@ pub struct ServeFlags {
     /// Address and port of Flight SQL, for ADBC and JDBC (default 127.0.0.1:6241; port 0 takes a free one; `off`).
     #[arg(long, env = "COULOMB_FLIGHT_LISTEN", value_name = "ADDRESS:PORT")]
     flight_listen: Option<String>,
+    /// Address and port of OTLP over gRPC (default 127.0.0.1:4317, unless another program has it; port 0 takes a free
+    /// one; `off`). OTLP over HTTP is where HTTP is.
+    #[arg(long, env = "COULOMB_OTLP_LISTEN", value_name = "ADDRESS:PORT")]
+    otlp_listen: Option<String>,
     /// Memory of all running queries together (default 1073741824 = 1 GiB); beyond it they spill to disk.
     #[arg(long, env = "COULOMB_QUERY_MEMORY_BYTES", value_name = "BYTES")]
     query_memory_bytes: Option<u64>,
@@ -153,6 +159,7 @@ struct SettingsFile {
     tables: Option<String>,
     listen: Option<String>,
     flight_listen: Option<String>,
+    otlp_listen: Option<String>,
     query_memory_bytes: Option<u64>,
     resident_bytes_max: Option<u64>,
     query_timeout_seconds: Option<u64>,
@@ -223,6 +230,7 @@ pub struct ServeSettings {
     pub listen: SocketAddr,
     /// Where Flight SQL is answered, if it is.
     pub flight_listen: Option<SocketAddr>,
+    pub otlp_listen: Option<OtlpListen>,
     pub data_dir: PathBuf,
     pub store: StoreSettings,
     pub query: QuerySettings,
@@ -240,6 +248,7 @@ impl ServeSettings {
             Some(text) if text == OFF => None,
             text => Some(listen_address("flight_listen", text, FLIGHT_LISTEN)?),
         };
+        let otlp_listen = otlp_address(flags.otlp_listen.or(file.otlp_listen))?;
         let data_dir = flags.data.or(file.data).unwrap_or_else(|| DATA_DIR.into());
         let tables = flags.tables.or(file.tables).as_deref().map(parse_tables).transpose()?;
         let query_memory_bytes = within(
@@ -293,7 +302,7 @@ impl ServeSettings {
         let log = flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned());
         let retain = if flags.retain_days.is_empty() { file.retain_days } else { flags.retain_days };
         let retain_days = retain.iter().map(|text| parse_retain(text)).collect::<Result<_, _>>()?;
-        Ok(Self { listen, flight_listen, data_dir, store, query, retain_days, log })
+        Ok(Self { listen, flight_listen, otlp_listen, data_dir, store, query, retain_days, log })
     }
 }
 
@@ -331,11 +340,12 @@ impl fmt::Display for ServeSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "data={:?} tables={} listen={} flight_listen={} query_memory_bytes={} resident_bytes_max={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} keep_replaced_seconds={} log={:?}",
+            "data={:?} tables={} listen={} flight_listen={} otlp_listen={} query_memory_bytes={} resident_bytes_max={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} keep_replaced_seconds={} log={:?}",
             self.data_dir,
             self.store.tables.as_ref().map_or_else(|| "local".to_owned(), ToString::to_string),
             self.listen,
             self.flight_listen.map_or_else(|| OFF.to_owned(), |address| address.to_string()),
+            self.otlp_listen.map_or_else(|| OFF.to_owned(), |listen| listen.address.to_string()),
             self.query.memory_bytes_max,
             self.query.resident_bytes_max,
             self.query.timeout.as_secs(),
@@ -352,13 +362,6 @@ fn read_file(path: &Path) -> Result<SettingsFile, ConfigError> {
     // The parser's text shows the line and lists the keys that are known.
     toml::from_str(&text)
         .map_err(|e| ConfigError::Parse { path: path.into(), why: e.to_string().trim_end().to_owned() })
-}
-
-/// The address that a setting names, or its default.
-fn listen_address(name: &'static str, text: Option<String>, default: SocketAddr) -> Result<SocketAddr, ConfigError> {
-    let Some(text) = text else { return Ok(default) };
-    let numeric = text.replacen("localhost:", "127.0.0.1:", usize::from(text.starts_with("localhost:")));
-    numeric.parse().map_err(|_| ConfigError::Listen { name, text, like: default })
 }
 
 fn within(name: &'static str, value: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
@@ -407,6 +410,16 @@ mod tests {
     }
 
     #[test]
+    fn otlp_has_its_known_port_unless_another_is_asked_for() {
+        let listen = |arguments: &[&str]| serve(arguments).unwrap().otlp_listen;
+        let at = |text: &str, asked| Some(OtlpListen { address: text.parse().unwrap(), asked });
+        assert_eq!(listen(&[]), at("127.0.0.1:4317", Asked::No));
+        assert_eq!(listen(&["--otlp-listen", "127.0.0.1:4317"]), at("127.0.0.1:4317", Asked::Yes));
+        assert_eq!(listen(&["--otlp-listen", "localhost:0"]), at("127.0.0.1:0", Asked::Yes));
+        assert_eq!(listen(&["--otlp-listen", "off"]), None);
+    }
+
+    #[test]
     fn tables_are_here_or_in_a_bucket() {
         assert!(serve(&[]).unwrap().store.tables.is_none());
         let settings = serve(&["--tables", "s3://bucket/prefix/"]).unwrap();
@@ -439,6 +452,7 @@ mod tests {
             (vec!["--config", "/does/not/exist"], "/does/not/exist"),
             (vec!["--listen", "6240"], "127.0.0.1:6240"),
             (vec!["--flight-listen", "6241"], "flight_listen \"6241\""),
+            (vec!["--otlp-listen", "4317"], "otlp_listen \"4317\""),
             (vec!["--query-timeout-seconds", "0"], "query_timeout_seconds is 0"),
             (vec!["--query-memory-bytes", "1"], "query_memory_bytes is 1"),
         ] {

@@ -5,10 +5,12 @@ use clap::Parser;
 use coulomb::access::Access;
 use coulomb::api::{self, Services};
 use coulomb::client::{self, ClientError};
-use coulomb::config::{Command, CommandLine, ServeFlags, ServeSettings};
+use coulomb::config::{Asked, Command, CommandLine, OtlpListen, ServeFlags, ServeSettings};
 use coulomb::flight;
+use coulomb::grpc;
 use coulomb::ingest::Ingest;
 use coulomb::ledger::Ledger;
+use coulomb::otlp::{self, Otlp};
 use coulomb::query::Engine;
 use coulomb::store::Store;
 use std::io::{BufWriter, Write, stderr, stdout};
@@ -87,29 +89,45 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
     });
     let flight =
         settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
-    let services = Services { store: store.clone(), ingest, engine, ledger, access, clock: now_micros };
+    let otlp = Otlp::new(ingest.clone(), now_micros);
+    let otlp_grpc = settings.otlp_listen.map(|listen| start_otlp(&otlp, &access, listen)).transpose()?.flatten();
+    let services = Services { store: store.clone(), ingest, otlp, engine, ledger, access, clock: now_micros };
     let server = api::start(services, settings.listen)?;
     writeln!(stdout(), "coulomb: listening on http://{}", server.address)?;
     if let Some(flight) = &flight {
         writeln!(stdout(), "coulomb: Flight SQL on grpc://{}", flight.address)?;
+    }
+    if let Some(otlp) = &otlp_grpc {
+        writeln!(stdout(), "coulomb: OTLP on grpc://{}", otlp.address)?;
     }
     stdout().flush()?;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("asked to terminate, shutting down"),
         _ = interrupt.recv() => tracing::info!("interrupted, shutting down"),
     }
-    let stop_flight = async {
-        if let Some(flight) = flight {
-            flight.stop().await;
+    let stop = async |running: Option<grpc::Running>| {
+        if let Some(running) = running {
+            running.stop().await;
         }
     };
-    let (stopped, ()) = tokio::join!(server.stop(), stop_flight);
+    let (stopped, (), ()) = tokio::join!(server.stop(), stop(flight), stop(otlp_grpc));
     keeping.abort();
     deriving.abort();
     accounting.abort();
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");
     Ok(stopped?)
+}
+
+/// A port that nobody has asked for may be another program's, such as an OpenTelemetry collector's.
+fn start_otlp(otlp: &Otlp, access: &Access, listen: OtlpListen) -> anyhow::Result<Option<grpc::Running>> {
+    match (otlp::start(otlp.clone(), access.clone(), listen.address), listen.asked) {
+        (Err(error), Asked::No) => {
+            tracing::warn!(%error, "OTLP is taken over HTTP only; --otlp-listen names another port, or `off`");
+            Ok(None)
+        }
+        (started, _) => Ok(Some(started?)),
+    }
 }
 
 /// Drops what is older than it is to be kept, every so often.

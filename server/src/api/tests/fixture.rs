@@ -4,6 +4,7 @@ use crate::access::Access;
 use crate::api::{Running, Services, start};
 use crate::ingest::Ingest;
 use crate::ledger::Ledger;
+use crate::otlp::Otlp;
 use crate::query::{Engine, QuerySettings};
 use crate::store::{Store, StoreSettings};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
@@ -91,8 +92,10 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
         spill_bytes_max: 64 << 20,
     };
     let engine = Engine::new(store.clone(), settings).unwrap();
+    let ingest = Ingest::new(store.clone());
     let services = Services {
-        ingest: Ingest::new(store.clone()),
+        otlp: Otlp::new(ingest.clone(), || NOW),
+        ingest,
         ledger: Ledger::open(store.clone(), engine.clone(), || NOW).await.unwrap(),
         engine,
         access: Access::open(dir, NOW).unwrap(),
@@ -207,6 +210,10 @@ impl Got {
 
     pub(super) fn error_kind(&self) -> String {
         let body = self.json();
+        // OTLP's errors have codes of gRPC.
+        if body["code"] == 16 {
+            return "unauthorized".to_owned();
+        }
         // Under /prometheus errors are in the envelope of that API.
         let kind = body["error"]["kind"].as_str().or(body["errorType"].as_str());
         kind.unwrap().to_owned()
