@@ -41,7 +41,7 @@ pub(super) trait Receives: Clone + Send + Sync + 'static {
 macro_rules! receives {
     ($name:ident, $service:literal) => {
         #[derive(Clone)]
-        pub(super) struct $name;
+        pub(super) enum $name {}
 
         impl Receives for $name {
             const NAME: &'static str = $service;
