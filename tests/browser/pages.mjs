@@ -29,11 +29,15 @@ async function browser() {
   return chromium.launch({ executablePath: await own.executablePath(), args });
 }
 
+// Nothing is asked or awaited any more. A page's own frames start requests, so one look is not enough.
 async function settled(page) {
-  await page.waitForLoadState("networkidle", { timeout: WAIT_MS });
-  await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"), null, { timeout: WAIT_MS });
+  const isQuiet = () => document.querySelector("main, .login") && !document.querySelector(".working, [aria-busy=true]");
+  for (let quiet = 0; quiet < 2; quiet += 1) {
+    await page.waitForFunction(isQuiet, null, { timeout: WAIT_MS });
+    await page.waitForTimeout(100);
+  }
   // Charts fade in; a picture of the middle of it says nothing.
-  await page.waitForTimeout(400);
+  await page.waitForTimeout(300);
 }
 
 async function look(page, name) {

@@ -24,6 +24,7 @@ pub(crate) enum Page {
     Reports,
     Prices,
     Sql,
+    Settings,
     Login,
     /// No page has this path.
     Missing,
@@ -40,6 +41,7 @@ impl Page {
             Self::Reports => "/reports",
             Self::Prices => "/prices",
             Self::Sql => "/sql",
+            Self::Settings => "/settings",
             Self::Login => "/login",
         }
     }
@@ -54,6 +56,7 @@ impl Page {
             Self::Reports => "Reports and close",
             Self::Prices => "Prices and policy",
             Self::Sql => "SQL",
+            Self::Settings => "Settings",
             Self::Login => "Log in",
             Self::Missing => "Not found",
         }
@@ -158,7 +161,7 @@ impl Address {
     /// Whether what the page shows is about the time and the cluster of the bar.
     pub(crate) fn has_range(&self) -> bool {
         match self.page {
-            Page::Sql | Page::Prices => false,
+            Page::Sql | Page::Prices | Page::Settings => false,
             Page::Reports => self.own("month") == RANGE,
             _ => true,
         }
@@ -175,6 +178,7 @@ impl Address {
             "/reports" => Page::Reports,
             "/prices" => Page::Prices,
             "/sql" => Page::Sql,
+            "/settings" => Page::Settings,
             "/login" => Page::Login,
             _ => Page::Missing,
         });

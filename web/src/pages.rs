@@ -18,6 +18,7 @@ mod pieces;
 mod plot;
 mod prices;
 mod reports;
+mod settings;
 mod sorting;
 mod sql;
 mod stat;

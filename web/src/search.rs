@@ -6,13 +6,15 @@ use contract::answers::Fleet;
 /// A longer list is not read.
 pub(crate) const HITS_MAX: usize = 12;
 
-pub(crate) const PAGES: [(Page, &str); 6] = [
+pub(crate) const PAGES: [(Page, &str); 8] = [
     (Page::Overview, "state over time, what needs attention"),
     (Page::Fleet, "heat map and nodes"),
+    (Page::Jobs, "what runs, waits and has failed"),
     (Page::Costs, "who paid, by day and group"),
     (Page::Reports, "chargeback, months, close"),
     (Page::Prices, "documents, policy comparison"),
     (Page::Sql, "query the tables"),
+    (Page::Settings, "tokens, what is kept, how to connect"),
 ];
 
 #[derive(Debug, Clone, PartialEq)]

@@ -7,7 +7,7 @@ mod months;
 mod notices;
 mod over_time;
 mod totals;
-mod waterfall;
+pub(crate) mod waterfall;
 
 use super::api::{Asked, ask};
 use super::app::App;
@@ -70,7 +70,7 @@ fn sections(app: App, found: Signal<Arc<Costs>>) -> impl IntoView {
         {move || totals::totals(&found.read())}
         {move || notices::notices(&found.read())}
         {over_time::over_time(app, found, bands)}
-        {move || waterfall::waterfall(&found.read())}
+        {move || waterfall::waterfall(&found.read(), "card c4")}
         {groups::groups(app, found)}
         {move || months::months(&found.read())}
     }

@@ -6,7 +6,7 @@ mod window;
 
 use super::app::App;
 use super::pieces::{icon, shape};
-use super::{browser, costs, fleet, job, jobs, overview, panel, prices, reports, sql};
+use super::{browser, costs, fleet, job, jobs, overview, panel, prices, reports, settings, sql};
 use crate::address::Page;
 use leptos::prelude::*;
 
@@ -22,6 +22,7 @@ const GROUPS: &[(&str, &[(Page, &str)])] = &[
         ],
     ),
     ("Spend", &[(Page::Costs, shape::COSTS), (Page::Reports, shape::REPORTS), (Page::Prices, shape::PRICES)]),
+    ("System", &[(Page::Settings, shape::SETTINGS)]),
 ];
 
 pub(crate) fn frame(page: Page) -> impl IntoView {
@@ -37,6 +38,7 @@ pub(crate) fn frame(page: Page) -> impl IntoView {
         Page::Reports => reports::reports().into_any(),
         Page::Prices => prices::prices().into_any(),
         Page::Sql => sql::sql().into_any(),
+        Page::Settings => settings::settings().into_any(),
         Page::Login | Page::Missing => missing().into_any(),
     };
     view! {
@@ -69,6 +71,7 @@ fn rail(app: App, narrow: RwSignal<bool>) -> impl IntoView {
             <a
                 href=move || app.address.read().to_page(page).href()
                 title=move || narrow.get().then_some(page.title())
+                aria-label=page.title()
                 aria-current=move || (app.address.read().page.of_rail() == page).then_some("page")
             >
                 {icon(path)}
@@ -84,7 +87,7 @@ fn rail(app: App, narrow: RwSignal<bool>) -> impl IntoView {
         browser::remember("coulomb.rail", if narrow.get_untracked() { "narrow" } else { "wide" });
     };
     view! {
-        <div class="rail">
+        <aside class="rail" aria-label="Coulomb">
             <a class="brand" href=move || app.address.read().to_page(Page::Overview).href() aria-label="Coulomb, overview">
                 {mark()}
                 <span>"Coulomb"</span>
@@ -96,7 +99,7 @@ fn rail(app: App, narrow: RwSignal<bool>) -> impl IntoView {
                     <span>"Collapse"</span>
                 </button>
             </div>
-        </div>
+        </aside>
     }
 }
 

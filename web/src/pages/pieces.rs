@@ -18,6 +18,7 @@ pub(crate) mod shape {
     pub(crate) const REPORTS: &str = "M4 1.8h5.5L13 5.3v8.9H4zM9.3 1.8v3.7H13M6.3 8.5h4.2M6.3 11h4.2";
     pub(crate) const PRICES: &str = "M8.3 2H14v5.7l-6.2 6.1L2.2 8.2zM11 5v.1";
     pub(crate) const SQL: &str = "M2.5 3h11v10h-11zM4.8 6l2 2-2 2M8.5 10.3h2.8";
+    pub(crate) const SETTINGS: &str = "M2 4.5h7.2M12.8 4.5H14M2 11.5h1.2M6.8 11.5H14M11 2.7a1.8 1.8 0 1 0 0 3.6a1.8 1.8 0 1 0 0-3.6M5 9.7a1.8 1.8 0 1 0 0 3.6a1.8 1.8 0 1 0 0-3.6";
     pub(crate) const SEARCH: &str = "M7 2.2a4.8 4.8 0 1 0 0 9.6A4.8 4.8 0 1 0 7 2.2M10.5 10.5L14 14";
     pub(crate) const RUN: &str = "M4.5 2.8v10.4L12.8 8z";
     pub(crate) const STOP: &str = "M3.8 3.8h8.4v8.4H3.8z";
@@ -168,6 +169,13 @@ where
         }
         (false, None) => waiting(),
     }
+}
+
+/// An answer, or why there is none, for a part of a page that others do not wait for.
+pub(crate) type Waiting<T> = Signal<(Option<Arc<T>>, Option<Problem>)>;
+
+pub(crate) fn waiting_for<T: Send + Sync + 'static>(asked: Asked<T>) -> Waiting<T> {
+    Signal::derive(move || (asked.value.get(), asked.problem.get()))
 }
 
 /// The line above an answer that could not be refreshed.

@@ -5,7 +5,8 @@ use crate::format::{self, money};
 use contract::answers::{Costs, WaterfallStep};
 use leptos::prelude::*;
 
-pub(super) fn waterfall(found: &Costs) -> impl IntoView + use<> {
+/// `class` is its place on the page.
+pub(crate) fn waterfall(found: &Costs, class: &'static str) -> impl IntoView + use<> {
     let paid = found.waterfall.first().and_then(|s| s.cost_micros).unwrap_or(0);
     let has_unknown = found.waterfall.iter().any(|s| s.unknown_micros > 0);
     let steps = found.waterfall.iter().map(|s| step(s, paid, &found.currency)).collect_view();
@@ -22,7 +23,7 @@ pub(super) fn waterfall(found: &Costs) -> impl IntoView + use<> {
         }
     });
     view! {
-        <section class="card c4">
+        <section class=class>
             <header><h2>"What did the money buy?"</h2> <span class="aside">{found.currency.clone()}</span></header>
             {body}
             {key}
