@@ -9,6 +9,16 @@ use std::time::Duration;
 
 const HISTORY_AT_MOST: Duration = Duration::from_secs(180);
 
+/// A simulated fleet, of which two days are known already.
+fn fleet(server: &Server, gpus: &str) -> Program {
+    let mut fleet = Command::new(binary("coulomb-collector"));
+    fleet.args(["simulate", "--gpus", gpus, "--backfill", "2d", "--server", &server.url]);
+    fleet.arg("--token-file").arg(server.data.join("admin.token"));
+    let mut fleet = Program::start(&mut fleet);
+    fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
+    fleet
+}
+
 /// Opens the link in a browser and looks around.
 fn visit(server: &Server, mode: &str) {
     let folder = target_dir().join("browser");
@@ -38,10 +48,29 @@ fn an_empty_server_says_what_to_do() {
 #[test]
 fn pages_show_a_fleet_and_say_when_the_server_is_gone() {
     let server = Server::start();
-    let mut fleet = Command::new(binary("coulomb-collector"));
-    fleet.args(["simulate", "--gpus", "64", "--backfill", "2d", "--server", &server.url]);
-    fleet.arg("--token-file").arg(server.data.join("admin.token"));
-    let mut fleet = Program::start(&mut fleet);
-    fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
+    let _fleet = fleet(&server, "64");
     visit(&server, "fleet");
+}
+
+/// What a team may spend; half of it is gone soon.
+const BUDGETS: &str = "[[budget]]\nname = \"Language\"\namount = 9000\ncurrency = \"USD\"\nperiod = \"monthly\"\n\
+                       team = \"Language\"\nthresholds = [0.5, 0.8, 1]\n";
+
+#[test]
+fn costs_lead_down_to_the_rows_of_the_ledger_and_jobs_to_their_pages() {
+    let server = Server::start();
+    let budgets = server.data.join("budgets.toml");
+    fs::write(&budgets, BUDGETS).expect("a document can be written");
+    let stated = workspace_root().join("docs/prices");
+    let documents =
+        [("prices", stated.join("demo.csv")), ("ownership", stated.join("demo-owners.toml")), ("budgets", budgets)];
+    for (kind, file) in documents {
+        let output = run(server.command(&["import", kind]).arg(file));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let _fleet = fleet(&server, "32");
+    // The hours of the history are charged before the pages ask.
+    let done = server.request("POST", "/api/v1/ledger/refresh", &[], b"");
+    assert_eq!(done.status, 204, "the ledger follows");
+    visit(&server, "money");
 }

@@ -13,11 +13,14 @@ macro_rules! answer {
             pub(crate) struct $name { $($(#[$of_field])* pub(crate) $field: $type,)* }
             #[cfg(test)]
             impl $name {
-                const FIELDS: (&str, &[&str]) = (stringify!($name), &[$(stringify!($field)),*]);
+                pub(super) const FIELDS: (&str, &[&str]) = (stringify!($name), &[$(stringify!($field)),*]);
             }
         )*
     };
 }
+
+mod costs;
+pub(crate) use costs::*;
 
 answer! {
     /// A version of a document, of `GET /api/v1/documents`.
@@ -261,10 +264,10 @@ mod tests {
             PolicyComparison::FIELDS,
             ComparedOwner::FIELDS,
         ];
-        for (name, fields) in known {
+        for (name, fields) in known.into_iter().chain(costs::KNOWN) {
             let start = document.find(&format!("\"{name}\": {{")).unwrap_or_else(|| panic!("no schema {name}"));
-            // Schemas are indented by six; the next one ends this one.
-            let length = document[start..].find("\n      }").expect("the schema ends");
+            // Schemas are indented by three.
+            let length = document[start..].find("\n   }").expect("the schema ends");
             let schema = &document[start..start + length];
             for field in fields {
                 assert!(schema.contains(&format!("\"{field}\": {{")), "{name} has no {field}");
