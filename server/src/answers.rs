@@ -1,7 +1,9 @@
 //! What the server and its commands say to each other and no page asks for; the rest is in `contract::answers`.
 
+mod pivot;
 mod planning;
 
+pub use pivot::*;
 pub use planning::*;
 
 use serde::{Deserialize, Serialize};

@@ -22,10 +22,12 @@ mod duplicates;
 mod error;
 mod focus;
 mod inputs;
+mod losses;
 mod moves;
 mod notices;
 mod others;
 mod page;
+mod pivot;
 mod prices;
 mod processes;
 mod read;
@@ -34,7 +36,9 @@ mod refresh;
 mod requests;
 mod rows;
 mod sent;
+mod slice;
 mod statements;
+mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -45,10 +49,13 @@ pub use catalogs::{Catalog, FromCatalog};
 pub use documents::{DOCUMENT_BYTES_MAX, DocumentKind, Stated};
 pub use error::LedgerError;
 pub use focus::{FocusAsked, FocusFile};
+pub use losses::{Losses, Lost};
 pub use moves::Moved;
 pub use page::{PageAsked, RowsPage};
+pub use pivot::{Pivot, PivotAsked, PivotRow};
 pub use prices::{PriceGap, PricesNow};
 pub use reconcile::Reconciled;
+pub use slice::Slice;
 pub use statements::{DEFAULT_CURRENCY, Statements};
 
 use crate::cost::Notice;

@@ -36,12 +36,13 @@ fn told(server: &Server, words: &[&str]) -> String {
 }
 
 /// A simulated fleet with its past.
-fn fill(server: &Server, gpus: &str, history: &str) {
+fn fill(server: &Server, gpus: &str, history: &str) -> Program {
     let mut fleet = Command::new(binary("coulomb-collector"));
     fleet.args(["simulate", "--gpus", gpus, "--backfill", history, "--server", &server.url]);
     fleet.arg("--token-file").arg(server.data.join("admin.token"));
     let mut fleet = Program::start(&mut fleet);
     fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
+    fleet
 }
 
 #[test]
@@ -52,7 +53,7 @@ fn an_empty_server_says_what_to_do() {
 #[test]
 fn pages_show_a_fleet_and_say_when_the_server_is_gone() {
     let server = Server::start();
-    fill(&server, "64", "2d");
+    let _fleet = fill(&server, "64", "2d");
     drive(&server, "pages.mjs", &["fleet"], &[]);
 }
 
@@ -63,7 +64,30 @@ fn a_users_day_with_a_month_of_a_thousand_gpus() {
         let file = workspace_root().join("docs/prices").join(file);
         told(&server, &["import", kind, file.to_str().expect("a path of this repository is text")]);
     }
-    fill(&server, "1000", "30d");
+    drop(fill(&server, "1000", "30d"));
     let viewer = told(&server, &["token", "create", "--name", "viewer", "--role", "viewer"]);
     drive(&server, "day.mjs", &[], &[&viewer]);
+}
+
+/// What a team may spend; half of it is gone soon.
+const BUDGETS: &str = "[[budget]]\nname = \"Language\"\namount = 9000\ncurrency = \"USD\"\nperiod = \"monthly\"\n\
+                       team = \"Language\"\nthresholds = [0.5, 0.8, 1]\n";
+
+#[test]
+fn costs_lead_down_to_the_rows_of_the_ledger_and_jobs_to_their_pages() {
+    let server = Server::start();
+    let budgets = server.data.join("budgets.toml");
+    fs::write(&budgets, BUDGETS).expect("a document can be written");
+    let stated = workspace_root().join("docs/prices");
+    let documents =
+        [("prices", stated.join("demo.csv")), ("ownership", stated.join("demo-owners.toml")), ("budgets", budgets)];
+    for (kind, file) in documents {
+        let output = run(server.command(&["import", kind]).arg(file));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let _fleet = fill(&server, "32", "2d");
+    // The hours of the history are charged before the pages ask.
+    let done = server.request("POST", "/api/v1/ledger/refresh", &[], b"");
+    assert_eq!(done.status, 204, "the ledger follows");
+    drive(&server, "pages.mjs", &["money"], &[]);
 }

@@ -3,6 +3,7 @@
 //! **Invariant:** the address is the state of the pages; `parse(href(a)) == a`, and a default is left out of it.
 
 use crate::costs::{DIMENSIONS, Dimension};
+use crate::instant::{parse_instant, rfc3339};
 use crate::metric::{METRICS, Metric};
 use std::collections::BTreeMap;
 
@@ -73,6 +74,8 @@ impl Page {
             Self::Reports => &["kind", "month", "groups"],
             Self::Prices => &["view", "kind", "name", "month"],
             Self::Sql => &["view", "q"],
+            Self::Costs => &["columns", "compare", "month", "row", "rows", "stage", "where"],
+            Self::Jobs => &["view"],
             _ => &[],
         }
     }
@@ -292,6 +295,19 @@ impl Address {
         next
     }
 
+    /// The same with the times that its range has now, so that it shows the same whenever it is opened.
+    pub(crate) fn absolute(&self, now_micros: i64) -> Self {
+        let mut next = self.clone();
+        let at = |text: &str| parse_instant(text, now_micros).map(rfc3339);
+        if let (Some(from), Some(to), true) = (at(&self.from), at(&self.to), self.has_range()) {
+            // The page of a job has a range of its own unless one was chosen.
+            if self.page != Page::Job || self.has_window() {
+                (next.from, next.to) = (from, to);
+            }
+        }
+        next
+    }
+
     /// `from=…&to=…`, for a request.
     pub(crate) fn window_query(&self) -> String {
         format!("from={}&to={}", encode(&self.from), encode(&self.to))
@@ -317,7 +333,7 @@ pub(crate) fn encode(text: &str) -> String {
     out
 }
 
-fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -367,6 +383,17 @@ mod tests {
             let href = address.href();
             let (path, query) = href.split_once('?').expect("there is a query");
             assert_eq!(Address::parse(path, query), address, "{href}");
+        }
+    }
+
+    #[test]
+    fn a_shared_address_has_the_times_of_now() {
+        let now = 1_700_000_000_000_000;
+        let costs = Address::of_page(Page::Costs).absolute(now);
+        assert_eq!(costs.href(), "/costs?from=2023-10-15T22:13:20Z&to=2023-11-14T22:13:20Z");
+        assert_eq!(costs.absolute(now + 5_000_000), costs);
+        for page in [Page::Job, Page::Sql] {
+            assert_eq!(Address::of_page(page).absolute(now), Address::of_page(page));
         }
     }
 

@@ -13,13 +13,16 @@ macro_rules! answer {
             pub(crate) struct $name { $($(#[$of_field])* pub(crate) $field: $type,)* }
             #[cfg(test)]
             impl $name {
-                const FIELDS: (&str, &[&str]) = (stringify!($name), &[$(stringify!($field)),*]);
+                pub(super) const FIELDS: (&str, &[&str]) = (stringify!($name), &[$(stringify!($field)),*]);
             }
         )*
     };
 }
 
 pub(crate) use answer;
+
+mod costs;
+pub(crate) use costs::*;
 
 answer! {
     /// A version of a document, of `GET /api/v1/documents`.
@@ -277,6 +280,7 @@ mod tests {
             PolicyComparison::FIELDS,
             ComparedOwner::FIELDS,
         ]);
+        has_the_fields_of_the_api(&costs::KNOWN);
     }
 
     #[test]

@@ -21,7 +21,9 @@ mod metric;
 mod pages;
 mod roster;
 mod search;
+mod sheet;
 mod sql;
+mod views;
 
 fn main() {
     #[cfg(target_arch = "wasm32")]

@@ -5,13 +5,16 @@
 mod api;
 mod app;
 mod browser;
+mod card;
 mod costs;
 mod dialog;
+mod drawing;
 mod fleet;
 mod frame;
 mod job;
 mod jobs;
 mod login;
+mod menu;
 mod overview;
 mod panel;
 mod pieces;

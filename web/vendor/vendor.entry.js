@@ -100,3 +100,35 @@ window.coulombPlot = (host, spec, columns, calls) => {
   watch.observe(host);
   return { destroy() { watch.disconnect(); plot.destroy(); } };
 };
+
+/** Looks that a copy of an SVG outside of the page has to carry with it. */
+const LOOKS = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "font", "text-anchor"];
+
+/** The SVG as an image, with the page's looks written into it. */
+async function pictured(svg) {
+  const copy = svg.cloneNode(true);
+  const copies = [copy, ...copy.querySelectorAll("*")];
+  [svg, ...svg.querySelectorAll("*")].forEach((element, i) => {
+    const looks = getComputedStyle(element);
+    for (const look of LOOKS) copies[i].style.setProperty(look, looks.getPropertyValue(look));
+  });
+  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(copy))}`;
+  await image.decode();
+  return image;
+}
+
+/** What is drawn in `host`, a canvas or an SVG, on a colour: `done` gets it as a PNG, twice as fine as the page. */
+window.coulombPng = async (host, color, done) => {
+  const drawn = host.querySelector("canvas") ?? host.querySelector("svg.drawing");
+  if (!drawn) return;
+  const { width, height } = drawn.getBoundingClientRect();
+  const out = document.createElement("canvas");
+  [out.width, out.height] = [width * 2, height * 2];
+  const draw = out.getContext("2d");
+  draw.fillStyle = color;
+  draw.fillRect(0, 0, out.width, out.height);
+  draw.drawImage(drawn instanceof SVGElement ? await pictured(drawn) : drawn, 0, 0, out.width, out.height);
+  out.toBlob(done, "image/png");
+};

@@ -1,7 +1,7 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
 use super::{
-    anomalies, backup, bills, budgets, ingest, jobs, ledger_rows, metrics, money, openapi, ownership, prices,
+    anomalies, backup, bills, budgets, costs, ingest, jobs, ledger_rows, metrics, money, openapi, ownership, prices,
     prometheus, query, questions, reports, sessions,
 };
 use crate::access::Action;
@@ -76,7 +76,9 @@ pub(super) const ROUTES: &[Route] = &[
     route("PUT", "/api/v1/documents/{kind}/{name}", KEEP_BOOKS),
     route("DELETE", "/api/v1/documents/{kind}/{name}", KEEP_BOOKS),
     route("GET", "/api/v1/costs", READ),
+    route("GET", "/api/v1/costs/pivot", READ),
     route("GET", "/api/v1/waterfall", READ),
+    route("GET", "/api/v1/waterfall/losses", READ),
     route("POST", "/api/v1/policies/compare", READ),
     route("GET", "/api/v1/budgets", READ),
     route("GET", "/api/v1/anomalies", READ),
@@ -194,8 +196,10 @@ fn configure_money(app: &mut ServiceConfig) {
                 .route(web::put().to(money::state_document))
                 .route(web::delete().to(money::take_back_document)),
         )
-        .route("/api/v1/costs", web::get().to(money::costs))
-        .route("/api/v1/waterfall", web::get().to(money::waterfall))
+        .route("/api/v1/costs", web::get().to(costs::costs))
+        .route("/api/v1/costs/pivot", web::get().to(costs::pivot))
+        .route("/api/v1/waterfall", web::get().to(costs::waterfall))
+        .route("/api/v1/waterfall/losses", web::get().to(costs::losses))
         .route("/api/v1/policies/compare", web::post().to(money::compare))
         .route("/api/v1/budgets", web::get().to(budgets::budgets))
         .route("/api/v1/anomalies", web::get().to(anomalies::anomalies))

@@ -6,6 +6,7 @@ mod allocations;
 mod bills;
 mod focus;
 mod pages;
+mod pivot;
 
 use super::*;
 use crate::cost::Period;
@@ -344,7 +345,7 @@ async fn energy_is_told_beside_money_and_carbon_only_where_a_factor_is_known() {
         scene.store.derive(&mut scene.store.snapshot(table), derived).await.unwrap();
     }
     let range = contract::answers::Range { from_unix_micros: day, to_unix_micros: day + 2 * days::DAY };
-    let costs = scene.ledger.costs(range, "team", None).await.unwrap();
+    let costs = scene.ledger.costs(&Slice::all(range), "team").await.unwrap();
     let of = |team: &str| costs.groups.iter().find(|g| g.name.as_deref() == Some(team)).unwrap().energy;
     let near = |value: Option<f64>, expected: f64| value.is_some_and(|value| (value - expected).abs() < 1e-6);
     assert!(near(of("red").measured_joules, 3.0 * KWH) && near(of("red").carbon_grams, 2.0 * 1.5 * 400.0 + 100.0));

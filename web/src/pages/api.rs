@@ -3,6 +3,8 @@
 //! **Invariant:** an answer to an older question never replaces the answer to a newer one; 401 leads to the login.
 
 use super::app::App;
+use crate::costs::lines::Lines;
+use crate::sql::answer::Table;
 use contract::answers::ErrorAnswer;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -147,6 +149,19 @@ pub(crate) async fn delete(path: &str) -> Result<(), Problem> {
 pub(crate) async fn text(path: &str, signal: Option<&AbortSignal>) -> Result<String, Problem> {
     let response = send(Sending { signal, accept: "*/*", ..Sending::get(path) }).await?;
     text_of(&response).await.map_err(|_| Problem::broken_off())
+}
+
+/// A page of rows, and what gives the next one.
+pub(crate) fn ask_lines(path: impl Fn() -> String + Send + Sync + 'static) -> Asked<Lines> {
+    asking(path, lines)
+}
+
+async fn lines(path: &str, signal: Option<&AbortSignal>) -> Result<Lines, Problem> {
+    let response = send(Sending { signal, ..Sending::get(path) }).await?;
+    let next = response.headers().get("coulomb-next-cursor").ok().flatten();
+    let text = text_of(&response).await.map_err(|_| Problem::broken_off())?;
+    let table = Table::parse(&text).ok_or_else(Problem::not_understood)?;
+    Ok(Lines { table, next })
 }
 
 /// Rows in one of the forms of `POST /api/v1/query`, to be saved.

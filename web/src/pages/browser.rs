@@ -132,6 +132,24 @@ pub(crate) async fn chosen_file(field: &Element) -> Option<(String, String)> {
     Some((part(&file, "name")?.as_string()?, text))
 }
 
+/// Puts a text into the clipboard, where the browser lets a page do that; else it can be copied by hand.
+pub(crate) fn copy(text: &str) {
+    let part = |of: &JsValue, name: &str| js_sys::Reflect::get(of, &JsValue::from_str(name));
+    let copy = || -> Result<JsValue, JsValue> {
+        let clipboard = part(&part(window().as_ref(), "navigator")?, "clipboard")?;
+        let write: js_sys::Function = part(&clipboard, "writeText")?.dyn_into()?;
+        write.call1(&clipboard, &JsValue::from_str(text))
+    };
+    if copy().is_err() {
+        leptos::logging::warn!("the browser lets no page write to the clipboard here");
+    }
+}
+
+/// Whether something is asked above the page; Escape is about that first.
+pub(crate) fn has_dialog() -> bool {
+    document().query_selector("dialog[open]").is_ok_and(|found| found.is_some())
+}
+
 fn call(of: &JsValue, method: &str) -> Result<JsValue, JsValue> {
     let function: js_sys::Function = js_sys::Reflect::get(of, &JsValue::from_str(method))?.dyn_into()?;
     function.call0(of)

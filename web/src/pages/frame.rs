@@ -2,6 +2,8 @@
 
 mod bar;
 mod search;
+mod teams;
+mod views;
 mod window;
 
 use super::app::App;

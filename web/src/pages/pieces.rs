@@ -28,6 +28,10 @@ pub(crate) mod shape {
     pub(crate) const DARK: &str = "M13.6 9.6A6 6 0 0 1 6.4 2.4a6 6 0 1 0 7.2 7.2z";
     pub(crate) const SYSTEM: &str = "M2 3h12v8H2zM6 13.5h4";
     pub(crate) const USER: &str = "M8 2.5a2.8 2.8 0 1 0 0 5.6a2.8 2.8 0 1 0 0-5.6M2.8 14a5.2 5.2 0 0 1 10.4 0";
+    /// A bookmark.
+    pub(crate) const VIEWS: &str = "M4 2h8v12l-4-3-4 3z";
+    /// Three points.
+    pub(crate) const MORE: &str = "M3.2 8h.01M8 8h.01M12.8 8h.01";
     pub(crate) const CLOSE: &str = "M3.5 3.5l9 9M12.5 3.5l-9 9";
     pub(crate) const DOWNLOAD: &str = "M8 2v8M4.8 7L8 10.2 11.2 7M2.5 13.5h11";
     /// Severities differ in shape as well as colour: octagon, triangle, circle.

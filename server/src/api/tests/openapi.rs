@@ -127,6 +127,11 @@ fn schemas_have_the_members_of_the_answers() {
     check("ReconciliationRule", ReconciliationRule::default());
     check("ReconciliationCurrency", ReconciliationCurrency::default());
     check("Energy", Energy::default());
+    check("CostPivot", CostPivot::default());
+    check("PivotRow", PivotRow::default());
+    check("PivotCell", PivotCell::default());
+    check("CostLosses", CostLosses::default());
+    check("CostLoss", CostLoss::default());
     check("Budgets", Budgets::default());
     check("BudgetState", BudgetState::default());
     check("BudgetSelector", BudgetSelector::default());
@@ -170,6 +175,8 @@ fn real_answers_have_what_their_schema_requires() {
         ("/api/v1/fleet", "Fleet"),
         ("/api/v1/session", "Session"),
         ("/api/v1/costs", "Costs"),
+        ("/api/v1/costs/pivot", "CostPivot"),
+        ("/api/v1/waterfall/losses", "CostLosses"),
         ("/api/v1/jobs", "JobList"),
         ("/api/v1/budgets", "Budgets"),
         ("/api/v1/anomalies", "CostAnomalies"),

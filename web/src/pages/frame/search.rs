@@ -36,7 +36,7 @@ pub(super) fn search(app: App) -> impl IntoView {
     });
     on_cleanup(move || key.remove());
     view! {
-        <button class="control find" title="Search pages, nodes and GPUs" on:click=move |_| open()>
+        <button class="control find" title="Search pages, views, nodes and GPUs" on:click=move |_| open()>
             {icon(shape::SEARCH)}
             <span>"Search"</span>
             <kbd>"Ctrl K"</kbd>
@@ -49,9 +49,10 @@ fn inside(app: App, shown: RwSignal<Option<()>>, fleet: Known) -> impl IntoView 
     let text = RwSignal::new(String::new());
     let chosen = RwSignal::new(0usize);
     let field = NodeRef::<Input>::new();
+    let kept = StoredValue::new(super::views::saved());
     let found = Memo::new(move |_| {
         let here = app.address.read_untracked();
-        hits(&here, fleet.read().as_deref(), &text.read())
+        kept.with_value(|views| hits(&here, fleet.read().as_deref(), views, &text.read()))
     });
     Effect::new(move |_| {
         if let Some(field) = field.get() {

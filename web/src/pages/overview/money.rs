@@ -15,7 +15,11 @@ const TEAMS_MAX: usize = 8;
 pub(super) fn money(app: App, costs: Waiting<Costs>) -> impl IntoView {
     move || match costs.get() {
         (Some(found), _) if !found.has_prices => no_prices().into_any(),
-        (Some(found), _) => view! { {waterfall(&found, "card c5")} {spenders(app, &found)} }.into_any(),
+        (Some(found), _) => {
+            let bought = found.clone();
+            let there = move || app.address.read().to_page(Page::Costs);
+            view! { {waterfall("c5", Signal::derive(move || bought.clone()), there)} {spenders(app, &found)} }.into_any()
+        }
         (None, Some(problem)) => {
             view! { <section class="card c12"><div class="body">{refused(&problem)}</div></section> }.into_any()
         }
