@@ -6,6 +6,7 @@ mod allocations;
 mod bills;
 mod focus;
 mod pages;
+mod rendered;
 
 use super::*;
 use crate::cost::Period;
