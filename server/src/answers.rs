@@ -2,9 +2,11 @@
 
 mod pivot;
 mod planning;
+mod schedules;
 
 pub use pivot::*;
 pub use planning::*;
+pub use schedules::*;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -34,6 +34,7 @@ mod range;
 mod reports;
 mod routes;
 mod rows;
+mod schedules;
 mod serve;
 mod sessions;
 

@@ -81,8 +81,11 @@ struct Inner {
     /// Where days are computed: whoever asks may have one thread only.
     runtime: Handle,
     statements: RwLock<Arc<Statements>>,
-    /// Whoever states, closes or computes holds it.
+    /// Whoever closes or computes holds it.
     work: tokio::sync::Mutex<refresh::Known>,
+    /// Whoever changes what is stated holds it, for as long as that takes: days are computed anew afterwards. Where both
+    /// are needed the work comes first.
+    stating: tokio::sync::Mutex<()>,
     /// Jobs that were told of twice, by the day of their first start.
     duplicates: Mutex<BTreeMap<i64, Notice>>,
     wake: Notify,
@@ -102,6 +105,7 @@ impl Ledger {
             runtime: Handle::current(),
             statements: RwLock::new(Arc::new(statements)),
             work: Default::default(),
+            stating: Default::default(),
             duplicates: Default::default(),
             wake: Notify::new(),
         };
@@ -115,7 +119,13 @@ impl Ledger {
         Arc::clone(&self.inner.statements.read())
     }
 
-    /// Takes a document, or says all that is wrong with it. An empty text takes it back. With `try_out` nothing is
+    /// Whether days are being computed just now, after a statement among others.
+    pub fn is_computing(&self) -> bool {
+        self.inner.work.try_lock().is_err()
+    }
+
+    /// Takes a document, or says all that is wrong with it. Returns when it is durable and holds; the days that it
+    /// changes are computed in the background. An empty text takes it back. With `try_out` nothing is
     /// kept.
     pub async fn state(
         &self,
@@ -126,7 +136,7 @@ impl Ledger {
         try_out: bool,
     ) -> Result<Stated, LedgerError> {
         documents::check(name, text)?;
-        let _work = self.inner.work.lock().await;
+        let _stating = self.inner.stating.lock().await;
         let before = self.statements();
         if !kind.has_names() && name != kind.as_str() {
             let hint = format!("there is one document of this kind, {:?}", kind.as_str());

@@ -6,6 +6,7 @@ use coulomb::access::Access;
 use coulomb::api::{self, Services};
 use coulomb::client::{self, ClientError};
 use coulomb::config::{Command, CommandLine, ServeFlags, ServeSettings};
+use coulomb::dispatch::Dispatch;
 use coulomb::flight;
 use coulomb::ingest::Ingest;
 use coulomb::ledger::Ledger;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Anomalies(command) => asked(client::anomalies(&command, &mut out)),
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Report(command) => asked(client::report(&command, &mut out)),
+        Command::Schedules(command) => asked(client::schedules(&command, &mut out)),
         Command::Bill(command) => asked(client::bill(&command, &mut out)),
         Command::Reconcile(command) => asked(client::reconcile(&command, &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),
@@ -66,7 +68,11 @@ fn serve(flags: ServeFlags) -> anyhow::Result<()> {
         EnvFilter::try_new(&settings.log).with_context(|| format!("log {:?} is not a filter", settings.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(false).init();
     tracing::info!("settings: {settings}");
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(settings))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(run(settings));
+    // A receiver that does not answer holds a thread, and nothing depends on its end.
+    runtime.shutdown_background();
+    done
 }
 
 async fn run(settings: ServeSettings) -> anyhow::Result<()> {
@@ -85,9 +91,22 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         let ledger = ledger.clone();
         async move { ledger.keep().await }
     });
+    let dispatch = Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings.dispatch, now_micros);
+    let dispatching = tokio::spawn({
+        let dispatch = dispatch.clone();
+        async move { dispatch.keep().await }
+    });
     let flight =
         settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
-    let services = Services { store: store.clone(), ingest, engine, ledger, access, clock: now_micros };
+    let services = Services {
+        store: store.clone(),
+        ingest,
+        engine,
+        ledger,
+        dispatch: dispatch.clone(),
+        access,
+        clock: now_micros,
+    };
     let server = api::start(services, settings.listen)?;
     writeln!(stdout(), "coulomb: listening on http://{}", server.address)?;
     if let Some(flight) = &flight {
@@ -107,6 +126,8 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
     keeping.abort();
     deriving.abort();
     accounting.abort();
+    dispatching.abort();
+    dispatch.finish().await;
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");
     Ok(stopped?)

@@ -2,7 +2,7 @@
 
 use super::{
     anomalies, backup, bills, budgets, costs, ingest, jobs, ledger_rows, metrics, money, openapi, ownership, prices,
-    prometheus, query, questions, reports, sessions,
+    prometheus, query, questions, reports, schedules, sessions,
 };
 use crate::access::Action;
 use actix_web::http::Method;
@@ -93,6 +93,8 @@ pub(super) const ROUTES: &[Route] = &[
     route("PUT", "/api/v1/bills/{name}", KEEP_BOOKS),
     route("DELETE", "/api/v1/bills/{name}", KEEP_BOOKS),
     route("GET", "/api/v1/reconciliation", READ),
+    route("GET", "/api/v1/schedules", READ),
+    route("POST", "/api/v1/schedules/{name}/run", KEEP_BOOKS),
     route("POST", "/api/v1/backup", ADMINISTER),
     route("POST", "/api/v1/verify", ADMINISTER),
 ];
@@ -185,7 +187,9 @@ fn configure_bills(app: &mut ServiceConfig) {
                 .route(web::put().to(bills::import))
                 .route(web::delete().to(bills::take_back)),
         )
-        .route("/api/v1/reconciliation", web::get().to(bills::reconciliation));
+        .route("/api/v1/reconciliation", web::get().to(bills::reconciliation))
+        .route("/api/v1/schedules", web::get().to(schedules::schedules))
+        .route("/api/v1/schedules/{name}/run", web::post().to(schedules::run));
 }
 
 fn configure_money(app: &mut ServiceConfig) {

@@ -2,6 +2,7 @@
 
 use super::{front, metrics::Metrics, pages, routes};
 use crate::access::Access;
+use crate::dispatch::Dispatch;
 use crate::error::ErrorKind;
 use crate::ingest::Ingest;
 use crate::ledger::Ledger;
@@ -15,7 +16,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// A client that sends its headers slower than this is not a client.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,6 +47,7 @@ pub struct Services {
     pub ingest: Ingest,
     pub engine: Engine,
     pub ledger: Ledger,
+    pub dispatch: Dispatch,
     pub access: Access,
     /// Unix microseconds, UTC.
     pub clock: fn() -> i64,
@@ -58,6 +59,7 @@ pub(super) struct State {
     pub(super) ingest: Ingest,
     pub(super) engine: Engine,
     pub(super) ledger: Ledger,
+    pub(super) dispatch: Dispatch,
     pub(super) access: Access,
     pub(super) clock: fn() -> i64,
     pub(super) metrics: Metrics,
@@ -66,8 +68,6 @@ pub(super) struct State {
     pub(super) ready: AtomicBool,
     /// Bytes of ingest bodies that are in memory now.
     pub(super) body_bytes: AtomicU64,
-    /// Places for documents in the making.
-    pub(super) making: Semaphore,
 }
 
 /// A listening server.
@@ -88,13 +88,13 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
         ingest: services.ingest,
         engine: services.engine,
         ledger: services.ledger,
+        dispatch: services.dispatch,
         access: services.access,
         clock: services.clock,
         metrics: Metrics::default(),
         loopback_only: address.ip().is_loopback(),
         ready: AtomicBool::new(true),
         body_bytes: AtomicU64::new(0),
-        making: Semaphore::new(super::reports::MAKING_MAX),
     }));
     if !state.loopback_only {
         tracing::warn!(%address, "listening beyond this machine without TLS; put a proxy with TLS in front");

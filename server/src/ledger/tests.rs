@@ -7,6 +7,7 @@ mod bills;
 mod focus;
 mod pages;
 mod pivot;
+mod rendered;
 
 use super::*;
 use crate::cost::Period;
@@ -354,4 +355,18 @@ async fn energy_is_told_beside_money_and_carbon_only_where_a_factor_is_known() {
     assert_eq!(costs.carbon_sources, ["agency A", "agency B"]);
     assert!(costs.notices.iter().any(|n| n.code == "missing_carbon_factor" && n.text.starts_with("1.0 kWh")));
     assert_eq!(scene.ask("select region, pue, source from grid_factors order by line").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_does_not_wait_for_days_that_are_computed() {
+    let scene = Scene::new().await;
+    let work = scene.ledger.inner.work.lock().await;
+    assert!(scene.ledger.is_computing());
+    let stated = tokio::time::timeout(Duration::from_secs(60), scene.prices(",,,,,,,,on_demand,USD,2.00\n"));
+    stated.await.expect("it does not wait").unwrap();
+    assert_eq!(scene.ledger.statements().book.rows().count(), 1, "it holds");
+    drop(work);
+    assert!(!scene.ledger.is_computing());
+    let scene = scene.restart().await;
+    assert_eq!(scene.ledger.statements().book.rows().count(), 1, "it was durable");
 }

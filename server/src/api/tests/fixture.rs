@@ -2,10 +2,12 @@
 
 use crate::access::Access;
 use crate::api::{Running, Services, start};
+use crate::deliver::Networks;
+use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::ingest::Ingest;
 use crate::ledger::Ledger;
 use crate::query::{Engine, QuerySettings};
-use crate::store::{Store, StoreSettings};
+use crate::store::{BucketVariables, Store, StoreSettings};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::ipc::writer::StreamWriter;
 use serde_json::{Value, json};
@@ -91,9 +93,18 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
         spill_bytes_max: 64 << 20,
     };
     let engine = Engine::new(store.clone(), settings).unwrap();
+    let ledger = Ledger::open(store.clone(), engine.clone(), || NOW).await.unwrap();
+    let settings = DispatchSettings {
+        reports_dir: Some(dir.join("reports")),
+        networks: Networks::default(),
+        secrets_dir: dir.join("secrets"),
+        variables: BucketVariables::default(),
+        tables: None,
+    };
     let services = Services {
         ingest: Ingest::new(store.clone()),
-        ledger: Ledger::open(store.clone(), engine.clone(), || NOW).await.unwrap(),
+        dispatch: Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings, || NOW),
+        ledger,
         engine,
         access: Access::open(dir, NOW).unwrap(),
         clock: || NOW,

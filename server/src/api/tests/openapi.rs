@@ -138,6 +138,9 @@ fn schemas_have_the_members_of_the_answers() {
     check("BurnDownDay", BurnDownDay::default());
     check("BudgetForecast", BudgetForecast::default());
     check("BudgetThreshold", BudgetThreshold::default());
+    check("Schedules", Schedules::default());
+    check("ScheduleState", ScheduleState::default());
+    check("ScheduleRun", ScheduleRun::default());
     check("CostAnomalies", CostAnomalies::default());
     check("CostAnomaly", CostAnomaly::default());
     check("CostDriver", CostDriver::default());

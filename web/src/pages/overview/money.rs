@@ -18,7 +18,8 @@ pub(super) fn money(app: App, costs: Waiting<Costs>) -> impl IntoView {
         (Some(found), _) => {
             let bought = found.clone();
             let there = move || app.address.read().to_page(Page::Costs);
-            view! { {waterfall("c5", Signal::derive(move || bought.clone()), there)} {spenders(app, &found)} }.into_any()
+            view! { {waterfall("c5", Signal::derive(move || bought.clone()), there)} {spenders(app, &found)} }
+                .into_any()
         }
         (None, Some(problem)) => {
             view! { <section class="card c12"><div class="body">{refused(&problem)}</div></section> }.into_any()
