@@ -124,6 +124,8 @@ async function costsDown(page) {
   check((await page.getByRole("heading", { name: /Will “.+” last/ }).count()) > 0, "a budget says whether it will last");
   await look(page, "costs-money");
   await lookNarrow(page, "costs-money");
+  // A day, so that the day before is known, too.
+  await page.getByRole("button", { name: "24h", exact: true }).click();
   await page.getByLabel("Columns of the table").selectOption("state");
   await page.getByRole("button", { name: "Range before" }).click();
   await settled(page);
@@ -138,6 +140,7 @@ async function costsDown(page) {
   check(sum(cost) === BigInt(lines.at(-1)[cost]), "the rows of the CSV sum to the last one, to the micro");
   await page.getByLabel("Columns of the table").selectOption("");
   await page.getByRole("button", { name: "Nothing", exact: true }).click();
+  await page.getByRole("button", { name: "30d", exact: true }).click();
   await settled(page);
   // The waterfall leads to who lost the money, by the keyboard.
   await page.locator("svg.drawing a[href*='stage=']").first().focus();
