@@ -12,7 +12,7 @@ pub(super) fn waterfall(app: App, found: Signal<Arc<Costs>>) -> AnyView {
     let head = Card {
         span: "c4",
         title: "What did the money buy?".to_owned().into(),
-        aside: Signal::derive(move || format!("{}; a step tells who lost the rest", found.read().currency)),
+        aside: Signal::derive(move || found.read().currency.clone()),
     };
     let is_known = Memo::new(move |_| !found.read().waterfall.is_empty());
     let has_unknown = Memo::new(move |_| found.read().waterfall.iter().any(|s| s.unknown_micros > 0));
