@@ -49,6 +49,14 @@ impl Dimension {
         DIMENSIONS.iter().find(|d| d.name == name)
     }
 
+    /// Within a sentence; what is written large stays so.
+    pub(crate) fn word(&self) -> String {
+        match self.label.starts_with("GPU") {
+            true => self.label.to_owned(),
+            false => self.label.to_lowercase(),
+        }
+    }
+
     /// The page's words for a group.
     pub(crate) fn label_of(&self, name: Option<&str>) -> String {
         match name {

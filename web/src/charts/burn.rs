@@ -67,6 +67,9 @@ const GUTTER: f64 = 64.0;
 const FOOT: f64 = 22.0;
 const HEAD: f64 = 10.0;
 
+/// Of the amount, what is drawn below nothing left.
+const BELOW_RATIO_MAX: f64 = 0.5;
+
 /// Places of the picture.
 struct Scale {
     range: (i64, i64),
@@ -84,7 +87,7 @@ impl Scale {
 
     fn y(&self, micros: i64) -> f64 {
         let room = self.height - HEAD - FOOT;
-        HEAD + (self.high - micros as f64) / (self.high - self.low).max(1.0) * room
+        HEAD + ((self.high - micros as f64) / (self.high - self.low).max(1.0)).min(1.0) * room
     }
 
     fn line(&self, points: impl Iterator<Item = Point>) -> String {
@@ -102,8 +105,9 @@ impl Scale {
 pub(crate) fn picture(budget: &BudgetState, now: i64, width: f64, height: f64) -> Picture {
     let burn = burn(budget, now);
     let lefts = burn.known.iter().map(|(_, left)| *left).chain(burn.band.iter().map(|(_, low)| *low));
-    let low = lefts.fold(0, i64::min) as f64;
     let high = budget.amount_micros.max(1) as f64;
+    // What is far below nothing left lies at the edge, so that the part above it can be read.
+    let low = (lefts.fold(0, i64::min) as f64).max(-high * BELOW_RATIO_MAX);
     let range = (budget.from_unix_micros, budget.to_unix_micros);
     let scale = Scale { range, low: low * 1.05, high, width, height };
     let mut marks = Vec::new();

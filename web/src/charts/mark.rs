@@ -140,7 +140,12 @@ pub(crate) fn svg(picture: &Picture, name: &str) -> String {
 fn write_mark(out: &mut String, mark: &Mark) {
     // Writing to a text cannot fail.
     if let Some(href) = &mark.href {
-        write!(out, "<a href=\"{}\" aria-label=\"{}\">", escape(href), escape(&mark.hint)).ok();
+        // A text is a name by itself.
+        let name = match mark.shape {
+            Shape::Text { .. } => String::new(),
+            _ => format!(" aria-label=\"{}\"", escape(&mark.hint)),
+        };
+        write!(out, "<a href=\"{}\"{name}>", escape(href)).ok();
     }
     let title = if mark.hint.is_empty() { String::new() } else { format!("<title>{}</title>", escape(&mark.hint)) };
     match &mark.shape {

@@ -30,8 +30,8 @@ pub(crate) struct Sankey {
 const NODE_WIDTH: f64 = 12.0;
 const GAP: f64 = 10.0;
 /// Room for names right of the last column.
-const NAMES_RATIO: f64 = 0.22;
-const NAMES_MAX: f64 = 190.0;
+const NAMES_RATIO: f64 = 0.3;
+const NAMES_MAX: f64 = 210.0;
 /// Above a name there is nothing else.
 const LINE: f64 = 15.0;
 
@@ -92,7 +92,9 @@ pub(crate) fn sankey(what: &Sankey, width: f64, height: f64) -> Picture {
             // Names that would lie on the one above are left to the hover and the table.
             let middle = (top + size / 2.0 + 4.0).max(12.0);
             if middle >= free_from {
-                let text = fitting(&format!("{}  {}", node.name, node.amount), room);
+                let whole = format!("{}  {}", node.name, node.amount);
+                // Where not both fit, the name alone says more than half of the amount.
+                let text = if fitting(&whole, room) == whole { whole } else { fitting(&node.name, room) };
                 marks.push(label(x + NODE_WIDTH + 6.0, middle, text, Anchor::Start, Look::Plain));
                 free_from = middle + LINE;
             }

@@ -72,7 +72,7 @@ fn of_pivot(app: App, found: Signal<Arc<Costs>>) -> AnyView {
 }
 
 fn card(app: App, shown: Memo<Shown>) -> AnyView {
-    let title = move || shown.with(|s| format!("Who paid, by {}", s.by.label.to_lowercase()));
+    let title = move || shown.with(|s| format!("Who paid, by {}", s.by.word()));
     let save = move |_| shown.with_untracked(|s| save_csv(&s.table.sheet(s.by, &s.currency)));
     let heads =
         Memo::new(move |_| shown.with(|s| (s.by, s.currency.clone(), s.table.kinds(), s.table.columns.clone())));

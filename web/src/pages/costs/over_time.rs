@@ -22,7 +22,7 @@ pub(super) fn over_time(app: App, found: Signal<Arc<Costs>>, bands: Memo<Vec<Ban
     let hidden: Hidden = RwSignal::new(BTreeSet::new());
     let hover: Hover = RwSignal::new(None);
     let aside = move || {
-        let by = app.address.read().by.label.to_lowercase();
+        let by = app.address.read().by.word();
         format!("{} a day by {by}", found.read().currency)
     };
     let notes = move || {

@@ -17,7 +17,7 @@ pub(crate) fn waterfall(
     let head = Card {
         span,
         title: "What did the money buy?".to_owned().into(),
-        aside: Signal::derive(move || format!("{}; a step tells who lost the rest", found.read().currency)),
+        aside: Signal::derive(move || found.read().currency.clone()),
     };
     let is_known = Memo::new(move |_| !found.read().waterfall.is_empty());
     let has_unknown = Memo::new(move |_| found.read().waterfall.iter().any(|s| s.unknown_micros > 0));
