@@ -1,7 +1,9 @@
 //! What the server and its commands say to each other and no page asks for; the rest is in `contract::answers`.
 
+mod boards;
 mod planning;
 
+pub use boards::*;
 pub use planning::*;
 
 use serde::{Deserialize, Serialize};

@@ -12,6 +12,7 @@ mod body;
 mod budgets;
 mod cells;
 mod credentials;
+mod dashboards;
 mod error;
 mod focus;
 mod front;

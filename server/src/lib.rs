@@ -9,6 +9,7 @@ pub mod archive;
 pub mod client;
 pub mod config;
 pub mod cost;
+pub mod dashboards;
 pub mod error;
 pub mod flight;
 pub mod ingest;

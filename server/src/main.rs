@@ -6,6 +6,7 @@ use coulomb::access::Access;
 use coulomb::api::{self, Services};
 use coulomb::client::{self, ClientError};
 use coulomb::config::{Command, CommandLine, ServeFlags, ServeSettings};
+use coulomb::dashboards::Shelf;
 use coulomb::flight;
 use coulomb::ingest::Ingest;
 use coulomb::ledger::Ledger;
@@ -13,6 +14,7 @@ use coulomb::query::Engine;
 use coulomb::store::Store;
 use std::io::{BufWriter, Write, stderr, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -87,7 +89,8 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
     });
     let flight =
         settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
-    let services = Services { store: store.clone(), ingest, engine, ledger, access, clock: now_micros };
+    let dashboards = Arc::new(Shelf::new(&settings.data_dir));
+    let services = Services { store: store.clone(), ingest, engine, ledger, access, dashboards, clock: now_micros };
     let server = api::start(services, settings.listen)?;
     writeln!(stdout(), "coulomb: listening on http://{}", server.address)?;
     if let Some(flight) = &flight {

@@ -12,7 +12,7 @@ struct Room {
 }
 
 /// `main.rs` and `lib.rs` wire, so they may name every door.
-const SERVER: [Room; 17] = [
+const SERVER: [Room; 18] = [
     Room { name: "error", may: &[] },
     // What api and client say to each other.
     Room { name: "answers", may: &[] },
@@ -28,6 +28,8 @@ const SERVER: [Room; 17] = [
     Room { name: "access", may: &["error"] },
     // The format of backups; what is in them is the store's.
     Room { name: "archive", may: &["error"] },
+    // Asks whether statements can be asked, and which tables have rows.
+    Room { name: "dashboards", may: &["query", "error"] },
     // The commands that ask a server; the store lends its reading of files to the importer.
     Room { name: "client", may: &["answers", "config", "store", "archive", "error"] },
     // Knows the settings that each room takes, and the flags of each command.
@@ -35,7 +37,18 @@ const SERVER: [Room; 17] = [
     Room {
         name: "api",
         may: &[
-            "answers", "ingest", "store", "query", "cost", "ledger", "insight", "alert", "report", "access", "archive",
+            "answers",
+            "ingest",
+            "store",
+            "query",
+            "cost",
+            "ledger",
+            "insight",
+            "alert",
+            "report",
+            "access",
+            "archive",
+            "dashboards",
             "error",
         ],
     },
@@ -59,7 +72,10 @@ const SERVER_TECHNOLOGIES: [Technology; 18] = [
     Technology { name: "parquet", rooms: &["store"] },
     Technology { name: "deltalake_core", rooms: &["store"] },
     Technology { name: "object_store", rooms: &["store", "query"] },
-    Technology { name: "arrow", rooms: &["store", "ingest", "query", "ledger", "api", "flight", "client", "report"] },
+    Technology {
+        name: "arrow",
+        rooms: &["store", "ingest", "query", "ledger", "api", "flight", "client", "report", "dashboards"],
+    },
     Technology { name: "polars", rooms: &["report"] },
     Technology { name: "typst", rooms: &["report"] },
     Technology { name: "typst_layout", rooms: &["report"] },

@@ -2,6 +2,7 @@
 
 use super::{front, metrics::Metrics, pages, routes};
 use crate::access::Access;
+use crate::dashboards::Shelf;
 use crate::error::ErrorKind;
 use crate::ingest::Ingest;
 use crate::ledger::Ledger;
@@ -48,6 +49,7 @@ pub struct Services {
     pub engine: Engine,
     pub ledger: Ledger,
     pub access: Access,
+    pub dashboards: Arc<Shelf>,
     /// Unix microseconds, UTC.
     pub clock: fn() -> i64,
 }
@@ -59,6 +61,7 @@ pub(super) struct State {
     pub(super) engine: Engine,
     pub(super) ledger: Ledger,
     pub(super) access: Access,
+    pub(super) dashboards: Arc<Shelf>,
     pub(super) clock: fn() -> i64,
     pub(super) metrics: Metrics,
     pub(super) loopback_only: bool,
@@ -89,6 +92,7 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
         engine: services.engine,
         ledger: services.ledger,
         access: services.access,
+        dashboards: services.dashboards,
         clock: services.clock,
         metrics: Metrics::default(),
         loopback_only: address.ip().is_loopback(),
