@@ -6,6 +6,9 @@
 #![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 
 mod address;
+#[macro_use]
+mod answer;
+mod boards;
 mod books;
 mod charts;
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod api;
 mod app;
 mod browser;
 mod costs;
+mod dashboards;
 mod dialog;
 mod fleet;
 mod frame;

@@ -6,7 +6,7 @@ mod window;
 
 use super::app::App;
 use super::pieces::{icon, shape};
-use super::{browser, costs, fleet, job, jobs, overview, panel, prices, reports, sql};
+use super::{browser, costs, dashboards, fleet, job, jobs, overview, panel, prices, reports, sql};
 use crate::address::Page;
 use leptos::prelude::*;
 
@@ -18,6 +18,7 @@ const GROUPS: &[(&str, &[(Page, &str)])] = &[
             (Page::Overview, shape::OVERVIEW),
             (Page::Fleet, shape::FLEET),
             (Page::Jobs, shape::JOBS),
+            (Page::Dashboards, shape::DASHBOARDS),
             (Page::Sql, shape::SQL),
         ],
     ),
@@ -37,6 +38,8 @@ pub(crate) fn frame(page: Page) -> impl IntoView {
         Page::Reports => reports::reports().into_any(),
         Page::Prices => prices::prices().into_any(),
         Page::Sql => sql::sql().into_any(),
+        Page::Dashboards => dashboards::list().into_any(),
+        Page::Dashboard => dashboards::board().into_any(),
         Page::Login | Page::Missing => missing().into_any(),
     };
     view! {

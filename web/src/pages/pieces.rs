@@ -18,6 +18,8 @@ pub(crate) mod shape {
     pub(crate) const REPORTS: &str = "M4 1.8h5.5L13 5.3v8.9H4zM9.3 1.8v3.7H13M6.3 8.5h4.2M6.3 11h4.2";
     pub(crate) const PRICES: &str = "M8.3 2H14v5.7l-6.2 6.1L2.2 8.2zM11 5v.1";
     pub(crate) const SQL: &str = "M2.5 3h11v10h-11zM4.8 6l2 2-2 2M8.5 10.3h2.8";
+    pub(crate) const DASHBOARDS: &str = "M2 2.5h12v4H2zM2 9h7v4.5H2zM11.5 9H14v4.5h-2.5z";
+    pub(crate) const MORE: &str = "M3 8h.01M8 8h.01M13 8h.01";
     pub(crate) const SEARCH: &str = "M7 2.2a4.8 4.8 0 1 0 0 9.6A4.8 4.8 0 1 0 7 2.2M10.5 10.5L14 14";
     pub(crate) const RUN: &str = "M4.5 2.8v10.4L12.8 8z";
     pub(crate) const STOP: &str = "M3.8 3.8h8.4v8.4H3.8z";

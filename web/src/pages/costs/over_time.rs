@@ -67,6 +67,7 @@ fn stacked(found: &Costs, bands: &[Band], hidden: &BTreeSet<String>) -> Plot {
         group: "page",
         has_time_axis: true,
         events: vec![],
+        levels: vec![],
     }
 }
 
