@@ -13,6 +13,7 @@ mod budgets;
 mod cells;
 mod costs;
 mod credentials;
+mod dashboards;
 mod error;
 mod focus;
 mod front;

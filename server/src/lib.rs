@@ -9,6 +9,7 @@ pub mod archive;
 pub mod client;
 pub mod config;
 pub mod cost;
+pub mod dashboards;
 pub mod deliver;
 pub mod dispatch;
 pub mod error;

@@ -6,6 +6,7 @@ use coulomb::access::Access;
 use coulomb::api::{self, Services};
 use coulomb::client::{self, ClientError};
 use coulomb::config::{Command, CommandLine, ServeFlags, ServeSettings};
+use coulomb::dashboards::Shelf;
 use coulomb::dispatch::Dispatch;
 use coulomb::flight;
 use coulomb::ingest::Ingest;
@@ -14,6 +15,7 @@ use coulomb::query::Engine;
 use coulomb::store::Store;
 use std::io::{BufWriter, Write, stderr, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -98,6 +100,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
     });
     let flight =
         settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
+    let dashboards = Arc::new(Shelf::new(&settings.data_dir));
     let services = Services {
         store: store.clone(),
         ingest,
@@ -105,6 +108,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         ledger,
         dispatch: dispatch.clone(),
         access,
+        dashboards,
         clock: now_micros,
     };
     let server = api::start(services, settings.listen)?;

@@ -284,6 +284,67 @@ async function views(page) {
   check(true, "a view is let go of");
 }
 
+// The list, a dashboard with a picture of each kind, a link to it, and a text with a fault.
+async function dashboards(page) {
+  await look(page, `dashboards-${mode}`);
+  await lookNarrow(page, `dashboards-${mode}`);
+  const waiting = await page.getByRole("heading", { name: /Waiting for telemetry/ }).count();
+  check(waiting === 1, "what has not arrived is said to be waited for");
+  await page.getByRole("link", { name: /^Fleet What all GPUs do/ }).click();
+  await settled(page);
+  check(new URL(page.url()).pathname === "/dashboards/fleet", `a dashboard has an address: ${page.url()}`);
+  if (mode === "empty") {
+    await look(page, `dashboard-fleet-${mode}`);
+    check(/nothing was reported/i.test(await mainText(page)), "an empty panel says so");
+    return go(page, "Dashboards");
+  }
+  check((await page.locator(".uplot canvas").count()) >= 6, "the panels are drawn");
+  check((await page.getByRole("alert").count()) === 0, "no panel is refused");
+  await look(page, `dashboard-fleet-${mode}`);
+  await lookNarrow(page, `dashboard-fleet-${mode}`);
+
+  await page.getByLabel("Step", { exact: true }).selectOption("1800 seconds");
+  await settled(page);
+  check(page.url().includes("var-step=1800%20seconds"), `a variable is in the address: ${page.url()}`);
+  const menu = page.getByRole("button", { name: "Menu: Temperature" });
+  await menu.click();
+  const picture = await page.getByRole("link", { name: /^SVG/ }).getAttribute("href");
+  check(picture.includes(".svg?") && picture.includes("var-step=1800%20seconds"), `a picture is of what is seen: ${picture}`);
+  await page.getByRole("button", { name: "Table", exact: true }).click();
+  await page.getByRole("region", { name: "Rows: Temperature" }).waitFor({ timeout: WAIT_MS });
+  check(true, "a panel's rows are a table");
+  const chart = page.locator(".u-over").first();
+  const box = await chart.boundingBox();
+  await page.mouse.move(box.x + box.width * 0.3, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.6, box.y + box.height / 2, { steps: 5 });
+  await page.mouse.up();
+  await page.waitForURL(/from=20/, { timeout: WAIT_MS });
+  check(true, "a brush is the range of the page");
+  await settled(page);
+
+  await page.getByRole("link", { name: "Edit", exact: true }).click();
+  const field = page.getByLabel("Text of the dashboard");
+  await page.waitForFunction(() => document.querySelector("textarea")?.value.includes("[[panel]]"), null, { timeout: WAIT_MS });
+  const text = await field.inputValue();
+  await field.fill(text.replace("gpu_busy_ratio) as", "gpu_bussy_ratio) as").replace('kind = "step"', 'kind = "stop"'));
+  expectsNetworkErrors = true;
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.getByRole("button", { name: /^Line \d+/ }).first().waitFor({ timeout: WAIT_MS });
+  await field.fill(text.replace("gpu_busy_ratio) as", "gpu_bussy_ratio) as"));
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.getByText(/gpu_bussy_ratio/).first().waitFor({ timeout: WAIT_MS });
+  expectsNetworkErrors = false;
+  await look(page, `dashboard-faults-${mode}`);
+  await field.fill(text.replace('title = "Fleet"', 'title = "Our fleet"'));
+  await page.getByRole("button", { name: "Save as your own" }).click();
+  await page.getByRole("link", { name: "Show the dashboard" }).click();
+  await settled(page);
+  await page.getByText("Our fleet").first().waitFor({ timeout: WAIT_MS });
+  await go(page, "Dashboards");
+  check((await page.getByText("own, in place of the product's").count()) === 1, "an edited dashboard is one's own");
+}
+
 async function search(page) {
   await page.keyboard.press("Control+k");
   await page.keyboard.type("overview");
@@ -328,6 +389,8 @@ try {
   await look(page, `prices-${mode}`);
   await lookNarrow(page, `prices-${mode}`);
   await prices(page);
+  await go(page, "Dashboards");
+  await dashboards(page);
   await go(page, "SQL");
   await look(page, `sql-${mode}`);
   await sql(page);

@@ -12,7 +12,7 @@ struct Room {
 }
 
 /// `main.rs` and `lib.rs` wire, so they may name every door.
-const SERVER: [Room; 20] = [
+const SERVER: [Room; 21] = [
     Room { name: "error", may: &[] },
     // What api and client say to each other.
     Room { name: "answers", may: &[] },
@@ -34,6 +34,8 @@ const SERVER: [Room; 20] = [
     Room { name: "access", may: &["error"] },
     // The format of backups; what is in them is the store's.
     Room { name: "archive", may: &["error"] },
+    // Asks whether statements can be asked, and which tables have rows.
+    Room { name: "dashboards", may: &["query", "error"] },
     // The commands that ask a server; the store lends its reading of files to the importer.
     Room { name: "client", may: &["answers", "config", "store", "archive", "error"] },
     // Knows the settings that each room takes, and the flags of each command.
@@ -41,8 +43,21 @@ const SERVER: [Room; 20] = [
     Room {
         name: "api",
         may: &[
-            "answers", "ingest", "store", "query", "cost", "ledger", "insight", "alert", "report", "schedule",
-            "dispatch", "access", "archive", "error",
+            "answers",
+            "ingest",
+            "store",
+            "query",
+            "cost",
+            "ledger",
+            "insight",
+            "alert",
+            "report",
+            "schedule",
+            "dispatch",
+            "access",
+            "archive",
+            "dashboards",
+            "error",
         ],
     },
     // Ingest lends its reading of outside Arrow bytes to the parameters of a statement.
@@ -67,7 +82,7 @@ const SERVER_TECHNOLOGIES: [Technology; 21] = [
     Technology { name: "object_store", rooms: &["store", "query"] },
     Technology {
         name: "arrow",
-        rooms: &["store", "ingest", "query", "ledger", "dispatch", "api", "flight", "client", "report"],
+        rooms: &["store", "ingest", "query", "ledger", "dispatch", "api", "flight", "client", "report", "dashboards"],
     },
     Technology { name: "polars", rooms: &["report"] },
     Technology { name: "typst", rooms: &["report"] },

@@ -5,8 +5,12 @@
 
 #![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 
+#[macro_use]
+mod answer;
+
 mod access;
 mod address;
+mod boards;
 mod books;
 mod charts;
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod app;
 mod browser;
 mod card;
 mod costs;
+mod dashboards;
 mod dialog;
 mod drawing;
 mod fleet;

@@ -26,6 +26,23 @@ function hatch(color) {
 /** NaN is a gap. */
 const gaps = (columns) => columns.map((column, i) => (i ? Array.from(column, (v) => (Number.isNaN(v) ? null : v)) : column));
 
+/** Lines across, where a scale reaches so far. */
+function levels(plot, { levels: all = [] }) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  for (const { at, color } of all) {
+    const y = Math.round(plot.valToPos(at, "y", true));
+    if (y < bbox.top || y > bbox.top + bbox.height) continue;
+    ctx.strokeStyle = color;
+    ctx.setLineDash([6, 4]);
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
 function marks(plot, events) {
   const { ctx, bbox } = plot;
   ctx.save();
@@ -45,7 +62,7 @@ function marks(plot, events) {
 /**
  * Draws series over time in `host`.
  * spec: { height, group, from, to, low, high, axis, gutter, binary, font, text, grid, stacked,
- *         series: [{ color, fill, hatched, width }], events: [{ time, color }] }
+ *         series: [{ color, fill, hatched, width }], events: [{ time, color }], levels: [{ at, color }] }
  * columns: seconds, then one column a series; of stacked series the sums, the largest first.
  * calls: { tick(value), time(seconds), splits() in seconds, hover(index or -1, x), brush(from, to) }
  */
@@ -83,7 +100,7 @@ window.coulombPlot = (host, spec, columns, calls) => {
       },
       series: [{}, ...spec.series.map(line)],
       hooks: {
-        draw: [(u) => marks(u, spec.events)],
+        draw: [(u) => marks(u, spec.events), (u) => levels(u, spec)],
         setCursor: [(u) => calls.hover(u.cursor.idx ?? -1, u.cursor.left + u.over.offsetLeft)],
         setSelect: [(u) => {
           if (u.select.width >= 6) {

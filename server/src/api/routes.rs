@@ -1,8 +1,8 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
 use super::{
-    anomalies, backup, bills, budgets, costs, ingest, jobs, ledger_rows, metrics, money, openapi, ownership, prices,
-    prometheus, query, questions, reports, schedules, sessions,
+    anomalies, backup, bills, budgets, costs, dashboards, ingest, jobs, ledger_rows, metrics, money, openapi,
+    ownership, prices, prometheus, query, questions, reports, schedules, sessions,
 };
 use crate::access::Action;
 use actix_web::http::Method;
@@ -32,6 +32,7 @@ const fn route(method: &'static str, pattern: &'static str, needs: Needs) -> Rou
 
 const READ: Needs = Needs::May(Action::Read);
 const KEEP_BOOKS: Needs = Needs::May(Action::KeepBooks);
+const EDIT_DASHBOARDS: Needs = Needs::May(Action::EditDashboards);
 const ADMINISTER: Needs = Needs::May(Action::Administer);
 
 pub(super) const ROUTES: &[Route] = &[
@@ -95,6 +96,11 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/api/v1/reconciliation", READ),
     route("GET", "/api/v1/schedules", READ),
     route("POST", "/api/v1/schedules/{name}/run", KEEP_BOOKS),
+    route("GET", "/api/v1/dashboards", READ),
+    route("GET", "/api/v1/dashboards/{name}", READ),
+    route("PUT", "/api/v1/dashboards/{name}", EDIT_DASHBOARDS),
+    route("DELETE", "/api/v1/dashboards/{name}", EDIT_DASHBOARDS),
+    route("GET", "/api/v1/dashboards/{name}/panels/{index}.svg", READ),
     route("POST", "/api/v1/backup", ADMINISTER),
     route("POST", "/api/v1/verify", ADMINISTER),
 ];
@@ -176,7 +182,19 @@ pub(super) fn configure(app: &mut ServiceConfig) {
         )
         .configure(configure_prometheus)
         .configure(configure_money)
-        .configure(configure_bills);
+        .configure(configure_bills)
+        .configure(configure_dashboards);
+}
+
+fn configure_dashboards(app: &mut ServiceConfig) {
+    app.route("/api/v1/dashboards", web::get().to(dashboards::all))
+        .service(
+            web::resource("/api/v1/dashboards/{name}")
+                .route(web::get().to(dashboards::one))
+                .route(web::put().to(dashboards::put))
+                .route(web::delete().to(dashboards::remove)),
+        )
+        .route("/api/v1/dashboards/{name}/panels/{index}.svg", web::get().to(dashboards::svg));
 }
 
 fn configure_bills(app: &mut ServiceConfig) {

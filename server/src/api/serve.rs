@@ -2,6 +2,7 @@
 
 use super::{front, metrics::Metrics, pages, routes};
 use crate::access::Access;
+use crate::dashboards::Shelf;
 use crate::dispatch::Dispatch;
 use crate::error::ErrorKind;
 use crate::ingest::Ingest;
@@ -49,6 +50,7 @@ pub struct Services {
     pub ledger: Ledger,
     pub dispatch: Dispatch,
     pub access: Access,
+    pub dashboards: Arc<Shelf>,
     /// Unix microseconds, UTC.
     pub clock: fn() -> i64,
 }
@@ -61,6 +63,7 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) dispatch: Dispatch,
     pub(super) access: Access,
+    pub(super) dashboards: Arc<Shelf>,
     pub(super) clock: fn() -> i64,
     pub(super) metrics: Metrics,
     pub(super) loopback_only: bool,
@@ -90,6 +93,7 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
         ledger: services.ledger,
         dispatch: services.dispatch,
         access: services.access,
+        dashboards: services.dashboards,
         clock: services.clock,
         metrics: Metrics::default(),
         loopback_only: address.ip().is_loopback(),

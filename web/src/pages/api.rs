@@ -74,6 +74,33 @@ pub(crate) fn ask_text(path: impl Fn() -> String + Send + Sync + 'static) -> Ask
     asking(path, text)
 }
 
+/// Rows with the window that they were asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rows {
+    pub(crate) table: Table,
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+}
+
+/// A statement and its parameters, as [`ask_rows`] and [`rows_file`] send them.
+pub(crate) fn rows_body(sql: &str, parameters: &[String]) -> String {
+    serde_json::json!({ "sql": sql, "parameters": parameters }).to_string()
+}
+
+/// Rows of a statement with the window that it is about; nothing is asked while there is none.
+pub(crate) fn ask_rows(what: impl Fn() -> Option<(String, (i64, i64))> + Send + Sync + 'static) -> Asked<Rows> {
+    // One text, so that another window is another question even where the statement does not take it.
+    asking(move || what().map(|(body, (from, to))| format!("{from} {to} {body}")).unwrap_or_default(), windowed)
+}
+
+async fn windowed(what: &str, signal: Option<&AbortSignal>) -> Result<Rows, Problem> {
+    let mut parts = what.splitn(3, ' ');
+    let mut bound = || parts.next().and_then(|text| text.parse().ok()).unwrap_or_default();
+    let (from, to) = (bound(), bound());
+    let text = rows_of(parts.next().unwrap_or_default(), signal).await?;
+    Ok(Rows { table: Table::parse(&text).ok_or_else(Problem::not_understood)?, from, to })
+}
+
 fn asking<T, F>(path: impl Fn() -> String + Send + Sync + 'static, fetch: F) -> Asked<T>
 where
     T: Send + Sync + 'static,
@@ -92,6 +119,9 @@ where
         let older = asking.try_update_value(|slot| std::mem::replace(slot, controller)).flatten();
         if let Some(older) = older {
             older.abort();
+        }
+        if path.is_empty() {
+            return;
         }
         spawn_local(async move {
             app.working.update(|n| *n += 1);
@@ -165,9 +195,8 @@ async fn lines(path: &str, signal: Option<&AbortSignal>) -> Result<Lines, Proble
 }
 
 /// Rows in one of the forms of `POST /api/v1/query`, to be saved.
-pub(crate) async fn rows_file(sql: &str, accept: &str) -> Result<Blob, Problem> {
-    let body = serde_json::json!({ "sql": sql }).to_string();
-    let response = send(Sending { body: Some((JSON, &body)), accept, ..Sending::of("POST", QUERY) }).await?;
+pub(crate) async fn rows_file(body: &str, accept: &str) -> Result<Blob, Problem> {
+    let response = send(Sending { body: Some((JSON, body)), accept, ..Sending::of("POST", QUERY) }).await?;
     let blob = async || JsFuture::from(response.blob()?).await?.dyn_into::<Blob>();
     blob().await.map_err(|_| Problem::broken_off())
 }
@@ -177,8 +206,11 @@ const ROWS_BYTES_MAX: usize = 8 << 20;
 
 /// Rows as the server wrote them. Reading ends after some megabytes, and with it the query.
 pub(crate) async fn rows(sql: &str, signal: Option<&AbortSignal>) -> Result<String, Problem> {
-    let body = serde_json::json!({ "sql": sql }).to_string();
-    let sending = Sending { body: Some((JSON, &body)), signal, ..Sending::of("POST", QUERY) };
+    rows_of(&rows_body(sql, &[]), signal).await
+}
+
+async fn rows_of(body: &str, signal: Option<&AbortSignal>) -> Result<String, Problem> {
+    let sending = Sending { body: Some((JSON, body)), signal, ..Sending::of("POST", QUERY) };
     let response = send(sending).await?;
     let bytes = first_bytes(&response, ROWS_BYTES_MAX).await.map_err(|_| Problem::broken_off())?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())

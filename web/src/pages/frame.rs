@@ -8,7 +8,7 @@ mod window;
 
 use super::app::App;
 use super::pieces::{icon, shape};
-use super::{browser, costs, fleet, job, jobs, overview, panel, prices, reports, settings, sql};
+use super::{browser, costs, dashboards, fleet, job, jobs, overview, panel, prices, reports, settings, sql};
 use crate::address::Page;
 use leptos::prelude::*;
 
@@ -20,6 +20,7 @@ const GROUPS: &[(&str, &[(Page, &str)])] = &[
             (Page::Overview, shape::OVERVIEW),
             (Page::Fleet, shape::FLEET),
             (Page::Jobs, shape::JOBS),
+            (Page::Dashboards, shape::DASHBOARDS),
             (Page::Sql, shape::SQL),
         ],
     ),
@@ -41,6 +42,8 @@ pub(crate) fn frame(page: Page) -> impl IntoView {
         Page::Prices => prices::prices().into_any(),
         Page::Sql => sql::sql().into_any(),
         Page::Settings => settings::settings().into_any(),
+        Page::Dashboards => dashboards::list().into_any(),
+        Page::Dashboard => dashboards::board().into_any(),
         Page::Login | Page::Missing => missing().into_any(),
     };
     view! {

@@ -19,6 +19,7 @@ pub(crate) mod shape {
     pub(crate) const PRICES: &str = "M8.3 2H14v5.7l-6.2 6.1L2.2 8.2zM11 5v.1";
     pub(crate) const SQL: &str = "M2.5 3h11v10h-11zM4.8 6l2 2-2 2M8.5 10.3h2.8";
     pub(crate) const SETTINGS: &str = "M2 4.5h7.2M12.8 4.5H14M2 11.5h1.2M6.8 11.5H14M11 2.7a1.8 1.8 0 1 0 0 3.6a1.8 1.8 0 1 0 0-3.6M5 9.7a1.8 1.8 0 1 0 0 3.6a1.8 1.8 0 1 0 0-3.6";
+    pub(crate) const DASHBOARDS: &str = "M2 2.5h12v4H2zM2 9h7v4.5H2zM11.5 9H14v4.5h-2.5z";
     pub(crate) const SEARCH: &str = "M7 2.2a4.8 4.8 0 1 0 0 9.6A4.8 4.8 0 1 0 7 2.2M10.5 10.5L14 14";
     pub(crate) const RUN: &str = "M4.5 2.8v10.4L12.8 8z";
     pub(crate) const STOP: &str = "M3.8 3.8h8.4v8.4H3.8z";

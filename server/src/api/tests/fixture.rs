@@ -2,6 +2,7 @@
 
 use crate::access::Access;
 use crate::api::{Running, Services, start};
+use crate::dashboards::Shelf;
 use crate::deliver::Networks;
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::ingest::Ingest;
@@ -106,6 +107,7 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
         dispatch: Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings, || NOW),
         ledger,
         engine,
+        dashboards: Arc::new(Shelf::new(dir)),
         access: Access::open(dir, NOW).unwrap(),
         clock: || NOW,
         store: store.clone(),
@@ -115,7 +117,11 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
 
 /// A route's pattern with names in place of its parameters.
 pub(super) fn example_path(pattern: &str) -> String {
-    pattern.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/")
+    let part = |part: &str| match part.strip_prefix('{').and_then(|named| named.split_once('}')) {
+        Some((_, ending)) => format!("x{ending}"),
+        None => part.to_owned(),
+    };
+    pattern.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 #[derive(Debug, Clone)]

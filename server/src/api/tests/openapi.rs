@@ -103,6 +103,12 @@ fn schemas_have_the_members_of_the_answers() {
     let entry =
         DocumentEntry { kind: text(), name: text(), version: text(), author: text(), stated_unix_micros: 0, bytes: 0 };
     check("DocumentEntry", entry);
+    check("DashboardEntry", DashboardEntry::default());
+    check("DashboardFault", DashboardFault::default());
+    check("DashboardAnswer", DashboardAnswer::default());
+    check("DashboardVariable", DashboardVariable::default());
+    check("DashboardPanel", DashboardPanel::default());
+    check("DashboardThreshold", DashboardThreshold::default());
     check("ClosingRequest", ClosingRequest { period: text(), unpriced: true });
     check("Closing", Closing { period: text(), closing: text(), rows: 1, cost_micros: 1 });
     check("ReopeningRequest", ReopeningRequest { period: text(), why: text() });

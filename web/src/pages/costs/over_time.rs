@@ -90,6 +90,7 @@ fn stacked(found: &Costs, bands: &[Band], hidden: &BTreeSet<String>, events: Vec
         group: "page",
         has_time_axis: true,
         events,
+        levels: vec![],
     }
 }
 

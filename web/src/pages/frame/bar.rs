@@ -19,6 +19,7 @@ pub(super) fn bar(page: Page) -> impl IntoView {
     let part = move || {
         let name = app.address.with(|a| match &a.open {
             _ if page == Page::Job => Some(a.job.1.clone()),
+            _ if page == Page::Dashboard => Some(a.board.clone()),
             Some(Open::Node { node, .. }) => Some(node.clone()),
             Some(Open::Gpu(uuid)) => Some(format::short_id(uuid)),
             None => (!a.cluster.is_empty()).then(|| a.cluster.clone()),
