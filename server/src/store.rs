@@ -33,7 +33,6 @@ mod positions;
 mod read_file;
 mod replaced;
 mod replay;
-mod runs;
 mod scratch;
 mod sorted;
 mod summed;

@@ -2,7 +2,6 @@
 
 use super::error::StoreError;
 use super::order;
-use super::runs::{self, Runs};
 use super::summed::Summed;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringBuilder, StringViewArray, new_null_array};
 use arrow::compute::{cast, interleave};
@@ -22,10 +21,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const ROW_GROUP_ROWS_MAX: usize = 256 * 1024;
 /// Rows that are gathered for the writer at once: they stay in the processor's caches, and nothing is ever copied whole.
 const GATHERED_ROWS: usize = 8 * 1024;
-/// A day of a device at every ten seconds is 8,640 rows: a page, which a question about one device reads and no more.
-const PAGE_ROWS: usize = 8 * 1024;
-/// Rows that the writer encodes without looking whether a page is full; `runs` hands it no more at once.
-const ENCODED_ROWS: usize = 16 * 1024;
 /// zstd 1: higher levels save about 3 % for twice the time on these columns.
 const ZSTD_LEVEL: i32 = 1;
 pub(super) const DAY_MICROS: i64 = 86_400_000_000;
@@ -81,9 +76,7 @@ fn properties(table: &Table) -> Result<WriterProperties, StoreError> {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(ENCODED_ROWS);
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX));
     for column in table.columns {
         let path = ColumnPath::from(column.name);
         // Values that rise repeat too seldom for a dictionary.
@@ -98,9 +91,6 @@ fn properties(table: &Table) -> Result<WriterProperties, StoreError> {
             properties = properties
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_encoding(path.clone(), encoding);
-        }
-        if runs::ends_pages(column) {
-            properties = properties.set_column_data_page_size_limit(path.clone(), 1);
         }
         if table.sort_key.contains(&column.name) || column.name == table.time_column {
             properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Page);
@@ -132,8 +122,6 @@ pub(super) struct FileWriter {
     table: &'static Table,
     schema: SchemaRef,
     parquet: ArrowWriter<Summed>,
-    /// Rows of the device that came last, of which more may come.
-    runs: Option<Runs>,
     rows: u64,
     times: Option<(i64, i64)>,
 }
@@ -147,8 +135,7 @@ impl FileWriter {
         let file = File::create(path).map_err(StoreError::io("create a data file"))?;
         let schema = contract::schema(table);
         let parquet = ArrowWriter::try_new(Summed::new(file), Arc::clone(&schema), Some(properties(table)?));
-        let parquet = parquet.map_err(StoreError::internal)?;
-        Ok(Self { table, schema, parquet, runs: Runs::of(table), rows: 0, times: None })
+        Ok(Self { table, schema, parquet: parquet.map_err(StoreError::internal)?, rows: 0, times: None })
     }
 
     /// `rows` are in the stored schema and do not come before those that were written.
@@ -161,20 +148,11 @@ impl FileWriter {
             self.times = Some((low.min(min), high.max(max)));
         }
         self.rows += rows.num_rows() as u64;
-        match &mut self.runs {
-            Some(runs) => {
-                let ended = runs.add(rows).map_err(StoreError::internal)?;
-                ended.iter().try_for_each(|run| self.parquet.write(run)).map_err(not_written)
-            }
-            None => self.parquet.write(rows).map_err(not_written),
-        }
+        self.parquet.write(rows).map_err(not_written)
     }
 
     /// Returns when the file's bytes are on disk; its name is not until the directory is synced.
-    pub(super) fn finish(mut self) -> Result<Written, StoreError> {
-        if let Some(rest) = self.runs.take().and_then(Runs::rest) {
-            self.parquet.write(&rest).map_err(not_written)?;
-        }
+    pub(super) fn finish(self) -> Result<Written, StoreError> {
         let looked = || StoreError::io("look at a data file");
         let (file, crc32) = self.parquet.into_inner().map_err(not_written)?.finish();
         file.sync_all().map_err(StoreError::io("sync a data file"))?;
