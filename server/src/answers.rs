@@ -1,8 +1,14 @@
 //! What the server and its commands say to each other and no page asks for; the rest is in `contract::answers`.
 
+mod boards;
+mod pivot;
 mod planning;
+mod schedules;
 
+pub use boards::*;
+pub use pivot::*;
 pub use planning::*;
+pub use schedules::*;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The `coulomb` commands that ask a running server: query, import, documents, prices, policy, budgets, anomalies,
-//! close, report, bill, reconcile, token, check, backup, verify; and restore, which makes the folder of one that is not
-//! there yet.
+//! close, report, schedules, bill, reconcile, token, check, backup, verify; and restore, which makes the folder of one
+//! that is not there yet.
 //!
 //! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
 //! through the HTTP API, as any other program would. **Invariant:** a token is never printed, except the new one
@@ -19,6 +19,7 @@ mod progress;
 mod query;
 mod report;
 mod restore;
+mod schedules;
 mod token;
 mod verify;
 
@@ -33,5 +34,6 @@ pub use planning::{AnomaliesCommand, BudgetsCommand, PricesCommand, anomalies, b
 pub use query::{QueryCommand, query};
 pub use report::{ReportCommand, report};
 pub use restore::{RestoreCommand, restore};
+pub use schedules::{SchedulesCommand, schedules};
 pub use token::{TokenCommand, token};
 pub use verify::{VerifyCommand, verify};

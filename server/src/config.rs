@@ -10,10 +10,11 @@ mod listen;
 use crate::client::{
     AnomaliesCommand, BackupCommand, BillCommand, BudgetsCommand, CheckCommand, CloseCommand, DocumentsCommand,
     ImportCommand, PolicyCommand, PricesCommand, QueryCommand, ReconcileCommand, ReportCommand, RestoreCommand,
-    TokenCommand, VerifyCommand,
+    SchedulesCommand, TokenCommand, VerifyCommand,
 };
+use crate::dispatch::DispatchSettings;
 use crate::query::QuerySettings;
-use crate::store::{self, BucketSettings, StoreSettings};
+use crate::store::{self, BucketSettings, BucketVariables, StoreSettings};
 use clap::{Args, Parser, Subcommand};
 pub use listen::{Asked, OtlpListen};
 use listen::{OFF, listen_address, otlp_address};
@@ -85,6 +86,8 @@ pub enum Command {
     Close(CloseCommand),
     /// Make a document about use and money: CSV, Parquet, XLSX, HTML, PDF or a FOCUS file.
     Report(ReportCommand),
+    /// Show documents that are made by schedule, when the next are due and what became of the last; or run one now.
+    Schedules(SchedulesCommand),
     /// List bills of providers and take them back; `import bill` brings them.
     Bill(BillCommand),
     /// Say by how much the ledger of a month and the bill differ, and why.
@@ -145,6 +148,12 @@ pub struct ServeFlags {
     /// (default 3600); longer than any query.
     #[arg(long, env = "COULOMB_KEEP_REPLACED_SECONDS", value_name = "SECONDS")]
     keep_replaced_seconds: Option<u64>,
+    /// Folder below which documents by schedule may be written (default: none are).
+    #[arg(long, env = "COULOMB_REPORTS_DIR", value_name = "DIR")]
+    reports_dir: Option<PathBuf>,
+    /// Networks beside the public internet that webhooks may be sent to, as in 10.20.0.0/16,10.7.1.5 (default: none).
+    #[arg(long, env = "COULOMB_OUTGOING_ALLOW", value_name = "CIDR", value_delimiter = ',')]
+    outgoing_allow: Vec<String>,
     /// What is logged to standard error, as in `info` or `coulomb=debug,warn` (default: what goes
     /// wrong, and what the server does itself).
     #[arg(long, env = "COULOMB_LOG", value_name = "FILTER")]
@@ -167,6 +176,8 @@ struct SettingsFile {
     #[serde(default)]
     retain_days: Vec<String>,
     keep_replaced_seconds: Option<u64>,
+    reports_dir: Option<PathBuf>,
+    outgoing_allow: Option<Vec<String>>,
     log: Option<String>,
 }
 
@@ -220,6 +231,8 @@ pub enum ConfigError {
     Retain { text: String },
     #[error("tables {text:?} is not the address of a bucket like s3://bucket/prefix: {why}")]
     Tables { text: String, why: &'static str },
+    #[error("outgoing_allow: {0}")]
+    Networks(#[from] crate::deliver::NetworksError),
     #[error("{name} is {value}, it must be between {min} and {max}")]
     OutOfRange { name: &'static str, value: u64, min: u64, max: u64 },
 }
@@ -236,6 +249,7 @@ pub struct ServeSettings {
     pub query: QuerySettings,
     /// Tables whose rows are not kept for ever, and for how many days they are.
     pub retain_days: Vec<(String, u32)>,
+    pub dispatch: DispatchSettings,
     pub log: String,
 }
 
@@ -299,10 +313,18 @@ impl ServeSettings {
             spill_dir: data_dir.join("spill"),
             spill_bytes_max: SPILL_BYTES_MAX,
         };
+        let allowed = file.outgoing_allow.filter(|_| flags.outgoing_allow.is_empty()).unwrap_or(flags.outgoing_allow);
+        let dispatch = DispatchSettings {
+            reports_dir: flags.reports_dir.or(file.reports_dir),
+            networks: crate::deliver::Networks::parse(allowed.iter().map(String::as_str))?,
+            secrets_dir: data_dir.join("secrets"),
+            variables: BucketVariables(bucket_variables()),
+            tables: store.tables.clone(),
+        };
         let log = flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned());
         let retain = if flags.retain_days.is_empty() { file.retain_days } else { flags.retain_days };
         let retain_days = retain.iter().map(|text| parse_retain(text)).collect::<Result<_, _>>()?;
-        Ok(Self { listen, flight_listen, otlp_listen, data_dir, store, query, retain_days, log })
+        Ok(Self { listen, flight_listen, otlp_listen, data_dir, store, query, retain_days, dispatch, log })
     }
 }
 
@@ -340,7 +362,7 @@ impl fmt::Display for ServeSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "data={:?} tables={} listen={} flight_listen={} otlp_listen={} query_memory_bytes={} resident_bytes_max={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} keep_replaced_seconds={} log={:?}",
+            "data={:?} tables={} listen={} flight_listen={} otlp_listen={} query_memory_bytes={} resident_bytes_max={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} keep_replaced_seconds={} reports_dir={:?} outgoing_allow={} log={:?}",
             self.data_dir,
             self.store.tables.as_ref().map_or_else(|| "local".to_owned(), ToString::to_string),
             self.listen,
@@ -352,6 +374,8 @@ impl fmt::Display for ServeSettings {
             self.store.flush_after.as_secs(),
             self.retain_days.iter().map(|(table, days)| format!("{table}={days}")).collect::<Vec<_>>(),
             self.store.remove_after.as_secs(),
+            self.dispatch.reports_dir,
+            self.dispatch.networks,
             self.log
         )
     }
@@ -455,6 +479,7 @@ mod tests {
             (vec!["--otlp-listen", "4317"], "otlp_listen \"4317\""),
             (vec!["--query-timeout-seconds", "0"], "query_timeout_seconds is 0"),
             (vec!["--query-memory-bytes", "1"], "query_memory_bytes is 1"),
+            (vec!["--outgoing-allow", "10.0.0.0/8,10.1.2.3/8"], "outgoing_allow: \"10.1.2.3/8\""),
         ] {
             let text = serve(&arguments).unwrap_err().to_string();
             assert!(text.contains(part), "{arguments:?} answered {text}");

@@ -49,7 +49,7 @@ pub use compare::{Compared, Comparison};
 pub use dimension::{DIMENSIONS, LedgerDimension};
 pub use document::{Document, Fault};
 pub use exact::ExactSum;
-pub use fields::Fault as LineFault;
+pub use fields::{Document as TomlDocument, Fault as LineFault, Fields as TomlFields};
 pub use focus::{
     DECIMAL_DIGITS as FOCUS_DECIMAL_DIGITS, FocusColumn, FocusCsv, FocusError, FocusExport, FocusGrain, FocusNames,
     FocusNote, FocusRow, FocusSource, FocusType, FocusValue, FocusVersion, QUANTITY_DIGITS as FOCUS_QUANTITY_DIGITS,
@@ -59,7 +59,7 @@ pub use forecast::Forecast;
 pub use ledger::{CLOCK_SKEW_MAX_MICROS, Inputs, Noted, Notice, NoticeKind, day};
 pub use money::{Micros, MoneyError, parse_decimal};
 pub use ownership::{Move, Moves, Owners, Ownership, UNOWNED};
-pub use period::{DAY_MICROS, HOUR_MICROS, Period, hour_of};
+pub use period::{DAY_MICROS, HOUR_MICROS, Period, hour_of, known_from, known_to};
 pub use policy::{Idle, NodeSplit, Overhead, Policy, PoolOwner, SharedGpus, Spread};
 pub use pools::Pools;
 pub use rates::ExchangeRates;

@@ -22,10 +22,12 @@ mod duplicates;
 mod error;
 mod focus;
 mod inputs;
+mod losses;
 mod moves;
 mod notices;
 mod others;
 mod page;
+mod pivot;
 mod prices;
 mod processes;
 mod read;
@@ -34,7 +36,9 @@ mod refresh;
 mod requests;
 mod rows;
 mod sent;
+mod slice;
 mod statements;
+mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -45,10 +49,13 @@ pub use catalogs::{Catalog, FromCatalog};
 pub use documents::{DOCUMENT_BYTES_MAX, DocumentKind, Stated};
 pub use error::LedgerError;
 pub use focus::{FocusAsked, FocusFile};
+pub use losses::{Losses, Lost};
 pub use moves::Moved;
 pub use page::{PageAsked, RowsPage};
+pub use pivot::{Pivot, PivotAsked, PivotRow};
 pub use prices::{PriceGap, PricesNow};
 pub use reconcile::Reconciled;
+pub use slice::Slice;
 pub use statements::{DEFAULT_CURRENCY, Statements};
 
 use crate::cost::Notice;
@@ -74,8 +81,11 @@ struct Inner {
     /// Where days are computed: whoever asks may have one thread only.
     runtime: Handle,
     statements: RwLock<Arc<Statements>>,
-    /// Whoever states, closes or computes holds it.
+    /// Whoever closes or computes holds it.
     work: tokio::sync::Mutex<refresh::Known>,
+    /// Whoever changes what is stated holds it, for as long as that takes: days are computed anew afterwards. Where both
+    /// are needed the work comes first.
+    stating: tokio::sync::Mutex<()>,
     /// Jobs that were told of twice, by the day of their first start.
     duplicates: Mutex<BTreeMap<i64, Notice>>,
     wake: Notify,
@@ -95,6 +105,7 @@ impl Ledger {
             runtime: Handle::current(),
             statements: RwLock::new(Arc::new(statements)),
             work: Default::default(),
+            stating: Default::default(),
             duplicates: Default::default(),
             wake: Notify::new(),
         };
@@ -108,7 +119,13 @@ impl Ledger {
         Arc::clone(&self.inner.statements.read())
     }
 
-    /// Takes a document, or says all that is wrong with it. An empty text takes it back. With `try_out` nothing is
+    /// Whether days are being computed just now, after a statement among others.
+    pub fn is_computing(&self) -> bool {
+        self.inner.work.try_lock().is_err()
+    }
+
+    /// Takes a document, or says all that is wrong with it. Returns when it is durable and holds; the days that it
+    /// changes are computed in the background. An empty text takes it back. With `try_out` nothing is
     /// kept.
     pub async fn state(
         &self,
@@ -119,7 +136,7 @@ impl Ledger {
         try_out: bool,
     ) -> Result<Stated, LedgerError> {
         documents::check(name, text)?;
-        let _work = self.inner.work.lock().await;
+        let _stating = self.inner.stating.lock().await;
         let before = self.statements();
         if !kind.has_names() && name != kind.as_str() {
             let hint = format!("there is one document of this kind, {:?}", kind.as_str());

@@ -6,6 +6,8 @@ use coulomb::access::Access;
 use coulomb::api::{self, Services};
 use coulomb::client::{self, ClientError};
 use coulomb::config::{Asked, Command, CommandLine, OtlpListen, ServeFlags, ServeSettings};
+use coulomb::dashboards::Shelf;
+use coulomb::dispatch::Dispatch;
 use coulomb::flight;
 use coulomb::grpc;
 use coulomb::ingest::Ingest;
@@ -15,6 +17,7 @@ use coulomb::query::Engine;
 use coulomb::store::Store;
 use std::io::{BufWriter, Write, stderr, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Command::Anomalies(command) => asked(client::anomalies(&command, &mut out)),
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Report(command) => asked(client::report(&command, &mut out)),
+        Command::Schedules(command) => asked(client::schedules(&command, &mut out)),
         Command::Bill(command) => asked(client::bill(&command, &mut out)),
         Command::Reconcile(command) => asked(client::reconcile(&command, &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),
@@ -68,7 +72,11 @@ fn serve(flags: ServeFlags) -> anyhow::Result<()> {
         EnvFilter::try_new(&settings.log).with_context(|| format!("log {:?} is not a filter", settings.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(false).init();
     tracing::info!("settings: {settings}");
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(settings))
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(run(settings));
+    // A receiver that does not answer holds a thread, and nothing depends on its end.
+    runtime.shutdown_background();
+    done
 }
 
 async fn run(settings: ServeSettings) -> anyhow::Result<()> {
@@ -87,11 +95,27 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         let ledger = ledger.clone();
         async move { ledger.keep().await }
     });
+    let dispatch = Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings.dispatch, now_micros);
+    let dispatching = tokio::spawn({
+        let dispatch = dispatch.clone();
+        async move { dispatch.keep().await }
+    });
     let flight =
         settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
     let otlp = Otlp::new(ingest.clone(), now_micros);
     let otlp_grpc = settings.otlp_listen.map(|listen| start_otlp(&otlp, &access, listen)).transpose()?.flatten();
-    let services = Services { store: store.clone(), ingest, otlp, engine, ledger, access, clock: now_micros };
+    let dashboards = Arc::new(Shelf::new(&settings.data_dir));
+    let services = Services {
+        store: store.clone(),
+        ingest,
+        otlp,
+        engine,
+        ledger,
+        dispatch: dispatch.clone(),
+        access,
+        dashboards,
+        clock: now_micros,
+    };
     let server = api::start(services, settings.listen)?;
     writeln!(stdout(), "coulomb: listening on http://{}", server.address)?;
     if let Some(flight) = &flight {
@@ -114,6 +138,8 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
     keeping.abort();
     deriving.abort();
     accounting.abort();
+    dispatching.abort();
+    dispatch.finish().await;
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");
     Ok(stopped?)

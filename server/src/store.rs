@@ -45,7 +45,7 @@ mod verify;
 mod wal;
 
 pub use backup::{Backup, BackupFile};
-pub use bucket::BucketSettings;
+pub use bucket::{BucketSettings, BucketVariables};
 pub use derive::Derived;
 pub use derived::{DERIVED, DerivedTables, Rollup, USAGE_RATIOS, USAGE_RISES, is_number, seconds_column};
 pub use error::StoreError;
@@ -226,6 +226,11 @@ impl Store {
     /// Whether other servers may write the same tables.
     pub fn is_shared(&self) -> bool {
         self.inner.place.is_shared()
+    }
+
+    /// The name of this server among those that share the tables; empty where it has them for itself.
+    pub fn server(&self) -> &str {
+        self.inner.place.log()
     }
 
     /// Returns when readers see everything of a table that any server had committed before.

@@ -1,6 +1,7 @@
 // Drives the real pages in a headless Chromium and says on standard output what it saw.
 //
-// Usage: node pages.mjs fleet|empty LINK SCREENSHOTS PID
+// Usage: node pages.mjs fleet|empty|money LINK SCREENSHOTS PID
+// `money` expects a fleet with prices, owners and budgets, and leads from the costs down to a row of the ledger.
 // `fleet` expects pages full of a simulated fleet and ends by killing the server, to see what the pages say then.
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -29,11 +30,15 @@ async function browser() {
   return chromium.launch({ executablePath: await own.executablePath(), args });
 }
 
+// Nothing is asked or awaited any more. A page's own frames start requests, so one look is not enough.
 async function settled(page) {
-  await page.waitForLoadState("networkidle", { timeout: WAIT_MS });
-  await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"), null, { timeout: WAIT_MS });
+  const isQuiet = () => document.querySelector("main, .login") && !document.querySelector(".working, [aria-busy=true]");
+  for (let quiet = 0; quiet < 2; quiet += 1) {
+    await page.waitForFunction(isQuiet, null, { timeout: WAIT_MS });
+    await page.waitForTimeout(100);
+  }
   // Charts fade in; a picture of the middle of it says nothing.
-  await page.waitForTimeout(400);
+  await page.waitForTimeout(300);
 }
 
 async function look(page, name) {
@@ -110,6 +115,236 @@ async function sql(page) {
   await look(page, `sql-refused-${mode}`);
 }
 
+// From what all of it cost down to one row of the ledger and back; each step is an address.
+async function costsDown(page) {
+  await go(page, "Costs");
+  for (const title of ["What did each day cost?", "What did the money buy?", "Who spends?", "Where does the money go?"]) {
+    check((await page.getByRole("heading", { name: title }).count()) === 1, `Costs answer: ${title}`);
+  }
+  check((await page.getByRole("heading", { name: /Will “.+” last/ }).count()) > 0, "a budget says whether it will last");
+  await look(page, "costs-money");
+  await lookNarrow(page, "costs-money");
+  // A day, so that the day before is known, too.
+  await page.getByRole("button", { name: "24h", exact: true }).click();
+  await page.getByLabel("Columns of the table").selectOption("state");
+  await page.getByRole("button", { name: "Range before" }).click();
+  await settled(page);
+  const table = page.getByRole("region", { name: "Costs by group" });
+  check(/more|less|the same/.test(await table.innerText()), "a change is told in words");
+  await look(page, "costs-pivot");
+  const csv = await saved(page, () => page.getByRole("button", { name: "CSV", exact: true }).first().click());
+  const lines = csv.trim().split("\n").map((line) => line.split(","));
+  const [cost, before] = ["cost_micros", "before_micros"].map((name) => lines[0].indexOf(name));
+  check(cost > 0 && before > 0, `the CSV has what is shown: ${lines[0]}`);
+  const sum = (at) => lines.slice(1, -1).reduce((all, line) => all + BigInt(line[at] || 0), 0n);
+  check(sum(cost) === BigInt(lines.at(-1)[cost]), "the rows of the CSV sum to the last one, to the micro");
+  await page.getByLabel("Columns of the table").selectOption("");
+  await page.getByRole("button", { name: "Nothing", exact: true }).click();
+  await page.getByRole("button", { name: "30d", exact: true }).click();
+  await settled(page);
+  // The waterfall leads to who lost the money, by the keyboard.
+  await page.locator("svg.drawing a[href*='stage=']").first().focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: /Who lost money/ }).waitFor({ timeout: WAIT_MS });
+  await look(page, "costs-lost");
+  await page.goBack();
+  for (const by of ["user", "job", "gpu"]) {
+    await settled(page);
+    await table.locator("tbody tr a").first().click();
+    await page.waitForURL((url) => url.searchParams.get("by") === by, { timeout: WAIT_MS });
+  }
+  await settled(page);
+  await look(page, "costs-narrowed");
+  await table.locator("tbody tr a").first().click();
+  const rows = page.getByRole("region", { name: "Rows of the ledger" });
+  await rows.waitFor({ timeout: WAIT_MS });
+  await rows.locator("tbody tr a").first().click();
+  const panel = page.getByRole("complementary", { name: "A row of the ledger" });
+  await panel.waitFor({ timeout: WAIT_MS });
+  const told = await panel.innerText();
+  check(/Price version/.test(told) && /Policy version/.test(told) && /Computed from/.test(told), `a row has its lineage: ${told.slice(0, 300)}`);
+  await look(page, "costs-row");
+  const address = page.url();
+  await page.reload();
+  await panel.waitFor({ timeout: WAIT_MS });
+  check(page.url() === address, "a row of the ledger has an address");
+  await lookNarrow(page, "costs-row");
+  await page.keyboard.press("Escape");
+  await panel.waitFor({ state: "detached", timeout: WAIT_MS });
+  await page.goBack();
+  await panel.waitFor({ timeout: WAIT_MS });
+  check(page.url() === address, "the way back leads to the row again");
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "All costs" }).click();
+  await settled(page);
+  check(!page.url().includes("where="), "all costs are shown again");
+}
+
+// What a click saves, as a text.
+async function saved(page, click) {
+  const [file] = await Promise.all([page.waitForEvent("download", { timeout: WAIT_MS }), click()]);
+  return readFileSync(await file.path(), "utf8");
+}
+
+// Table, CSV and PNG of a picture by the menu of its card.
+async function pictures(page) {
+  await go(page, "Costs");
+  const card = page.locator("section.card", { has: page.getByRole("heading", { name: "Who spends?" }) });
+  const choose = async (item) => {
+    await card.getByRole("button", { name: "Table and files" }).click();
+    await card.getByRole("button", { name: item }).click();
+  };
+  const csv = await saved(page, () => choose("Save as CSV"));
+  check(/^team,project,cost_micros,share_ratio\n/.test(csv), `a picture has its rows as CSV: ${csv.slice(0, 60)}`);
+  const [png] = await Promise.all([page.waitForEvent("download", { timeout: WAIT_MS }), choose("Save as PNG")]);
+  const bytes = readFileSync(await png.path());
+  check(bytes.subarray(1, 4).toString() === "PNG" && bytes.length > 2000, `and as PNG (${bytes.length} bytes)`);
+  await choose("Show as a table");
+  check((await card.getByRole("columnheader").count()) === 4, "and as a table");
+  await look(page, "costs-picture-as-table");
+}
+
+// Jobs are filtered, sorted and paged by the server; one of them is opened, and none is said to be none.
+async function jobs(page) {
+  await go(page, "Jobs");
+  const table = page.locator("main table");
+  await table.waitFor({ timeout: WAIT_MS });
+  await look(page, "jobs");
+  await lookNarrow(page, "jobs");
+  const order = () => page.locator("th[aria-sort=descending], th[aria-sort=ascending]").innerText();
+  await page.getByRole("button", { name: "GPU-hours" }).click();
+  await settled(page);
+  check(/GPU-hours/.test(await order()) && page.url().includes("sort=-gpu_hours"), "jobs are sorted, and the address says so");
+  const firstJob = async () => (await table.locator("tbody tr a").first().innerText()).split(" ")[0];
+  const first = await firstJob();
+  const further = page.getByRole("button", { name: "Further rows" });
+  if (await further.isEnabled()) {
+    await further.click();
+    await settled(page);
+    check((await firstJob()) !== first, "the next page has other jobs");
+    await page.goBack();
+    await settled(page);
+    check((await firstJob()) === first, "the way back leads to the page before");
+  }
+  await page.getByLabel("Filter jobs").fill(first);
+  await settled(page);
+  check((await table.locator("tbody tr").count()) >= 1 && page.url().includes("filter="), "a filter finds the job");
+  await page.getByLabel("Filter jobs").fill("no job is called this");
+  await page.getByRole("heading", { name: "No job matches" }).waitFor({ timeout: WAIT_MS });
+  await look(page, "jobs-none");
+  await page.getByRole("button", { name: "Show all jobs" }).click();
+  await settled(page);
+  await page.getByRole("button", { name: "Timeline", exact: true }).click();
+  await page.locator("svg.drawing").first().waitFor({ timeout: WAIT_MS });
+  await look(page, "jobs-timeline");
+  await lookNarrow(page, "jobs-timeline");
+  await page.getByRole("button", { name: "List", exact: true }).click();
+  await settled(page);
+  await table.locator("tbody tr a").first().click();
+  await page.getByRole("heading", { name: "What did its GPUs do?" }).waitFor({ timeout: WAIT_MS });
+  check(new URL(page.url()).pathname === "/job", "a row leads to its job");
+  const text = await mainText(page);
+  check(/Cost so far/.test(text) && /What was paid for/.test(text), "a job tells what it cost");
+  await look(page, "job");
+  await lookNarrow(page, "job");
+  await page.goBack();
+  await settled(page);
+  check(new URL(page.url()).pathname === "/jobs", "and back to the list");
+}
+
+// A view is kept, found by the search and in the menu, and let go of; Escape in the search leaves a panel open.
+async function views(page) {
+  await go(page, "Fleet");
+  await page.getByRole("button", { name: "Views and link" }).click();
+  await page.getByLabel("Name of the view").fill("My fleet");
+  await page.keyboard.press("Enter");
+  check((await page.getByLabel("Link with absolute times").inputValue()).includes("from=20"), "a link to share has absolute times");
+  await look(page, "views");
+  await page.keyboard.press("Escape");
+  await go(page, "Overview");
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("my fleet");
+  await page.getByRole("option", { name: /saved view/ }).waitFor({ timeout: WAIT_MS });
+  await page.keyboard.press("Enter");
+  await settled(page);
+  check(new URL(page.url()).pathname === "/fleet", "the search leads to a saved view");
+  await page.locator("main tbody tr").first().click();
+  const panel = page.getByRole("complementary", { name: "Details" });
+  await panel.waitFor({ timeout: WAIT_MS });
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox").waitFor({ timeout: WAIT_MS });
+  await page.keyboard.press("Escape");
+  await page.getByRole("combobox").waitFor({ state: "detached", timeout: WAIT_MS });
+  check(await panel.isVisible(), "Escape in the search leaves the panel open");
+  await page.keyboard.press("Escape");
+  await panel.waitFor({ state: "detached", timeout: WAIT_MS });
+  await page.getByRole("button", { name: "Views and link" }).click();
+  await page.getByRole("button", { name: "Forget My fleet" }).click();
+  await page.getByText("No view is saved").waitFor({ timeout: WAIT_MS });
+  check(true, "a view is let go of");
+}
+
+// The list, a dashboard with a picture of each kind, a link to it, and a text with a fault.
+async function dashboards(page) {
+  await look(page, `dashboards-${mode}`);
+  await lookNarrow(page, `dashboards-${mode}`);
+  const waiting = await page.getByRole("heading", { name: /Waiting for telemetry/ }).count();
+  check(waiting === 1, "what has not arrived is said to be waited for");
+  await page.getByRole("link", { name: /^Fleet What all GPUs do/ }).click();
+  await settled(page);
+  check(new URL(page.url()).pathname === "/dashboards/fleet", `a dashboard has an address: ${page.url()}`);
+  if (mode === "empty") {
+    await look(page, `dashboard-fleet-${mode}`);
+    check(/nothing was reported/i.test(await mainText(page)), "an empty panel says so");
+    return go(page, "Dashboards");
+  }
+  check((await page.locator(".uplot canvas").count()) >= 6, "the panels are drawn");
+  check((await page.getByRole("alert").count()) === 0, "no panel is refused");
+  await look(page, `dashboard-fleet-${mode}`);
+  await lookNarrow(page, `dashboard-fleet-${mode}`);
+
+  await page.getByLabel("Step", { exact: true }).selectOption("1800 seconds");
+  await settled(page);
+  check(page.url().includes("var-step=1800%20seconds"), `a variable is in the address: ${page.url()}`);
+  const menu = page.getByRole("button", { name: "Menu: Temperature" });
+  await menu.click();
+  const picture = await page.getByRole("link", { name: /^SVG/ }).getAttribute("href");
+  check(picture.includes(".svg?") && picture.includes("var-step=1800%20seconds"), `a picture is of what is seen: ${picture}`);
+  await page.getByRole("button", { name: "Table", exact: true }).click();
+  await page.getByRole("region", { name: "Rows: Temperature" }).waitFor({ timeout: WAIT_MS });
+  check(true, "a panel's rows are a table");
+  const chart = page.locator(".u-over").first();
+  const box = await chart.boundingBox();
+  await page.mouse.move(box.x + box.width * 0.3, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.6, box.y + box.height / 2, { steps: 5 });
+  await page.mouse.up();
+  await page.waitForURL(/from=20/, { timeout: WAIT_MS });
+  check(true, "a brush is the range of the page");
+  await settled(page);
+
+  await page.getByRole("link", { name: "Edit", exact: true }).click();
+  const field = page.getByLabel("Text of the dashboard");
+  await page.waitForFunction(() => document.querySelector("textarea")?.value.includes("[[panel]]"), null, { timeout: WAIT_MS });
+  const text = await field.inputValue();
+  await field.fill(text.replace("gpu_busy_ratio) as", "gpu_bussy_ratio) as").replace('kind = "step"', 'kind = "stop"'));
+  expectsNetworkErrors = true;
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.getByRole("button", { name: /^Line \d+/ }).first().waitFor({ timeout: WAIT_MS });
+  await field.fill(text.replace("gpu_busy_ratio) as", "gpu_bussy_ratio) as"));
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.getByText(/gpu_bussy_ratio/).first().waitFor({ timeout: WAIT_MS });
+  expectsNetworkErrors = false;
+  await look(page, `dashboard-faults-${mode}`);
+  await field.fill(text.replace('title = "Fleet"', 'title = "Our fleet"'));
+  await page.getByRole("button", { name: "Save as your own" }).click();
+  await page.getByRole("link", { name: "Show the dashboard" }).click();
+  await settled(page);
+  await page.getByText("Our fleet").first().waitFor({ timeout: WAIT_MS });
+  await go(page, "Dashboards");
+  check((await page.getByText("own, in place of the product's").count()) === 1, "an edited dashboard is one's own");
+}
+
 async function search(page) {
   await page.keyboard.press("Control+k");
   await page.keyboard.type("overview");
@@ -154,6 +389,8 @@ try {
   await look(page, `prices-${mode}`);
   await lookNarrow(page, `prices-${mode}`);
   await prices(page);
+  await go(page, "Dashboards");
+  await dashboards(page);
   await go(page, "SQL");
   await look(page, `sql-${mode}`);
   await sql(page);
@@ -165,6 +402,11 @@ try {
     check(invites.test(overview), `an empty Overview says so: ${overview.slice(0, 200)}`);
     check(/coulomb import prices/.test(costs), `empty Costs say which command states prices: ${costs.slice(0, 200)}`);
     check(invites.test(fleet), `an empty Fleet says so: ${fleet.slice(0, 200)}`);
+  } else if (mode === "money") {
+    await costsDown(page);
+    await pictures(page);
+    await jobs(page);
+    await views(page);
   } else {
     check(/GPU/.test(overview) && /\d/.test(overview), `Overview has figures: ${overview.slice(0, 200)}`);
     check(/price/i.test(costs) && costs.length > 100, `Costs without prices say so: ${costs.slice(0, 200)}`);

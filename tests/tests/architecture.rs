@@ -12,7 +12,7 @@ struct Room {
 }
 
 /// `main.rs` and `lib.rs` wire, so they may name every door.
-const SERVER: [Room; 19] = [
+const SERVER: [Room; 23] = [
     Room { name: "error", may: &[] },
     // What api and client say to each other.
     Room { name: "answers", may: &[] },
@@ -20,23 +20,45 @@ const SERVER: [Room; 19] = [
     Room { name: "ingest", may: &["store", "access", "error"] },
     Room { name: "query", may: &["store", "error"] },
     Room { name: "cost", may: &["error"] },
+    // Requests and files for others; knows nothing of what is in them.
+    Room { name: "deliver", may: &["error"] },
+    // When documents are due; lends the store's and the delivery's reading of addresses.
+    Room { name: "schedule", may: &["cost", "report", "deliver", "store", "error"] },
     // Gathers what cost computes from, and keeps what comes of it.
-    Room { name: "ledger", may: &["store", "query", "cost", "error"] },
+    Room { name: "ledger", may: &["store", "query", "cost", "schedule", "error"] },
+    // Makes documents and delivers them by schedule.
+    Room { name: "dispatch", may: &["store", "query", "cost", "ledger", "report", "schedule", "deliver", "error"] },
     Room { name: "insight", may: &["query", "cost", "error"] },
     Room { name: "alert", may: &["query", "insight", "error"] },
     Room { name: "report", may: &["query", "cost", "error"] },
     Room { name: "access", may: &["error"] },
     // The format of backups; what is in them is the store's.
     Room { name: "archive", may: &["error"] },
+    // Asks whether statements can be asked, and which tables have rows.
+    Room { name: "dashboards", may: &["query", "error"] },
     // The commands that ask a server; the store lends its reading of files to the importer.
     Room { name: "client", may: &["answers", "config", "store", "archive", "error"] },
     // Knows the settings that each room takes, and the flags of each command.
-    Room { name: "config", may: &["store", "query", "client", "error"] },
+    Room { name: "config", may: &["store", "query", "deliver", "dispatch", "client", "error"] },
     Room {
         name: "api",
         may: &[
-            "answers", "ingest", "otlp", "store", "query", "cost", "ledger", "insight", "alert", "report", "access",
-            "archive", "error",
+            "answers",
+            "ingest",
+            "otlp",
+            "store",
+            "query",
+            "cost",
+            "ledger",
+            "insight",
+            "alert",
+            "report",
+            "schedule",
+            "dispatch",
+            "access",
+            "archive",
+            "dashboards",
+            "error",
         ],
     },
     // What everything that speaks gRPC shares.
@@ -54,7 +76,7 @@ struct Technology {
     rooms: &'static [&'static str],
 }
 
-const SERVER_TECHNOLOGIES: [Technology; 20] = [
+const SERVER_TECHNOLOGIES: [Technology; 23] = [
     Technology { name: "actix_web", rooms: &["api"] },
     Technology { name: "arrow_flight", rooms: &["flight"] },
     Technology { name: "tonic", rooms: &["flight", "grpc", "otlp"] },
@@ -65,7 +87,10 @@ const SERVER_TECHNOLOGIES: [Technology; 20] = [
     Technology { name: "parquet", rooms: &["store"] },
     Technology { name: "deltalake_core", rooms: &["store"] },
     Technology { name: "object_store", rooms: &["store", "query"] },
-    Technology { name: "arrow", rooms: &["store", "ingest", "query", "ledger", "api", "flight", "client", "report"] },
+    Technology {
+        name: "arrow",
+        rooms: &["store", "ingest", "query", "ledger", "dispatch", "api", "flight", "client", "report", "dashboards"],
+    },
     Technology { name: "polars", rooms: &["report"] },
     Technology { name: "typst", rooms: &["report"] },
     Technology { name: "typst_layout", rooms: &["report"] },
@@ -73,10 +98,13 @@ const SERVER_TECHNOLOGIES: [Technology; 20] = [
     Technology { name: "rust_xlsxwriter", rooms: &["report"] },
     Technology { name: "rusqlite", rooms: &["store", "access", "alert"] },
     Technology { name: "clap", rooms: &["config", "client", "main"] },
-    Technology { name: "ureq", rooms: &["client", "alert"] },
+    Technology { name: "ureq", rooms: &["client", "deliver"] },
+    Technology { name: "croner", rooms: &["schedule"] },
+    Technology { name: "hmac", rooms: &["deliver"] },
+    Technology { name: "base64", rooms: &["deliver", "dispatch"] },
     Technology {
         name: "tokio",
-        rooms: &["store", "ingest", "query", "ledger", "api", "flight", "grpc", "otlp", "alert", "main"],
+        rooms: &["store", "ingest", "query", "ledger", "dispatch", "api", "flight", "grpc", "otlp", "alert", "main"],
     },
 ];
 

@@ -7,41 +7,87 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-const HISTORY_AT_MOST: Duration = Duration::from_secs(180);
+const HISTORY_AT_MOST: Duration = Duration::from_secs(600);
 
-/// Opens the link in a browser and looks around.
-fn visit(server: &Server, mode: &str) {
+/// Runs a script of tests/browser with a link that logs in, in front of `words`, and the folder for pictures behind.
+fn drive(server: &Server, script: &str, before: &[&str], after: &[&str]) {
     let folder = target_dir().join("browser");
     assert!(folder.join("installed.txt").is_file(), "{folder:?} is not filled: `cargo xtask test` does it");
-    let script = folder.join("pages.mjs");
+    let copy = folder.join(script);
     // Node looks for its packages beside the script.
-    fs::copy(workspace_root().join("tests/browser/pages.mjs"), &script).expect("the script can be copied");
+    fs::copy(workspace_root().join("tests/browser").join(script), &copy).expect("the script can be copied");
     let screenshots = target_dir().join("screenshots");
     fs::create_dir_all(&screenshots).expect("a folder for the pictures can be made");
 
-    let link = run(&mut server.command(&["token", "link"]));
-    assert!(link.status.success(), "{}", String::from_utf8_lossy(&link.stderr));
-    let link = String::from_utf8_lossy(&link.stdout).trim().to_owned();
+    let link = told(server, &["token", "link"]);
     let mut node = Command::new("node");
-    node.arg(&script).args([mode, &link]).arg(&screenshots).arg(server.program.pid().to_string());
+    node.arg(&copy).args(before).arg(&link).args(after).arg(&screenshots).arg(server.program.pid().to_string());
     let output = run(node.current_dir(&folder));
     let (said, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}{why}\npictures are in {screenshots:?}");
     assert!(said.contains("\n0 faults"), "the visit ended early:\n{said}{why}");
 }
 
+/// What a command of `coulomb` says.
+fn told(server: &Server, words: &[&str]) -> String {
+    let output = run(&mut server.command(words));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A simulated fleet with its past.
+fn fill(server: &Server, gpus: &str, history: &str) -> Program {
+    let mut fleet = Command::new(binary("coulomb-collector"));
+    fleet.args(["simulate", "--gpus", gpus, "--backfill", history, "--server", &server.url]);
+    fleet.arg("--token-file").arg(server.data.join("admin.token"));
+    let mut fleet = Program::start(&mut fleet);
+    fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
+    fleet
+}
+
 #[test]
 fn an_empty_server_says_what_to_do() {
-    visit(&Server::start(), "empty");
+    drive(&Server::start(), "pages.mjs", &["empty"], &[]);
 }
 
 #[test]
 fn pages_show_a_fleet_and_say_when_the_server_is_gone() {
     let server = Server::start();
-    let mut fleet = Command::new(binary("coulomb-collector"));
-    fleet.args(["simulate", "--gpus", "64", "--backfill", "2d", "--server", &server.url]);
-    fleet.arg("--token-file").arg(server.data.join("admin.token"));
-    let mut fleet = Program::start(&mut fleet);
-    fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
-    visit(&server, "fleet");
+    let _fleet = fill(&server, "64", "2d");
+    drive(&server, "pages.mjs", &["fleet"], &[]);
+}
+
+#[test]
+fn a_users_day_with_a_month_of_a_thousand_gpus() {
+    let server = Server::start();
+    for (kind, file) in [("prices", "demo.csv"), ("ownership", "demo-owners.toml")] {
+        let file = workspace_root().join("docs/prices").join(file);
+        told(&server, &["import", kind, file.to_str().expect("a path of this repository is text")]);
+    }
+    drop(fill(&server, "1000", "30d"));
+    let viewer = told(&server, &["token", "create", "--name", "viewer", "--role", "viewer"]);
+    drive(&server, "day.mjs", &[], &[&viewer]);
+}
+
+/// What a team may spend; half of it is gone soon.
+const BUDGETS: &str = "[[budget]]\nname = \"Language\"\namount = 9000\ncurrency = \"USD\"\nperiod = \"monthly\"\n\
+                       team = \"Language\"\nthresholds = [0.5, 0.8, 1]\n";
+
+#[test]
+fn costs_lead_down_to_the_rows_of_the_ledger_and_jobs_to_their_pages() {
+    let server = Server::start();
+    let budgets = server.data.join("budgets.toml");
+    fs::write(&budgets, BUDGETS).expect("a document can be written");
+    let stated = workspace_root().join("docs/prices");
+    let documents =
+        [("prices", stated.join("demo.csv")), ("ownership", stated.join("demo-owners.toml")), ("budgets", budgets)];
+    for (kind, file) in documents {
+        let output = run(server.command(&["import", kind]).arg(file));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let _fleet = fill(&server, "32", "2d");
+    // The hours of the history are charged before the pages ask.
+    let done = server.request("POST", "/api/v1/ledger/refresh", &[], b"");
+    assert_eq!(done.status, 204, "the ledger follows");
+    drive(&server, "pages.mjs", &["money"], &[]);
 }

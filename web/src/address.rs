@@ -3,6 +3,7 @@
 //! **Invariant:** the address is the state of the pages; `parse(href(a)) == a`, and a default is left out of it.
 
 use crate::costs::{DIMENSIONS, Dimension};
+use crate::instant::{parse_instant, rfc3339};
 use crate::metric::{METRICS, Metric};
 use std::collections::BTreeMap;
 
@@ -12,6 +13,8 @@ pub(crate) const DEFAULT_TO: &str = "now";
 pub(crate) const DEFAULT_FROM_OF_COSTS: &str = "now-30d";
 /// In place of a month: the time of the bar.
 pub(crate) const RANGE: &str = "range";
+/// What stands before the name of a dashboard's variable, so that none is taken for another key.
+const VARIABLE: &str = "var-";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page {
@@ -24,6 +27,10 @@ pub(crate) enum Page {
     Reports,
     Prices,
     Sql,
+    Settings,
+    Dashboards,
+    /// One of them.
+    Dashboard,
     Login,
     /// No page has this path.
     Missing,
@@ -40,6 +47,8 @@ impl Page {
             Self::Reports => "/reports",
             Self::Prices => "/prices",
             Self::Sql => "/sql",
+            Self::Settings => "/settings",
+            Self::Dashboards | Self::Dashboard => "/dashboards",
             Self::Login => "/login",
         }
     }
@@ -54,6 +63,8 @@ impl Page {
             Self::Reports => "Reports and close",
             Self::Prices => "Prices and policy",
             Self::Sql => "SQL",
+            Self::Settings => "Settings",
+            Self::Dashboards | Self::Dashboard => "Dashboards",
             Self::Login => "Log in",
             Self::Missing => "Not found",
         }
@@ -61,7 +72,11 @@ impl Page {
 
     /// The entry of the rail that it belongs to.
     pub(crate) fn of_rail(self) -> Self {
-        if self == Self::Job { Self::Jobs } else { self }
+        match self {
+            Self::Job => Self::Jobs,
+            Self::Dashboard => Self::Dashboards,
+            other => other,
+        }
     }
 
     /// What only this page keeps in its query.
@@ -70,6 +85,9 @@ impl Page {
             Self::Reports => &["kind", "month", "groups"],
             Self::Prices => &["view", "kind", "name", "month"],
             Self::Sql => &["view", "q"],
+            Self::Costs => &["columns", "compare", "month", "row", "rows", "stage", "where"],
+            Self::Jobs => &["view"],
+            Self::Dashboards | Self::Dashboard => &["edit"],
             _ => &[],
         }
     }
@@ -110,6 +128,10 @@ pub(crate) struct Address {
     pub(crate) phase: String,
     /// Rows before the page of a long table.
     pub(crate) offset: u64,
+    /// Name of the dashboard of its page.
+    pub(crate) board: String,
+    /// Its variables that somebody chose, by name.
+    pub(crate) variables: BTreeMap<String, String>,
     /// Where a login leads to: path and query of this application.
     pub(crate) next: String,
     /// Of a one-time link.
@@ -134,6 +156,8 @@ impl Address {
             attempt: String::new(),
             phase: String::new(),
             offset: 0,
+            board: String::new(),
+            variables: BTreeMap::new(),
             next: String::new(),
             code: String::new(),
             own: BTreeMap::new(),
@@ -158,7 +182,7 @@ impl Address {
     /// Whether what the page shows is about the time and the cluster of the bar.
     pub(crate) fn has_range(&self) -> bool {
         match self.page {
-            Page::Sql | Page::Prices => false,
+            Page::Sql | Page::Prices | Page::Settings | Page::Dashboards => false,
             Page::Reports => self.own("month") == RANGE,
             _ => true,
         }
@@ -166,7 +190,10 @@ impl Address {
 
     /// Reads path and query (with or without `?`). What is not understood is left at its default.
     pub(crate) fn parse(path: &str, query: &str) -> Self {
-        let mut address = Self::of_page(match path.trim_end_matches('/') {
+        let path = path.trim_end_matches('/');
+        let board = path.strip_prefix("/dashboards/").filter(|name| !name.contains('/'));
+        let mut address = Self::of_page(match path {
+            _ if board.is_some() => Page::Dashboard,
             "" | "/overview" => Page::Overview,
             "/fleet" => Page::Fleet,
             "/jobs" => Page::Jobs,
@@ -175,9 +202,12 @@ impl Address {
             "/reports" => Page::Reports,
             "/prices" => Page::Prices,
             "/sql" => Page::Sql,
+            "/settings" => Page::Settings,
+            "/dashboards" => Page::Dashboards,
             "/login" => Page::Login,
             _ => Page::Missing,
         });
+        address.board = board.map(decode).unwrap_or_default();
         let (mut node, mut node_cluster) = (None, String::new());
         for pair in query.trim_start_matches('?').split('&') {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -200,7 +230,12 @@ impl Address {
                 "offset" => address.offset = value.parse().unwrap_or_default(),
                 "next" => address.next = local(value),
                 "code" => address.code = value,
-                key => address.set_own(key, &value),
+                key => match key.strip_prefix(VARIABLE) {
+                    Some(name) if address.page == Page::Dashboard => {
+                        address.variables.insert(decode(name), value);
+                    }
+                    _ => address.set_own(key, &value),
+                },
             }
         }
         if let (None, Some(node)) = (&address.open, node) {
@@ -243,9 +278,19 @@ impl Address {
         for (key, value) in &self.own {
             put(key, value, "");
         }
-        let query = pairs.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect::<Vec<_>>().join("&");
-        let path = self.page.path();
-        if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+        let pair = |(key, value): &(&str, &str)| format!("{key}={}", encode(value));
+        let variable = |(name, value): (&String, &String)| format!("{VARIABLE}{}={}", encode(name), encode(value));
+        let parts = pairs.iter().map(pair).chain(self.variables.iter().map(variable));
+        let query = parts.collect::<Vec<_>>().join("&");
+        let path = self.path();
+        if query.is_empty() { path } else { format!("{path}?{query}") }
+    }
+
+    fn path(&self) -> String {
+        match self.page {
+            Page::Dashboard => format!("{}/{}", self.page.path(), encode(&self.board)),
+            page => page.path().to_owned(),
+        }
     }
 
     /// Another page with the same time and cluster; a range that nobody chose is the other page's own.
@@ -274,6 +319,13 @@ impl Address {
         next
     }
 
+    /// The page of a dashboard, with the same time and cluster.
+    pub(crate) fn to_board(&self, name: &str) -> Self {
+        let mut next = self.to_page(Page::Dashboard);
+        next.board = name.to_owned();
+        next
+    }
+
     /// Whether a time was chosen, rather than the page's own.
     pub(crate) fn has_window(&self) -> bool {
         self.from != self.page.default_from() || self.to != DEFAULT_TO
@@ -284,6 +336,19 @@ impl Address {
         let mut next = Self::of_page(Page::Login);
         if self.page != Page::Login {
             next.next = Some(self.href()).filter(|h| h != "/").unwrap_or_default();
+        }
+        next
+    }
+
+    /// The same with the times that its range has now, so that it shows the same whenever it is opened.
+    pub(crate) fn absolute(&self, now_micros: i64) -> Self {
+        let mut next = self.clone();
+        let at = |text: &str| parse_instant(text, now_micros).map(rfc3339);
+        if let (Some(from), Some(to), true) = (at(&self.from), at(&self.to), self.has_range()) {
+            // The page of a job has a range of its own unless one was chosen.
+            if self.page != Page::Job || self.has_window() {
+                (next.from, next.to) = (from, to);
+            }
         }
         next
     }
@@ -313,7 +378,7 @@ pub(crate) fn encode(text: &str) -> String {
     out
 }
 
-fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -367,6 +432,17 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_address_has_the_times_of_now() {
+        let now = 1_700_000_000_000_000;
+        let costs = Address::of_page(Page::Costs).absolute(now);
+        assert_eq!(costs.href(), "/costs?from=2023-10-15T22:13:20Z&to=2023-11-14T22:13:20Z");
+        assert_eq!(costs.absolute(now + 5_000_000), costs);
+        for page in [Page::Job, Page::Sql] {
+            assert_eq!(Address::of_page(page).absolute(now), Address::of_page(page));
+        }
+    }
+
+    #[test]
     fn a_range_that_nobody_chose_is_the_pages_own() {
         let overview = Address::of_page(Page::Overview);
         let mut costs = overview.to_page(Page::Costs);
@@ -397,6 +473,23 @@ mod tests {
         sql.set_own("q", "");
         assert_eq!((sql.href().as_str(), sql.own("q"), sql.has_range()), ("/sql", "", false));
         assert!(Address::parse("/reports", "month=range").has_range());
+    }
+
+    #[test]
+    fn a_dashboard_is_in_the_path_and_its_variables_in_the_query() {
+        let mut board = Address::of_page(Page::Overview).to_board("gpu-fleet");
+        assert_eq!((board.href().as_str(), board.page.of_rail()), ("/dashboards/gpu-fleet", Page::Dashboards));
+        board.variables.insert("node".to_owned(), "a&b=c".to_owned());
+        board.variables.insert("from".to_owned(), String::new());
+        board.set_own("edit", "yes");
+        board.cluster = "c".to_owned();
+        let href = board.href();
+        assert_eq!(href, "/dashboards/gpu-fleet?cluster=c&edit=yes&var-from=&var-node=a%26b%3Dc");
+        let (path, query) = href.split_once('?').expect("there is a query");
+        assert_eq!(Address::parse(path, query), board);
+        assert_eq!(board.to_board("x").href(), "/dashboards/x?cluster=c");
+        assert_eq!(Address::parse("/dashboards/", "var-a=1"), Address::of_page(Page::Dashboards));
+        assert_eq!(Address::parse("/dashboards/a/b", "").page, Page::Missing);
     }
 
     #[test]

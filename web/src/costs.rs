@@ -2,6 +2,11 @@
 //!
 //! **Invariant:** the server computes money; here are only parts of a whole and what a rate is of two given numbers.
 
+pub(crate) mod flow;
+pub(crate) mod lines;
+pub(crate) mod slice;
+pub(crate) mod table;
+
 use crate::charts::colours::{OTHER, SERIES, colours};
 use crate::format::{self, money};
 use contract::answers::{CostGroup, Costs, WaterfallStep};
@@ -19,7 +24,7 @@ const fn dimension(name: &'static str, label: &'static str, none: &'static str) 
     Dimension { name, label, none }
 }
 
-pub(crate) static DIMENSIONS: [Dimension; 12] = [
+pub(crate) static DIMENSIONS: [Dimension; 17] = [
     dimension("team", "Team", "no team"),
     dimension("cost_centre", "Cost centre", "no cost centre"),
     dimension("project", "Project", "no project"),
@@ -28,9 +33,14 @@ pub(crate) static DIMENSIONS: [Dimension; 12] = [
     dimension("queue", "Queue", "no queue"),
     dimension("job", "Job", "no job"),
     dimension("gpu_model", "GPU model", "no model known"),
+    dimension("gpu", "GPU", "no GPU known"),
     dimension("pool", "Pool", "no pool"),
+    dimension("provider", "Provider", "no provider"),
+    dimension("region", "Region", "no region"),
     dimension("node", "Node", "no node known"),
+    dimension("cluster", "Cluster", "no cluster"),
     dimension("category", "Category", "no category"),
+    dimension("state", "State", "by accounting"),
     dimension("period", "Month", "no month"),
 ];
 
@@ -39,13 +49,31 @@ impl Dimension {
         DIMENSIONS.iter().find(|d| d.name == name)
     }
 
+    /// Within a sentence; what is written large stays so.
+    pub(crate) fn word(&self) -> String {
+        match self.label.starts_with("GPU") {
+            true => self.label.to_owned(),
+            false => self.label.to_lowercase(),
+        }
+    }
+
     /// The page's words for a group.
     pub(crate) fn label_of(&self, name: Option<&str>) -> String {
         match name {
             None => self.none.to_owned(),
             Some(period) if self.name == "period" => money::month(period),
+            Some(state) if self.name == "state" => state_label(state).to_owned(),
             Some(name) => name.to_owned(),
         }
+    }
+}
+
+/// The page's words for one of the six states; others stay as they are.
+pub(crate) fn state_label(state: &str) -> &str {
+    match state {
+        "held_idle" => "held, idle",
+        "held_empty" => "held, empty",
+        other => other,
     }
 }
 
@@ -77,31 +105,6 @@ pub(crate) fn priced(gpu_hours: f64, unpriced_gpu_hours: f64) -> Priced {
 pub(crate) fn rate(cost_micros: i64, gpu_hours: f64, unpriced_gpu_hours: f64) -> Option<i64> {
     let hours = gpu_hours - unpriced_gpu_hours;
     (hours > NO_HOURS).then(|| (cost_micros as f64 / hours).round() as i64)
-}
-
-pub(crate) fn rate_of(group: &CostGroup) -> Option<i64> {
-    rate(group.cost_micros, group.gpu_hours, group.unpriced_gpu_hours)
-}
-
-/// Positions of the groups by a column, with a leading `-` for downwards; an unknown column leaves them as they are.
-pub(crate) fn order(groups: &[CostGroup], sort: &str, by: &Dimension) -> Vec<usize> {
-    let (key, down) = sort.strip_prefix('-').map_or((sort, false), |key| (key, true));
-    let mut order: Vec<usize> = (0..groups.len()).collect();
-    let name = |i: usize| by.label_of(groups[i].name.as_deref()).to_lowercase();
-    match key {
-        // Months are in the order of time, whatever their names are.
-        "name" if by.name == "period" => order.sort_by(|a, b| groups[*a].name.cmp(&groups[*b].name)),
-        "name" => order.sort_by_key(|i| name(*i)),
-        "gpu_hours" => order.sort_by(|a, b| groups[*a].gpu_hours.total_cmp(&groups[*b].gpu_hours)),
-        "cost" => order.sort_by_key(|i| groups[*i].cost_micros),
-        "rate" => order.sort_by_key(|i| rate_of(&groups[*i])),
-        "unpriced" => order.sort_by(|a, b| groups[*a].unpriced_gpu_hours.total_cmp(&groups[*b].unpriced_gpu_hours)),
-        _ => return order,
-    }
-    if down {
-        order.reverse();
-    }
-    order
 }
 
 /// Groups of a chart that have a colour of their own.
@@ -170,7 +173,7 @@ pub(crate) fn bar(step: &WaterfallStep, paid_micros: i64) -> Bar {
     let (label, meaning) = match step.stage.as_str() {
         "paid" => ("Paid", "all GPU-hours that have a price"),
         "allocated" => ("Allocated", "a job had the GPU"),
-        "held_by_a_process" | "held_by_process" => ("Held by a process", "a process of the job was on the GPU"),
+        "held_by_a_process" => ("Held by a process", "a process of the job was on the GPU"),
         "sm_active" => ("SM active", "its multiprocessors worked"),
         "tensor_active" => ("Tensor active", "its tensor cores worked"),
         "goodput" => ("Goodput", "the work was neither lost nor repeated"),

@@ -7,7 +7,7 @@ use crate::roster::NodeRow;
 use contract::GpuState;
 use contract::answers::{CostMonth, JobRow, Overview};
 
-fn line(fields: &[String]) -> String {
+pub(crate) fn line(fields: &[String]) -> String {
     let quoted = |field: &String| {
         if field.contains([',', '"', '\n', '\r']) {
             format!("\"{}\"", field.replace('"', "\"\""))

@@ -18,6 +18,11 @@ pub(crate) enum Unit {
     BytesPerSecond,
     Hertz,
     Joules,
+    Seconds,
+    Hours,
+    PerSecond,
+    /// Millionths of a currency that is named once beside them.
+    Micros,
     /// A number without a unit.
     Count,
 }
@@ -33,6 +38,10 @@ impl Unit {
             "bytes" => Self::Bytes,
             "hertz" => Self::Hertz,
             "joules" => Self::Joules,
+            "seconds" => Self::Seconds,
+            "hours" => Self::Hours,
+            "per_second" => Self::PerSecond,
+            "micros" => Self::Micros,
             _ => Self::Count,
         }
     }
@@ -48,7 +57,21 @@ pub(crate) fn value(unit: Unit, v: f64) -> String {
         Unit::BytesPerSecond => format!("{}/s", bytes(v)),
         Unit::Hertz => scaled(v, "Hz"),
         Unit::Joules => scaled(v, "J"),
+        Unit::Seconds => seconds(v),
+        Unit::Hours => format!("{} h", compact(v)),
+        Unit::PerSecond => format!("{}/s", compact(v)),
+        Unit::Micros => money::money(v.round() as i64),
         Unit::Count => compact(v),
+    }
+}
+
+/// `35 ms`, `1.23 s`, then the two largest parts.
+fn seconds(v: f64) -> String {
+    match v.abs() {
+        size if size > 0.0 && size < 1.0 => format!("{} ms", digits(v * 1000.0)),
+        size if size < 60.0 => format!("{} s", digits(v)),
+        _ if v < 0.0 => format!("−{}", duration((-v * SECOND as f64) as i64)),
+        _ => duration((v * SECOND as f64) as i64),
     }
 }
 
@@ -63,6 +86,7 @@ pub(crate) fn axis(unit: Unit, v: f64) -> String {
         Unit::Ratio => return format!("{} %", (v * 100.0).round()),
         Unit::Bytes | Unit::BytesPerSecond => bytes(v),
         Unit::Celsius => return format!("{} °C", trimmed(&digits(v))),
+        Unit::Micros => compact(v / 1e6),
         _ => value(unit, v),
     };
     match text.split_once(' ') {

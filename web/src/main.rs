@@ -5,7 +5,12 @@
 
 #![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
 
+#[macro_use]
+mod answer;
+
+mod access;
 mod address;
+mod boards;
 mod books;
 mod charts;
 #[cfg(test)]
@@ -20,7 +25,9 @@ mod metric;
 mod pages;
 mod roster;
 mod search;
+mod sheet;
 mod sql;
+mod views;
 
 fn main() {
     #[cfg(target_arch = "wasm32")]

@@ -1,18 +1,23 @@
 //! What the search finds: pages, nodes and GPUs by words. Pure.
 
 use crate::address::{Address, Open, Page};
+use crate::boards::DashboardEntry;
+use crate::views::{self, View};
 use contract::answers::Fleet;
 
 /// A longer list is not read.
 pub(crate) const HITS_MAX: usize = 12;
 
-pub(crate) const PAGES: [(Page, &str); 6] = [
+pub(crate) const PAGES: [(Page, &str); 9] = [
     (Page::Overview, "state over time, what needs attention"),
     (Page::Fleet, "heat map and nodes"),
+    (Page::Jobs, "list, timeline, what has failed"),
     (Page::Costs, "who paid, by day and group"),
     (Page::Reports, "chargeback, months, close"),
     (Page::Prices, "documents, policy comparison"),
     (Page::Sql, "query the tables"),
+    (Page::Dashboards, "panels by what has arrived, your own"),
+    (Page::Settings, "tokens, what is kept, how to connect"),
 ];
 
 #[derive(Debug, Clone, PartialEq)]
@@ -23,8 +28,14 @@ pub(crate) struct Hit {
     pub(crate) leads_to: Address,
 }
 
-/// Pages first, then nodes, then GPUs; each has every word, and whose name begins with one comes before the others.
-pub(crate) fn hits(here: &Address, fleet: Option<&Fleet>, text: &str) -> Vec<Hit> {
+/// Pages first, then saved views, dashboards, nodes and GPUs; each has every word, and whose name begins with one comes before the others.
+pub(crate) fn hits(
+    here: &Address,
+    fleet: Option<&Fleet>,
+    boards: &[DashboardEntry],
+    views: &[View],
+    text: &str,
+) -> Vec<Hit> {
     let text = text.to_lowercase();
     let words: Vec<&str> = text.split_whitespace().collect();
     let fits = |parts: &[&str]| words.iter().all(|word| parts.iter().any(|part| part.to_lowercase().contains(word)));
@@ -32,6 +43,16 @@ pub(crate) fn hits(here: &Address, fleet: Option<&Fleet>, text: &str) -> Vec<Hit
     for (page, note) in PAGES {
         if fits(&[page.title(), note, "page"]) {
             out.push(Hit { label: page.title().to_owned(), note: note.to_owned(), leads_to: here.to_page(page) });
+        }
+    }
+    for view in views.iter().filter(|view| fits(&[&view.name, "view"])) {
+        let (label, note) = (view.name.clone(), "saved view".to_owned());
+        out.push(Hit { label, note, leads_to: views::address(view) });
+    }
+    for board in boards.iter().filter(|_| !words.is_empty()) {
+        if fits(&[&board.title, &board.name, "dashboard"]) {
+            let note = format!("dashboard, {}", board.description);
+            out.push(Hit { label: board.title.clone(), note, leads_to: here.to_board(&board.name) });
         }
     }
     let Some(fleet) = fleet.filter(|_| !words.is_empty()) else { return out };
@@ -111,17 +132,28 @@ mod tests {
     #[test]
     fn words_find_pages_nodes_and_gpus() {
         let (fleet, here) = (fleet(), Address::of_page(Page::Overview));
-        let labels = |text: &str| hits(&here, Some(&fleet), text).into_iter().map(|h| h.label).collect::<Vec<_>>();
+        let labels =
+            |text: &str| hits(&here, Some(&fleet), &[], &[], text).into_iter().map(|h| h.label).collect::<Vec<_>>();
         assert_eq!(labels("").len(), PAGES.len());
         assert_eq!(labels("cost"), ["Costs"]);
         assert_eq!(labels("gpu-02"), ["gpu-02", "GPU-def"]);
         assert_eq!(labels("ADA"), ["GPU-abc"]);
         assert_eq!(labels("h100 gpu-01"), ["GPU-abc"]);
         assert!(labels("zzz").is_empty());
-        let found = hits(&here, Some(&fleet), "gpu-abc");
+        let found = hits(&here, Some(&fleet), &[], &[], "gpu-abc");
         assert_eq!(found[0].leads_to.href(), "/fleet?gpu=GPU-abc");
-        assert_eq!(hits(&here, None, "gpu-02"), vec![]);
-        let cluster = hits(&here, Some(&fleet), "r1 node");
+        assert_eq!(hits(&here, None, &[], &[], "gpu-02"), vec![]);
+        let cluster = hits(&here, Some(&fleet), &[], &[], "r1 node");
         assert_eq!(cluster[0].leads_to.href(), "/fleet?in=demo&node=gpu-01");
+        let view = View { name: "Speech in May".to_owned(), href: "/costs?by=user".to_owned() };
+        let kept = hits(&here, None, &[], &[view], "may view");
+        assert_eq!((kept[0].note.as_str(), kept[0].leads_to.href()), ("saved view", "/costs?by=user".to_owned()));
+        let board = |name: &str, title: &str| DashboardEntry {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            ..DashboardEntry::default()
+        };
+        let found = hits(&here, None, &[board("node", "Node"), board("mine", "Racks of ours")], &[], "racks");
+        assert_eq!((found.len(), found[0].leads_to.href().as_str()), (1, "/dashboards/mine"));
     }
 }

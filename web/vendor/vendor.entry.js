@@ -26,6 +26,23 @@ function hatch(color) {
 /** NaN is a gap. */
 const gaps = (columns) => columns.map((column, i) => (i ? Array.from(column, (v) => (Number.isNaN(v) ? null : v)) : column));
 
+/** Lines across, where a scale reaches so far. */
+function levels(plot, { levels: all = [] }) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  for (const { at, color } of all) {
+    const y = Math.round(plot.valToPos(at, "y", true));
+    if (y < bbox.top || y > bbox.top + bbox.height) continue;
+    ctx.strokeStyle = color;
+    ctx.setLineDash([6, 4]);
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
 function marks(plot, events) {
   const { ctx, bbox } = plot;
   ctx.save();
@@ -45,7 +62,7 @@ function marks(plot, events) {
 /**
  * Draws series over time in `host`.
  * spec: { height, group, from, to, low, high, axis, gutter, binary, font, text, grid, stacked,
- *         series: [{ color, fill, hatched, width }], events: [{ time, color }] }
+ *         series: [{ color, fill, hatched, width }], events: [{ time, color }], levels: [{ at, color }] }
  * columns: seconds, then one column a series; of stacked series the sums, the largest first.
  * calls: { tick(value), time(seconds), splits() in seconds, hover(index or -1, x), brush(from, to) }
  */
@@ -83,7 +100,7 @@ window.coulombPlot = (host, spec, columns, calls) => {
       },
       series: [{}, ...spec.series.map(line)],
       hooks: {
-        draw: [(u) => marks(u, spec.events)],
+        draw: [(u) => marks(u, spec.events), (u) => levels(u, spec)],
         setCursor: [(u) => calls.hover(u.cursor.idx ?? -1, u.cursor.left + u.over.offsetLeft)],
         setSelect: [(u) => {
           if (u.select.width >= 6) {
@@ -99,4 +116,36 @@ window.coulombPlot = (host, spec, columns, calls) => {
   const watch = new ResizeObserver(() => plot.setSize({ width: host.clientWidth, height: spec.height }));
   watch.observe(host);
   return { destroy() { watch.disconnect(); plot.destroy(); } };
+};
+
+/** Looks that a copy of an SVG outside of the page has to carry with it. */
+const LOOKS = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "font", "text-anchor"];
+
+/** The SVG as an image, with the page's looks written into it. */
+async function pictured(svg) {
+  const copy = svg.cloneNode(true);
+  const copies = [copy, ...copy.querySelectorAll("*")];
+  [svg, ...svg.querySelectorAll("*")].forEach((element, i) => {
+    const looks = getComputedStyle(element);
+    for (const look of LOOKS) copies[i].style.setProperty(look, looks.getPropertyValue(look));
+  });
+  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(copy))}`;
+  await image.decode();
+  return image;
+}
+
+/** What is drawn in `host`, a canvas or an SVG, on a colour: `done` gets it as a PNG, twice as fine as the page. */
+window.coulombPng = async (host, color, done) => {
+  const drawn = host.querySelector("canvas") ?? host.querySelector("svg.drawing");
+  if (!drawn) return;
+  const { width, height } = drawn.getBoundingClientRect();
+  const out = document.createElement("canvas");
+  [out.width, out.height] = [width * 2, height * 2];
+  const draw = out.getContext("2d");
+  draw.fillStyle = color;
+  draw.fillRect(0, 0, out.width, out.height);
+  draw.drawImage(drawn instanceof SVGElement ? await pictured(drawn) : drawn, 0, 0, out.width, out.height);
+  out.toBlob(done, "image/png");
 };

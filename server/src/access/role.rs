@@ -21,6 +21,8 @@ pub enum Action {
     Read,
     /// State prices, owners and policies, and close months.
     KeepBooks,
+    /// Keep and remove dashboards, which everybody sees.
+    EditDashboards,
     /// Make, list and revoke tokens.
     Administer,
 }

@@ -11,6 +11,7 @@ use actix_web::http::header;
 use actix_web::web::{self, Bytes};
 use futures::{Stream, stream};
 use std::io;
+use std::sync::Arc;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Parts of an archive that wait for the network, of at most a mebibyte each.
@@ -23,13 +24,19 @@ const VERIFY_SIZE_HEADER: &str = "coulomb-verify-bytes";
 type Part = Result<Bytes, io::Error>;
 
 pub(super) async fn backup(state: web::Data<State>) -> Result<HttpResponse, Refusal> {
+    let own = super::dashboards::own_files(&state).await?;
     let backup = state.store.backup().await?;
-    let bytes: u64 = backup.files.iter().map(|file| file.size_bytes).sum();
+    let bytes = backup
+        .files
+        .iter()
+        .map(|file| file.size_bytes)
+        .chain(own.iter().map(|(_, text)| text.len() as u64))
+        .sum::<u64>();
     let (send, parts) = channel(PARTS_WAITING_MAX);
     let now = (state.clock)();
     // Beside the workers: digests take time.
     tokio::task::spawn_blocking(move || {
-        let written = tokio::runtime::Handle::current().block_on(write(&backup, now, &send));
+        let written = tokio::runtime::Handle::current().block_on(write(&backup, &own, now, &send));
         if let Err(error) = written {
             tracing::error!(%error, "a backup broke off");
             // The asker sees that the answer is not complete, if there is one still.
@@ -50,7 +57,8 @@ fn gone<T>(_: T) -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes it any more")
 }
 
-async fn write(backup: &Backup, now: i64, send: &Sender<Part>) -> io::Result<()> {
+/// The tables and the database, then the dashboards that are the user's own.
+async fn write(backup: &Backup, own: &[(String, Arc<str>)], now: i64, send: &Sender<Part>) -> io::Result<()> {
     let mut archive = ArchiveWriter::new(now);
     for file in &backup.files {
         let head = archive.begin(&file.path, file.size_bytes, file.rows).map_err(io::Error::other)?;
@@ -65,13 +73,26 @@ async fn write(backup: &Backup, now: i64, send: &Sender<Part>) -> io::Result<()>
             archive.sum(&part).map_err(io::Error::other)?;
             send.send(Ok(part)).await.map_err(gone)?;
         }
-        let tail = archive.end().map_err(io::Error::other)?;
-        if !tail.is_empty() {
-            send.send(Ok(tail.into())).await.map_err(gone)?;
-        }
+        end(&mut archive, send).await?;
+    }
+    for (path, text) in own {
+        let head = archive.begin(path, text.len() as u64, None).map_err(io::Error::other)?;
+        send.send(Ok(head.into())).await.map_err(gone)?;
+        archive.sum(text.as_bytes()).map_err(io::Error::other)?;
+        send.send(Ok(Bytes::copy_from_slice(text.as_bytes()))).await.map_err(gone)?;
+        end(&mut archive, send).await?;
     }
     let end = archive.finish(env!("CARGO_PKG_VERSION")).map_err(io::Error::other)?;
     send.send(Ok(end.into())).await.map_err(gone)
+}
+
+/// What follows the bytes of a file.
+async fn end(archive: &mut ArchiveWriter, send: &Sender<Part>) -> io::Result<()> {
+    let tail = archive.end().map_err(io::Error::other)?;
+    if !tail.is_empty() {
+        send.send(Ok(tail.into())).await.map_err(gone)?;
+    }
+    Ok(())
 }
 
 /// A line of JSON for each file, and one that says that it was the last.

@@ -9,7 +9,7 @@ use crate::answers::{
     ReconciliationRule,
 };
 use crate::cost::{BillBasis, BillRule, Explained, Period, Reason, RuleSums};
-use crate::ledger::{Bill, BillSource, LedgerError, Reconciled};
+use crate::ledger::{Bill, BillSource, Reconciled};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
@@ -57,7 +57,7 @@ pub(super) async fn import(
     payload: web::Payload,
     state: web::Data<State>,
 ) -> Answer {
-    let _making = state.making.acquire().await.map_err(|e| LedgerError::Internal(e.to_string()))?;
+    let _making = state.dispatch.making().await?;
     let (file, sha256) = read_into_file(&request, payload, BILL_BYTES_MAX).await?;
     let source = BillSource { file, sha256 };
     let imported = state.ledger.import_bill(&name, &identity.name, source, query.dry_run).await?;

@@ -5,7 +5,7 @@ use super::reports::{Sent, parse_kind, period_of};
 use super::serve::State;
 use crate::cost::{self, FocusError, FocusGrain, FocusNames, FocusNote, FocusVersion, focus_metadata};
 use crate::ledger::{FocusAsked, FocusFile, LedgerError};
-use crate::report::{Kind, Period, ReportError};
+use crate::report::{Kind, Period};
 use actix_web::HttpResponse;
 use actix_web::body::SizedStream;
 use actix_web::http::header;
@@ -14,11 +14,6 @@ use futures::{Stream, stream};
 use std::io;
 use tokio::io::AsyncReadExt;
 
-/// Who has the charges and who makes them, where nobody says.
-const ACCOUNT: &str = "coulomb";
-const ISSUER: &str = "GPU Platform";
-/// Of the way in which the hours of a GPU are split over its jobs and its idle time.
-const ALLOCATED_METHOD: &str = "gpu-time-v1";
 const NAME_CHARS_MAX: usize = 200;
 const DEFAULT_VERSION: &str = "1.4";
 const DEFAULT_GRAIN: &str = "day";
@@ -75,7 +70,7 @@ pub(super) async fn answer(kind: &str, form: Form, sent: Sent, state: &State) ->
         let text = focus_metadata(asked.version, &asked.names, &schema_id, (state.clock)());
         return Ok(response.content_type("application/json").body(text));
     }
-    let _making = state.making.acquire().await.map_err(|e| ReportError::Internal(e.to_string()))?;
+    let _making = state.dispatch.making().await?;
     let file = tempfile::tempfile().map_err(|e| LedgerError::Internal(format!("no file can be made: {e}")))?;
     let FocusFile { file, bytes, note } = state.ledger.focus(asked, file).await?;
     response.content_type("text/csv; charset=utf-8").insert_header((NOTE_HEADER, sentence(&note)));
@@ -99,12 +94,13 @@ fn asked(sent: &Sent, now_micros: i64) -> Result<FocusAsked, Refusal> {
         let message = format!("charge_period {shown:?} is none of {}", known.join(", "));
         Refusal { known, ..Refusal::invalid(message) }
     })?;
-    let account = named("billing_account", sent.billing_account.as_deref(), ACCOUNT)?;
+    let plain = FocusNames::plain();
+    let account = named("billing_account", sent.billing_account.as_deref(), &plain.billing_account_id)?;
     let names = FocusNames {
         billing_account_id: account.clone(),
         billing_account_name: account,
-        issuer: named("issuer", sent.issuer.as_deref(), ISSUER)?,
-        allocated_method_id: ALLOCATED_METHOD.to_owned(),
+        issuer: named("issuer", sent.issuer.as_deref(), &plain.issuer)?,
+        ..plain
     };
     Ok(FocusAsked { period, version, grain, names })
 }

@@ -125,6 +125,8 @@ fn text(state: &State) -> String {
     families.push(counter("coulomb_ingest_rejected_rows_total", "Rows not kept.", rejected));
     families.push(counter("coulomb_ingest_refused_total", "Bodies refused whole.", refused));
     families.push(gauge("coulomb_ingest_receiving_bytes", "Bodies in memory now.", one(&state.body_bytes)));
+    let computing = vec![(String::new(), f64::from(u8::from(state.ledger.is_computing())))];
+    families.push(gauge("coulomb_ledger_computing", "Whether days of the ledger are computed just now.", computing));
     families.extend(store_families(state));
     let mut out = String::new();
     families.iter().for_each(|family| family.write(&mut out));

@@ -2,7 +2,6 @@
 
 use super::body::read_ingest_body;
 use super::error::Refusal;
-use super::range::parse_range;
 use super::serve::State;
 use crate::access::Identity;
 use crate::answers::{
@@ -134,40 +133,6 @@ pub(super) async fn reopen(
 pub(super) async fn refresh(state: web::Data<State>) -> Answer {
     state.ledger.refresh(0).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// `from` and `to`, with the dimension that costs are grouped by and the cluster; an empty one means all.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CostsWindow {
-    from: Option<String>,
-    to: Option<String>,
-    by: Option<String>,
-    cluster: Option<String>,
-}
-
-/// What costs are grouped by unless it is told.
-const COSTS_BY: &str = "team";
-
-impl CostsWindow {
-    fn range(&self, state: &State) -> Result<contract::answers::Range, Refusal> {
-        parse_range(self.from.as_deref(), self.to.as_deref(), (state.clock)()).map_err(Refusal::invalid)
-    }
-
-    fn cluster(&self) -> Option<&str> {
-        self.cluster.as_deref().filter(|name| !name.is_empty())
-    }
-}
-
-/// `GET /api/v1/costs`.
-pub(super) async fn costs(asked: web::Query<CostsWindow>, state: web::Data<State>) -> Answer {
-    let by = asked.by.as_deref().unwrap_or(COSTS_BY);
-    Ok(HttpResponse::Ok().json(state.ledger.costs(asked.range(&state)?, by, asked.cluster()).await?))
-}
-
-/// `GET /api/v1/waterfall`.
-pub(super) async fn waterfall(asked: web::Query<CostsWindow>, state: web::Data<State>) -> Answer {
-    Ok(HttpResponse::Ok().json(state.ledger.waterfall(asked.range(&state)?, asked.cluster()).await?))
 }
 
 /// `POST /api/v1/policies/compare`: two policies on the same month.

@@ -2,16 +2,28 @@
 //!
 //! **Invariant:** only names that carry a hash of their content are cached for long.
 
-use actix_web::http::header::{self, CacheControl, CacheDirective, ETag, EntityTag, Header, IfNoneMatch};
+use actix_web::http::header::{
+    self, AcceptEncoding, CacheControl, CacheDirective, ContentEncoding, ETag, EntityTag, Header, IfNoneMatch,
+};
 use actix_web::{HttpRequest, HttpResponse};
-use sha2::{Digest, Sha256};
+
+/// A file of the bundle.
+struct Asset {
+    name: &'static str,
+    /// Tells its content.
+    tag: &'static str,
+    bytes: &'static [u8],
+    /// The same, compressed when the bundle was made.
+    brotli: Option<&'static [u8]>,
+}
 
 include!(concat!(env!("OUT_DIR"), "/web_bundle.rs"));
 
 /// A year, the longest that caches honour.
 const CACHED_SECONDS: u32 = 365 * 24 * 3600;
 
-const NOT_BUILT: &str = include_str!("not_built.html");
+const NOT_BUILT: Asset =
+    Asset { name: "index.html", tag: "not-built", bytes: include_bytes!("not_built.html"), brotli: None };
 
 /// `GET` and `HEAD` of everything that is not the API. A path without a file is a page of the application, which
 /// finds its state in the address.
@@ -19,14 +31,14 @@ pub(super) async fn page(request: HttpRequest) -> HttpResponse {
     let wanted = request.path().trim_start_matches('/');
     let file = find(wanted).or_else(|| if is_asset(wanted) { None } else { find("index.html") });
     match file {
-        Some((name, bytes)) => serve(&request, name, bytes),
+        Some(asset) => serve(&request, asset),
         None if is_asset(wanted) => HttpResponse::NotFound().finish(),
-        None => serve(&request, "index.html", NOT_BUILT.as_bytes()),
+        None => serve(&request, &NOT_BUILT),
     }
 }
 
-fn find(name: &str) -> Option<(&'static str, &'static [u8])> {
-    WEB_BUNDLE.iter().find(|(known, _)| *known == name).map(|(name, bytes)| (*name, *bytes))
+fn find(name: &str) -> Option<&'static Asset> {
+    WEB_BUNDLE.iter().find(|asset| asset.name == name)
 }
 
 /// A missing script must be a 404 and not the page, which a browser would try to run.
@@ -34,10 +46,10 @@ fn is_asset(path: &str) -> bool {
     content_type(path).is_some()
 }
 
-fn serve(request: &HttpRequest, name: &str, bytes: &'static [u8]) -> HttpResponse {
-    let digest = Sha256::digest(bytes);
-    let tag = EntityTag::new_strong(digest.iter().take(12).map(|b| format!("{b:02x}")).collect());
-    let cache = if has_content_hash(name) {
+fn serve(request: &HttpRequest, asset: &Asset) -> HttpResponse {
+    // Weak, because the bytes of one content differ by encoding.
+    let tag = EntityTag::new_weak(asset.tag.to_owned());
+    let cache = if has_content_hash(asset.name) {
         vec![
             CacheDirective::Public,
             CacheDirective::MaxAge(CACHED_SECONDS),
@@ -48,7 +60,6 @@ fn serve(request: &HttpRequest, name: &str, bytes: &'static [u8]) -> HttpRespons
     };
     let same = match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
-        // A compressed answer's tag comes back as a weak one.
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|t| t.weak_eq(&tag)),
         Err(_) => false,
     };
@@ -57,8 +68,23 @@ fn serve(request: &HttpRequest, name: &str, bytes: &'static [u8]) -> HttpRespons
     if same {
         return response.finish();
     }
-    response.insert_header((header::CONTENT_TYPE, content_type(name).unwrap_or("application/octet-stream")));
-    response.body(bytes)
+    response.insert_header((header::CONTENT_TYPE, content_type(asset.name).unwrap_or("application/octet-stream")));
+    match asset.brotli.filter(|_| takes_brotli(request)) {
+        Some(brotli) => response
+            .insert_header(ContentEncoding::Brotli)
+            .insert_header((header::VARY, header::ACCEPT_ENCODING.as_str()))
+            .body(brotli),
+        None => response.body(asset.bytes),
+    }
+}
+
+fn takes_brotli(request: &HttpRequest) -> bool {
+    let Ok(accepted) = AcceptEncoding::parse(request) else { return false };
+    accepted.iter().any(|wanted| wanted.quality > header::Quality::ZERO && is_brotli(&wanted.item))
+}
+
+fn is_brotli(encoding: &header::Preference<header::Encoding>) -> bool {
+    matches!(encoding, header::Preference::Specific(header::Encoding::Known(ContentEncoding::Brotli)))
 }
 
 fn content_type(name: &str) -> Option<&'static str> {

@@ -4,16 +4,13 @@ use super::error::Refusal;
 use super::focus;
 use super::range::parse_range;
 use super::serve::State;
-use crate::cost;
-use crate::report::{self, Beside, Dimension, Document, Format, Kind, Making, Note, Period, ReportError, Request};
-use crate::store::ParquetParts;
+use crate::dispatch::{self, DispatchError};
+use crate::report::{Beside, Dimension, Format, Kind, Period, ReportError, Request};
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use contract::answers::Range;
 use serde::Deserialize;
 
-/// Documents that are made at once: each may hold a core for seconds and some hundred megabytes.
-pub(super) const MAKING_MAX: usize = 2;
 const DEFAULT_BY: &str = "team";
 const DEFAULT_FORMAT: &str = "csv";
 
@@ -88,21 +85,12 @@ async fn answer(kind: &str, sent: Sent, state: &State) -> Result<HttpResponse, R
         return Err(Refusal::invalid(format!("{name} is about FOCUS files, give format=focus with it")));
     }
     let request = request(kind, sent, now)?;
-    let _making = state.making.acquire().await.map_err(|e| ReportError::Internal(e.to_string()))?;
-    let gathered = report::gather(&state.engine, &request).await?;
-    let (from, to) = range_of(request.period);
-    let told = state.ledger.notices(from, to).await?.into_iter();
-    let notes = told.map(|notice| Note { title: notice.kind.title().to_owned(), text: notice.sentence() }).collect();
+    let _making = state.dispatch.making().await?;
     let file = format!("coulomb-{kind}.{}", request.format.as_str());
     let format = request.format;
-    // Beside the workers: shaping and typesetting take time.
-    let made = tokio::task::spawn_blocking(move || {
-        let making = Making { made_micros: now, notes };
-        bytes(&report::shape(&request, gathered, making)?, format)
-    });
-    let bytes = made.await.map_err(|e| ReportError::Internal(e.to_string()))??;
+    let bytes = dispatch::document(&state.engine, &state.ledger, request, now).await?;
     let mut response = HttpResponse::Ok();
-    response.content_type(media_type(format));
+    response.content_type(dispatch::media_type(format));
     // A file to keep: a browser shows none of it under this origin.
     response.insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")));
     if matches!(format, Format::Parquet | Format::Xlsx | Format::Pdf) {
@@ -150,32 +138,19 @@ fn with_focus(error: ReportError) -> ReportError {
     }
 }
 
-/// Unix microseconds.
-fn range_of(period: Period) -> (i64, i64) {
-    match period {
-        Period::Range { from_micros, to_micros } => (from_micros, to_micros),
-        Period::Month { year, month } => cost::Period::new(year, month).map_or((0, 0), cost::Period::range_micros),
-    }
-}
-
-fn bytes(document: &Document, format: Format) -> Result<Vec<u8>, Refusal> {
-    if format != Format::Parquet {
-        return Ok(report::render(document, format)?);
-    }
-    let batch = report::record_batch(document)?;
-    let mut parts = ParquetParts::new(&batch.schema())?;
-    let mut bytes = parts.write(&batch)?;
-    bytes.extend(parts.end()?);
-    Ok(bytes)
-}
-
-fn media_type(format: Format) -> &'static str {
-    match format {
-        Format::Csv => "text/csv; charset=utf-8",
-        Format::Parquet => "application/vnd.apache.parquet",
-        Format::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        Format::Html => "text/html; charset=utf-8",
-        Format::Pdf => "application/pdf",
+impl From<DispatchError> for Refusal {
+    fn from(error: DispatchError) -> Self {
+        match error {
+            DispatchError::Report(error) => error.into(),
+            DispatchError::Ledger(error) => error.into(),
+            DispatchError::Query(error) => error.into(),
+            DispatchError::Store(error) => error.into(),
+            other => {
+                let known =
+                    if let DispatchError::NoSchedule { known, .. } = &other { known.clone() } else { Vec::new() };
+                Self { known, ..Self::of_kind(other.kind(), other.to_string()) }
+            }
+        }
     }
 }
 

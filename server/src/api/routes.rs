@@ -1,8 +1,8 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
 use super::{
-    anomalies, backup, bills, budgets, ingest, jobs, ledger_rows, metrics, money, openapi, otlp, ownership, prices,
-    prometheus, query, questions, reports, sessions,
+    anomalies, backup, bills, budgets, costs, dashboards, ingest, jobs, ledger_rows, metrics, money, openapi, otlp,
+    ownership, prices, prometheus, query, questions, reports, schedules, sessions,
 };
 use crate::access::Action;
 use actix_web::http::Method;
@@ -33,6 +33,7 @@ const fn route(method: &'static str, pattern: &'static str, needs: Needs) -> Rou
 const INGEST: Needs = Needs::May(Action::Ingest);
 const READ: Needs = Needs::May(Action::Read);
 const KEEP_BOOKS: Needs = Needs::May(Action::KeepBooks);
+const EDIT_DASHBOARDS: Needs = Needs::May(Action::EditDashboards);
 const ADMINISTER: Needs = Needs::May(Action::Administer);
 
 pub(super) const ROUTES: &[Route] = &[
@@ -80,7 +81,9 @@ pub(super) const ROUTES: &[Route] = &[
     route("PUT", "/api/v1/documents/{kind}/{name}", KEEP_BOOKS),
     route("DELETE", "/api/v1/documents/{kind}/{name}", KEEP_BOOKS),
     route("GET", "/api/v1/costs", READ),
+    route("GET", "/api/v1/costs/pivot", READ),
     route("GET", "/api/v1/waterfall", READ),
+    route("GET", "/api/v1/waterfall/losses", READ),
     route("POST", "/api/v1/policies/compare", READ),
     route("GET", "/api/v1/budgets", READ),
     route("GET", "/api/v1/anomalies", READ),
@@ -95,6 +98,13 @@ pub(super) const ROUTES: &[Route] = &[
     route("PUT", "/api/v1/bills/{name}", KEEP_BOOKS),
     route("DELETE", "/api/v1/bills/{name}", KEEP_BOOKS),
     route("GET", "/api/v1/reconciliation", READ),
+    route("GET", "/api/v1/schedules", READ),
+    route("POST", "/api/v1/schedules/{name}/run", KEEP_BOOKS),
+    route("GET", "/api/v1/dashboards", READ),
+    route("GET", "/api/v1/dashboards/{name}", READ),
+    route("PUT", "/api/v1/dashboards/{name}", EDIT_DASHBOARDS),
+    route("DELETE", "/api/v1/dashboards/{name}", EDIT_DASHBOARDS),
+    route("GET", "/api/v1/dashboards/{name}/panels/{index}.svg", READ),
     route("POST", "/api/v1/backup", ADMINISTER),
     route("POST", "/api/v1/verify", ADMINISTER),
 ];
@@ -179,7 +189,19 @@ pub(super) fn configure(app: &mut ServiceConfig) {
         )
         .configure(configure_prometheus)
         .configure(configure_money)
-        .configure(configure_bills);
+        .configure(configure_bills)
+        .configure(configure_dashboards);
+}
+
+fn configure_dashboards(app: &mut ServiceConfig) {
+    app.route("/api/v1/dashboards", web::get().to(dashboards::all))
+        .service(
+            web::resource("/api/v1/dashboards/{name}")
+                .route(web::get().to(dashboards::one))
+                .route(web::put().to(dashboards::put))
+                .route(web::delete().to(dashboards::remove)),
+        )
+        .route("/api/v1/dashboards/{name}/panels/{index}.svg", web::get().to(dashboards::svg));
 }
 
 fn configure_bills(app: &mut ServiceConfig) {
@@ -190,7 +212,9 @@ fn configure_bills(app: &mut ServiceConfig) {
                 .route(web::put().to(bills::import))
                 .route(web::delete().to(bills::take_back)),
         )
-        .route("/api/v1/reconciliation", web::get().to(bills::reconciliation));
+        .route("/api/v1/reconciliation", web::get().to(bills::reconciliation))
+        .route("/api/v1/schedules", web::get().to(schedules::schedules))
+        .route("/api/v1/schedules/{name}/run", web::post().to(schedules::run));
 }
 
 fn configure_money(app: &mut ServiceConfig) {
@@ -201,8 +225,10 @@ fn configure_money(app: &mut ServiceConfig) {
                 .route(web::put().to(money::state_document))
                 .route(web::delete().to(money::take_back_document)),
         )
-        .route("/api/v1/costs", web::get().to(money::costs))
-        .route("/api/v1/waterfall", web::get().to(money::waterfall))
+        .route("/api/v1/costs", web::get().to(costs::costs))
+        .route("/api/v1/costs/pivot", web::get().to(costs::pivot))
+        .route("/api/v1/waterfall", web::get().to(costs::waterfall))
+        .route("/api/v1/waterfall/losses", web::get().to(costs::losses))
         .route("/api/v1/policies/compare", web::post().to(money::compare))
         .route("/api/v1/budgets", web::get().to(budgets::budgets))
         .route("/api/v1/anomalies", web::get().to(anomalies::anomalies))

@@ -2,6 +2,8 @@
 
 use super::{front, metrics::Metrics, pages, routes};
 use crate::access::Access;
+use crate::dashboards::Shelf;
+use crate::dispatch::Dispatch;
 use crate::error::ErrorKind;
 use crate::ingest::Ingest;
 use crate::ledger::Ledger;
@@ -16,7 +18,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// A client that sends its headers slower than this is not a client.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,7 +50,9 @@ pub struct Services {
     pub otlp: Otlp,
     pub engine: Engine,
     pub ledger: Ledger,
+    pub dispatch: Dispatch,
     pub access: Access,
+    pub dashboards: Arc<Shelf>,
     /// Unix microseconds, UTC.
     pub clock: fn() -> i64,
 }
@@ -61,7 +64,9 @@ pub(super) struct State {
     pub(super) otlp: Otlp,
     pub(super) engine: Engine,
     pub(super) ledger: Ledger,
+    pub(super) dispatch: Dispatch,
     pub(super) access: Access,
+    pub(super) dashboards: Arc<Shelf>,
     pub(super) clock: fn() -> i64,
     pub(super) metrics: Metrics,
     pub(super) loopback_only: bool,
@@ -69,8 +74,6 @@ pub(super) struct State {
     pub(super) ready: AtomicBool,
     /// Bytes of ingest bodies that are in memory now.
     pub(super) body_bytes: AtomicU64,
-    /// Places for documents in the making.
-    pub(super) making: Semaphore,
 }
 
 /// A listening server.
@@ -92,13 +95,14 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
         otlp: services.otlp,
         engine: services.engine,
         ledger: services.ledger,
+        dispatch: services.dispatch,
         access: services.access,
+        dashboards: services.dashboards,
         clock: services.clock,
         metrics: Metrics::default(),
         loopback_only: address.ip().is_loopback(),
         ready: AtomicBool::new(true),
         body_bytes: AtomicU64::new(0),
-        making: Semaphore::new(super::reports::MAKING_MAX),
     }));
     if !state.loopback_only {
         tracing::warn!(%address, "listening beyond this machine without TLS; put a proxy with TLS in front");

@@ -14,7 +14,12 @@ pub(super) fn is_safe(path: &str) -> bool {
     path.len() <= PATH_BYTES_MAX
         && parts <= PARTS_MAX
         && path.split('/').all(plain)
-        && (path == "meta.sqlite" || (parts > 2 && path.starts_with("tables/")))
+        && (path == "meta.sqlite" || (parts > 2 && path.starts_with("tables/")) || is_dashboard(path, parts))
+}
+
+/// The user's own are texts in one folder.
+fn is_dashboard(path: &str, parts: usize) -> bool {
+    parts == 2 && path.starts_with("dashboards/") && path.ends_with(".toml")
 }
 
 #[cfg(test)]
@@ -25,9 +30,12 @@ mod tests {
 
     #[test]
     fn paths_of_a_store_are_safe_and_others_are_not() {
-        for good in
-            ["meta.sqlite", "tables/jobs/_delta_log/00000000000000000000.json", "tables/a/day=2026-01-01/x.parquet"]
-        {
+        for good in [
+            "meta.sqlite",
+            "tables/jobs/_delta_log/00000000000000000000.json",
+            "tables/a/day=2026-01-01/x.parquet",
+            "dashboards/mine.toml",
+        ] {
             assert!(is_safe(good), "{good}");
         }
         for bad in [
@@ -47,6 +55,9 @@ mod tests {
             "tables/a/",
             "lock",
             "tables/a/é",
+            "dashboards/x.json",
+            "dashboards/a/x.toml",
+            "dashboards/../x.toml",
         ] {
             assert!(!is_safe(bad), "{bad:?}");
         }
@@ -54,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_safe_path_stays_below(path in "(tables|[.a/]{1,3})(/[a-z./=\\\\-]{0,9}){0,9}") {
+        fn a_safe_path_stays_below(path in "(tables|dashboards|[.a/]{1,3})(/[a-z./=\\\\-]{0,9}){0,9}") {
             if is_safe(&path) {
                 prop_assert!(Path::new(&path).components().all(|c| matches!(c, Component::Normal(_))), "{}", path);
             }

@@ -154,7 +154,8 @@ pub struct DocumentsCommand {
 
 #[derive(Debug, Subcommand)]
 enum DocumentsAction {
-    /// List what was stated: prices, pools, rates, owners, policy, budgets, carbon, charges, maps of catalogs and bills.
+    /// List what was stated: prices, pools, rates, owners, policy, budgets, carbon, charges, schedules, maps of catalogs
+    /// and bills.
     List {
         #[arg(long, value_enum, default_value = "table")]
         format: Format,

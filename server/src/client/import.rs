@@ -82,6 +82,8 @@ enum What {
     Carbon(DocumentFlags),
     /// Storage, network and other costs that are stated, as CSV.
     Charges(DocumentFlags),
+    /// Documents that are made by schedule and delivered, as TOML; docs/reports.md says how.
+    Schedules(DocumentFlags),
     /// The ledger's currency, as a file with its code; set once.
     Currency(DocumentFlags),
 }
@@ -152,6 +154,7 @@ pub fn import(command: &ImportCommand, now_micros: i64, out: &mut impl Write) ->
         What::Ownership(flags) => return books::state_ownership(flags, out),
         What::Policy(flags) => return books::state("policy", flags, out),
         What::Budgets(flags) => return books::state("budgets", flags, out),
+        What::Schedules(flags) => return books::state("schedules", flags, out),
         What::Carbon(flags) => return books::state("carbon", flags, out),
         What::Charges(flags) => return books::state("charges", flags, out),
         What::Currency(flags) => return books::state("currency", flags, out),

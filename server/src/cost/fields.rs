@@ -32,15 +32,15 @@ impl std::fmt::Display for Fault {
 }
 
 /// A document and the faults found in it so far.
-pub(super) struct Document<'t> {
+pub struct Document<'t> {
     text: &'t str,
     faults: Vec<Fault>,
 }
 
 /// A table that is emptied by name.
-pub(super) struct Fields<'t> {
+pub struct Fields<'t> {
     /// Byte at which it starts.
-    pub(super) at: usize,
+    pub at: usize,
     named: Vec<(String, Spanned<DeValue<'t>>)>,
     /// Every name that was asked for.
     asked: Vec<&'static str>,
@@ -48,7 +48,7 @@ pub(super) struct Fields<'t> {
 
 impl<'t> Document<'t> {
     /// The document and its topmost table, with as much as can be read of it.
-    pub(super) fn open(text: &'t str) -> (Self, Fields<'t>) {
+    pub fn open(text: &'t str) -> (Self, Fields<'t>) {
         let mut document = Self { text, faults: Vec::new() };
         if text.len() > TEXT_BYTES_MAX {
             document.fault(0, format!("the document is larger than {TEXT_BYTES_MAX} bytes"));
@@ -61,7 +61,7 @@ impl<'t> Document<'t> {
         (document, Fields::of(0, table.into_inner()))
     }
 
-    pub(super) fn fault(&mut self, at: usize, what: String) {
+    pub fn fault(&mut self, at: usize, what: String) {
         if self.faults.len() >= FAULTS_MAX {
             return;
         }
@@ -70,12 +70,12 @@ impl<'t> Document<'t> {
     }
 
     /// The line of a byte, from 1.
-    pub(super) fn line_of(&self, at: usize) -> usize {
+    pub fn line_of(&self, at: usize) -> usize {
         1 + self.text.bytes().take(at).filter(|byte| *byte == b'\n').count()
     }
 
     /// What was read, if nothing was wrong.
-    pub(super) fn close<T>(mut self, read: T) -> Result<T, Vec<Fault>> {
+    pub fn close<T>(mut self, read: T) -> Result<T, Vec<Fault>> {
         if self.faults.is_empty() {
             return Ok(read);
         }
@@ -85,14 +85,14 @@ impl<'t> Document<'t> {
     }
 
     /// Faults for names that nobody asked for.
-    pub(super) fn finish(&mut self, fields: Fields<'t>) {
+    pub fn finish(&mut self, fields: Fields<'t>) {
         for (name, value) in fields.named {
             let known = fields.asked.join(", ");
             self.fault(value.span().start, format!("{name:?} is not known here; known: {known}"));
         }
     }
 
-    pub(super) fn text(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Option<Arc<str>> {
+    pub fn text(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Option<Arc<str>> {
         let (at, value) = fields.take(name)?;
         match &value {
             DeValue::String(text) if !text.trim().is_empty() => return Some(Arc::from(text.as_ref())),
@@ -103,7 +103,7 @@ impl<'t> Document<'t> {
     }
 
     /// A text that has to be there.
-    pub(super) fn needed_text(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Arc<str> {
+    pub fn needed_text(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Arc<str> {
         if !fields.has(name) {
             self.fault(fields.at, format!("{name} is missing"));
         }
@@ -123,7 +123,7 @@ impl<'t> Document<'t> {
     }
 
     /// One text or a list of them, with the byte of each.
-    fn texts(&mut self, name: &str, value: Spanned<DeValue<'t>>) -> Vec<(usize, String)> {
+    pub fn texts(&mut self, name: &str, value: Spanned<DeValue<'t>>) -> Vec<(usize, String)> {
         let at = value.span().start;
         let values = match value.into_inner() {
             DeValue::Array(list) => list.into_iter().collect(),
@@ -160,12 +160,7 @@ impl<'t> Document<'t> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(
-        &mut self,
-        fields: &mut Fields<'t>,
-        name: &'static str,
-        words: &[(&str, T)],
-    ) -> Option<T> {
+    pub fn word<T: Copy>(&mut self, fields: &mut Fields<'t>, name: &'static str, words: &[(&str, T)]) -> Option<T> {
         let (at, value) = fields.take(name)?;
         let text = value.as_str().unwrap_or_default();
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
@@ -216,7 +211,7 @@ impl<'t> Document<'t> {
     }
 
     /// All tables of a name, `[[name]]`, in their order.
-    pub(super) fn tables(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Vec<Fields<'t>> {
+    pub fn tables(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Vec<Fields<'t>> {
         let Some(value) = fields.take_spanned(name) else { return Vec::new() };
         let at = value.span().start;
         let DeValue::Array(list) = value.into_inner() else {
@@ -241,15 +236,15 @@ impl<'t> Fields<'t> {
         Self { at, named, asked: Vec::new() }
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.named.iter().any(|(known, _)| known == name)
     }
 
-    pub(super) fn at_of(&self, name: &str) -> Option<usize> {
+    pub fn at_of(&self, name: &str) -> Option<usize> {
         self.named.iter().find(|(known, _)| known == name).map(|(_, value)| value.span().start)
     }
 
-    pub(super) fn take_spanned(&mut self, name: &'static str) -> Option<Spanned<DeValue<'t>>> {
+    pub fn take_spanned(&mut self, name: &'static str) -> Option<Spanned<DeValue<'t>>> {
         self.asked.push(name);
         let at = self.named.iter().position(|(known, _)| known == name)?;
         Some(self.named.remove(at).1)

@@ -87,6 +87,19 @@ pub struct FocusNames {
     pub allocated_method_id: String,
 }
 
+impl FocusNames {
+    /// Where nobody says more.
+    pub fn plain() -> Self {
+        Self {
+            billing_account_id: "coulomb".to_owned(),
+            billing_account_name: "coulomb".to_owned(),
+            issuer: "GPU Platform".to_owned(),
+            // Of the way in which the hours of a GPU are split over its jobs and its idle time.
+            allocated_method_id: "gpu-time-v1".to_owned(),
+        }
+    }
+}
+
 /// A row of the ledger, with the words of the ledger. Amounts are in `currency`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FocusSource {

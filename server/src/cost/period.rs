@@ -5,6 +5,8 @@ use std::fmt;
 
 pub const HOUR_MICROS: i64 = 3_600_000_000;
 pub const DAY_MICROS: i64 = 24 * HOUR_MICROS;
+/// After its end an hour is still waited for, as the use of an hour is.
+const HOUR_KNOWN_AFTER_MICROS: i64 = 10 * 60 * 1_000_000;
 
 /// A month of the ledger, `2026-11` as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +73,16 @@ impl fmt::Display for Period {
 /// Start of the hour in which an instant lies.
 pub fn hour_of(unix_micros: i64) -> i64 {
     unix_micros.div_euclid(HOUR_MICROS).saturating_mul(HOUR_MICROS)
+}
+
+/// The end of the last hour that is over and waited for at an instant; all are Unix microseconds.
+pub fn known_to(now_micros: i64) -> i64 {
+    hour_of(now_micros - HOUR_KNOWN_AFTER_MICROS)
+}
+
+/// When all hours before an instant are known.
+pub fn known_from(unix_micros: i64) -> i64 {
+    hour_of(unix_micros.saturating_add(HOUR_MICROS - 1)).saturating_add(HOUR_KNOWN_AFTER_MICROS)
 }
 
 /// An instant as people read it, in UTC.

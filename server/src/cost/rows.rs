@@ -67,6 +67,8 @@ pub struct Holding {
     pub heard_to_micros: i64,
     /// Shares of a GPU that others may share; none where it holds all of it.
     pub shares: Option<u32>,
+    /// Whether its scheduler names only nodes, all of whose GPUs the job asked for.
+    pub is_inferred: bool,
 }
 
 /// What a GPU did in one hour for one job, or for none.
@@ -76,9 +78,6 @@ pub struct Use {
     /// Microseconds in each state.
     pub micros: ByState<i64>,
     pub energy_joules: Option<f64>,
-    /// Part of the GPU's work that was this job's, on any scale that the uses of one GPU have in common. It counts
-    /// where jobs hold a GPU together; none where it was not measured.
-    pub share: Option<f64>,
 }
 
 /// An attempt of a job, as accounting has it.

@@ -151,13 +151,6 @@ impl Story {
         self
     }
 
-    /// Measured shares of the last GPU's uses, in their order.
-    pub(super) fn sharing(mut self, shares: &[Option<f64>]) -> Self {
-        let uses = &mut self.gpu_hours.last_mut().unwrap().uses;
-        uses.iter_mut().zip(shares).for_each(|(used, share)| used.share = *share);
-        self
-    }
-
     /// What a scheduler says of a GPU: user's job, shares, start and end in minutes. Samples of the job count
     /// nowhere else from then on.
     pub(super) fn held(mut self, gpu: &str, user: &str, shares: Option<u32>, from: i64, to: Option<i64>) -> Self {
@@ -170,7 +163,7 @@ impl Story {
         let to_micros = to.map_or(i64::MAX, |to| NOVEMBER + to * MINUTE);
         let job = Arc::new(JobRun { says_gpus: true, ..(*job(user)).clone() });
         let from_micros = NOVEMBER + from * MINUTE;
-        let holding = Holding { job, from_micros, to_micros, heard_to_micros: to_micros, shares };
+        let holding = Holding { job, from_micros, to_micros, heard_to_micros: to_micros, shares, is_inferred: false };
         match self.held.iter_mut().find(|held| &*held.gpu_uuid == gpu) {
             Some(held) => held.holdings.push(holding),
             None => self.held.push(Held {
@@ -244,7 +237,7 @@ fn gpu_hour(hour: i64, gpu: &str, did: &[(&str, GpuState, i64)]) -> GpuHour {
     let uses = did.iter().map(|(user, state, minutes)| {
         let mut micros = ByState::default();
         *micros.get_mut(*state) = minutes * MINUTE;
-        Use { job: (*user != "-").then(|| job(user)), micros, energy_joules: None, share: None }
+        Use { job: (*user != "-").then(|| job(user)), micros, energy_joules: None }
     });
     GpuHour {
         hour_micros: NOVEMBER + hour * HOUR_MICROS,

@@ -1,11 +1,12 @@
 //! Which GPUs schedulers have given to which jobs, as the ledger needs it: by GPU, and by day.
 //!
-//! Jobs that accounting alone charges are left out. **Invariant:** the same `job_events` and `usage_hourly` give the
+//! Jobs that accounting alone charges are left out. One that names nodes only and asked for as many GPUs as these have
+//! holds them all. **Invariant:** the same `job_events` and `usage_hourly` give the
 //! same holdings, whatever the order in which these came.
 
 use super::LedgerError;
 use super::days::{DAY, JOB_DAYS_MAX};
-use super::inputs::{Jobs, Seen};
+use super::inputs::{Job, Jobs, Seen};
 use super::read::{Names, Rows, rows_of};
 use crate::cost::{CLOCK_SKEW_MAX_MICROS, GpuPlace, Held, Holding, Pools};
 use crate::query::Engine;
@@ -32,8 +33,8 @@ struct Known {
 #[derive(Default)]
 struct Telemetry {
     gpus: HashMap<Gpu, Known>,
-    /// By cluster, node and index.
-    by_index: HashMap<(Arc<str>, Arc<str>, i64), Arc<str>>,
+    /// By cluster and node, and there by index; without instances of MIG.
+    by_node: HashMap<(Arc<str>, Arc<str>), BTreeMap<i64, Arc<str>>>,
 }
 
 impl Telemetry {
@@ -51,12 +52,44 @@ impl Telemetry {
                 let is_instance = rows.text(5, row).is_some();
                 let place = Arc::new(pools.place(&cluster, Some(&node), Some(&model)));
                 if let Some(index) = rows.int(3, row).filter(|_| !is_instance) {
-                    telemetry.by_index.insert((Arc::clone(&cluster), node, index), Arc::clone(&uuid));
+                    let of_node = telemetry.by_node.entry((Arc::clone(&cluster), node)).or_default();
+                    of_node.insert(index, Arc::clone(&uuid));
                 }
                 telemetry.gpus.insert((cluster, uuid), Known { place, is_instance });
             }
         }
         Ok(telemetry)
+    }
+
+    /// Gives a job all GPUs of its nodes, if it asked for so many.
+    fn hold_nodes(&self, job: &Job, jobs: &Jobs, gpus: &mut BTreeMap<Gpu, Held>) {
+        let cluster = &job.run.cluster;
+        let mut nodes = job.nodes.clone();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let there = nodes.iter().flat_map(|node| self.by_node.get(&(Arc::clone(cluster), Arc::clone(node))));
+        let there: Vec<&Arc<str>> = there.flat_map(BTreeMap::values).collect();
+        let Some(from_micros) = job.run.started_micros.filter(|_| job.run.gpus == i64::try_from(there.len()).ok())
+        else {
+            return;
+        };
+        for uuid in there {
+            let gpu = (Arc::clone(cluster), Arc::clone(uuid));
+            let held = gpus.entry(gpu).or_insert_with_key(|gpu| Held {
+                cluster: Arc::clone(&gpu.0),
+                gpu_uuid: Arc::clone(&gpu.1),
+                place: self.gpus.get(gpu).map(|known| Arc::clone(&known.place)),
+                holdings: Vec::new(),
+            });
+            held.holdings.push(Holding {
+                job: Arc::clone(&job.run),
+                from_micros,
+                to_micros: job.run.ended_micros.unwrap_or(i64::MAX),
+                heard_to_micros: jobs.end(&job.run),
+                shares: None,
+                is_inferred: true,
+            });
+        }
     }
 
     /// Where a GPU is charged while nobody measures it. Of an instance of MIG nobody knows then how large it is.
@@ -76,12 +109,13 @@ const SQL: &str = "select cluster, job_id, attempt, node, gpu_uuid, gpu_index, s
 impl Allocations {
     pub(super) async fn ask(engine: &Engine, pools: &Pools, jobs: &Jobs, seen: &Seen) -> Result<Self, LedgerError> {
         let batches = rows_of(engine, SQL, Vec::new()).await?;
-        if batches.iter().all(|batch| batch.num_rows() == 0) {
+        let whole: Vec<&Job> = jobs.all.iter().filter(|job| may_hold_nodes(job) && seen.measures(job)).collect();
+        if whole.is_empty() && batches.iter().all(|batch| batch.num_rows() == 0) {
             return Ok(Self::default());
         }
         let mut names = Names::default();
         let telemetry = Telemetry::ask(engine, pools, &mut names).await?;
-        let runs: HashMap<(&str, &str, i64), &super::inputs::Job> =
+        let runs: HashMap<(&str, &str, i64), &Job> =
             jobs.all.iter().map(|job| ((&*job.run.cluster, &*job.run.job_id, job.run.attempt), job)).collect();
         let mut gpus: BTreeMap<Gpu, Held> = BTreeMap::new();
         for batch in &batches {
@@ -94,8 +128,9 @@ impl Allocations {
                 let uuid = match (names.maybe(rows.text(4, row)), &node, rows.int(5, row)) {
                     (Some(uuid), ..) => uuid,
                     (None, Some(node), Some(index)) => {
-                        let at = (Arc::clone(&cluster), Arc::clone(node), index);
-                        telemetry.by_index.get(&at).cloned().unwrap_or_else(|| names.get(&format!("{node}/{index}")))
+                        let of_node = telemetry.by_node.get(&(Arc::clone(&cluster), Arc::clone(node)));
+                        let uuid = of_node.and_then(|of_node| of_node.get(&index)).cloned();
+                        uuid.unwrap_or_else(|| names.get(&format!("{node}/{index}")))
                     }
                     _ => continue,
                 };
@@ -112,9 +147,11 @@ impl Allocations {
                     to_micros: rows.int(8, row).unwrap_or(i64::MAX),
                     heard_to_micros: rows.int(8, row).unwrap_or(jobs.end(&job.run)),
                     shares: rows.int(6, row).map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
+                    is_inferred: false,
                 }));
             }
         }
+        whole.into_iter().for_each(|job| telemetry.hold_nodes(job, jobs, &mut gpus));
         gpus.values_mut().for_each(|held| end_where_others_begin(&mut held.holdings));
         Ok(Self { gpus: gpus.into_values().collect() })
     }
@@ -137,7 +174,7 @@ impl Allocations {
             for holding in &held.holdings {
                 let mut whole = DefaultHasher::new();
                 let job = (&holding.job.cluster, &holding.job.job_id, holding.job.attempt);
-                (&held.gpu_uuid, &held.place, job, holding.shares).hash(&mut whole);
+                (&held.gpu_uuid, &held.place, job, holding.shares, holding.is_inferred).hash(&mut whole);
                 let whole = whole.finish();
                 // No calendar goes so far back.
                 let (start, end) = (holding.from_micros.max(i64::MIN / 2), holding.to_micros.min(known_to));
@@ -158,6 +195,11 @@ impl Allocations {
             }
         }
     }
+}
+
+/// Whether a job names nodes and no GPUs, and asked for some.
+fn may_hold_nodes(job: &Job) -> bool {
+    !job.run.says_gpus && !job.nodes.is_empty() && job.run.gpus.is_some_and(|gpus| gpus > 0)
 }
 
 /// Whether it matters in `[from, to)`, where clocks may be apart.

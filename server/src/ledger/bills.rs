@@ -144,7 +144,7 @@ impl Ledger {
             billed: reading.summary.by_currency.iter().map(|(c, sums)| (c.clone(), sums.billed.to_string())).collect(),
         };
         if !try_out {
-            let _work = self.inner.work.lock().await;
+            let _stating = self.inner.stating.lock().await;
             // Another import of the same file may have been quicker.
             known(&self.statements(), name, &bill.sha256)?;
             self.keep_bill(name, author, &bill.text()).await?;
@@ -158,7 +158,7 @@ impl Ledger {
 
     /// A bill holds no longer; its lines are kept, and shown no more.
     pub async fn take_back_bill(&self, name: &str, author: &str) -> Result<(), LedgerError> {
-        let _work = self.inner.work.lock().await;
+        let _stating = self.inner.stating.lock().await;
         let statements = self.statements();
         if !statements.bills.contains_key(name) {
             return Err(statements.no_bill(name));
@@ -166,7 +166,7 @@ impl Ledger {
         self.keep_bill(name, author, "").await
     }
 
-    /// For whoever holds the work.
+    /// For whoever may change what is stated.
     async fn keep_bill(&self, name: &str, author: &str, text: &str) -> Result<(), LedgerError> {
         let stated = Stated::new(self.next_time(), DocumentKind::Bill, name, author, text);
         let mut all = self.statements().all.clone();

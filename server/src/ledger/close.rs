@@ -52,6 +52,7 @@ impl Ledger {
         let mut stated = Stated::new(self.next_time(), DocumentKind::Close, &name, author, "");
         stated.text = Arc::clone(&stated.version);
         let (rows, cost_micros) = self.freeze(&name, &stated.version).await?;
+        let _stating = self.inner.stating.lock().await;
         documents::keep(&self.inner.store, &stated).await?;
         self.add(stated.clone())?;
         Ok(Closed { period, closing: stated.version.to_string(), rows, cost_micros })
@@ -60,6 +61,7 @@ impl Ledger {
     /// Opens a closed month again; `why` is kept with the author.
     pub async fn reopen(&self, period: Period, author: &str, why: &str) -> Result<(), LedgerError> {
         let _work = self.inner.work.lock().await;
+        let _stating = self.inner.stating.lock().await;
         let name = period.to_string();
         let statements = self.statements();
         if !statements.is_closed(&name) {

@@ -33,6 +33,8 @@ pub enum DocumentKind {
     /// How a price book was made of a catalog, under the name of the book.
     Maps,
     Charges,
+    /// Documents that are made again and again, and where they go.
+    Schedules,
     /// A month, closed; the name is the month.
     Close,
     /// A month, opened again; the text says why.
@@ -41,7 +43,7 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// Those that can be stated by name and text.
-    pub const STATED: [Self; 11] = [
+    pub const STATED: [Self; 12] = [
         Self::Currency,
         Self::Rates,
         Self::Pools,
@@ -53,6 +55,7 @@ impl DocumentKind {
         Self::BillMap,
         Self::Maps,
         Self::Charges,
+        Self::Schedules,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -69,6 +72,7 @@ impl DocumentKind {
             Self::Bill => "bill",
             Self::Maps => "maps",
             Self::Charges => "charges",
+            Self::Schedules => "schedules",
             Self::Close => "close",
             Self::Reopen => "reopen",
         }
@@ -85,7 +89,7 @@ impl DocumentKind {
 
     /// Whether there may be several documents of it, told apart by name.
     pub(super) fn has_names(self) -> bool {
-        matches!(self, Self::Prices | Self::Charges | Self::BillMap | Self::Maps)
+        matches!(self, Self::Prices | Self::Charges | Self::BillMap | Self::Maps | Self::Schedules)
     }
 
     /// One that can be stated.

@@ -167,7 +167,7 @@ pub(super) async fn gpu_hours(
             for (i, state) in GpuState::ALL.into_iter().enumerate() {
                 *micros.get_mut(state) = (rows.float(9 + i, row).unwrap_or_default() * 1e6).round() as i64;
             }
-            let used = Use { job, micros, energy_joules: rows.float(8, row), share: None };
+            let used = Use { job, micros, energy_joules: rows.float(8, row) };
             match hours.last_mut() {
                 Some(last) if last.hour_micros == hour_micros && last.gpu_uuid == gpu_uuid => last.uses.push(used),
                 _ => hours.push(GpuHour {

@@ -68,6 +68,8 @@ impl Ledger {
         let ground = |name| crate::store::ground_table(name).expect("the contract has it");
         // Rows of a closing are in files before the document that makes them count.
         let stated = ground("documents");
+        // What is stated here meanwhile must not be taken back by what was read before.
+        let _stating = self.inner.stating.lock().await;
         store.catch_up(stated).await?;
         let at = store.snapshot(stated).generation;
         let heard =

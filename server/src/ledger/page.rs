@@ -4,6 +4,7 @@
 //! have come or gone in between.
 
 use super::read::Rows;
+use super::slice::Conditions;
 use super::{Ledger, LedgerError};
 use crate::cost::Period;
 use crate::query::Parameter;
@@ -14,39 +15,8 @@ use futures::StreamExt;
 /// Rows of a page: some megabytes each thousand of them, in memory at once.
 const ROWS_MAX: usize = 50_000;
 const ROWS_DEFAULT: usize = 1_000;
-/// Filters of one question; there are fewer columns.
-const FILTERS_MAX: usize = 64;
-/// Longer than any name.
-const VALUE_BYTES_MAX: usize = 4_096;
 /// Rows of one hour that a cursor may skip: far more than GPUs and jobs of an hour.
 const SKIP_MAX: u64 = 100_000_000;
-
-/// What rows can be told apart by, and its column.
-const FILTERS: [(&str, &str); 23] = [
-    ("team", "team"),
-    ("cost_centre", "cost_centre"),
-    ("project", "project"),
-    ("user", "\"user\""),
-    ("account", "account"),
-    ("queue", "queue"),
-    ("job", "job_id"),
-    ("gpu_model", "gpu_model"),
-    ("gpu", "gpu_uuid"),
-    ("pool", "pool"),
-    ("provider", "provider"),
-    ("region", "region"),
-    ("node", "node"),
-    ("cluster", "cluster"),
-    ("category", "category"),
-    ("state", "state"),
-    ("period", "period"),
-    ("corrects", "corrects"),
-    ("unit", "unit"),
-    ("price_kind", "price_kind"),
-    ("price_version", "price_version"),
-    ("policy_version", "policy_version"),
-    ("overhead", "overhead"),
-];
 
 /// Ties are broken by everything that two rows of an hour can differ in.
 const ORDER: &str = "time, cluster, node, gpu_uuid, parent_gpu_uuid, job_id, attempt, category, state, unit, overhead, \
@@ -111,11 +81,12 @@ impl Ledger {
             Cursor::parse(text).ok_or_else(|| LedgerError::Refused(format!("{why}; begin without one")))
         });
         let cursor = cursor.transpose()?;
-        let (conditions, with) = conditions(asked, cursor)?;
+        let conditions = conditions(asked, cursor)?;
         let skip = cursor.map_or(0, |cursor| cursor.skip);
         // One more tells whether there is a next page.
-        let sql = format!("select * from ledger where {conditions} order by {ORDER} limit {} offset {skip}", limit + 1);
-        let mut answer = self.inner.engine.sql(&sql, with).await?;
+        let (is, most) = (conditions.text(), limit + 1);
+        let sql = format!("select * from ledger where {is} order by {ORDER} limit {most} offset {skip}");
+        let mut answer = self.inner.engine.sql(&sql, conditions.with).await?;
         let (schema, mut rows, mut count) = (answer.schema(), Vec::new(), 0);
         while let Some(batch) = answer.next().await {
             let batch = batch?;
@@ -131,47 +102,23 @@ impl Ledger {
     }
 }
 
-fn conditions(asked: &PageAsked, cursor: Option<Cursor>) -> Result<(String, Vec<Parameter>), LedgerError> {
-    let (mut conditions, mut with) = (vec!["true".to_owned()], Vec::new());
-    let mut add = |condition: &str, value: Parameter| {
-        with.push(value);
-        conditions.push(format!("{condition} ${}", with.len()));
-    };
+fn conditions(asked: &PageAsked, cursor: Option<Cursor>) -> Result<Conditions, LedgerError> {
+    let mut conditions = Conditions::default();
     if let Some((from, to)) = asked.range_micros {
-        add("time >=", Parameter::Time(from));
-        add("time <", Parameter::Time(to));
+        conditions.add("time >=", Parameter::Time(from));
+        conditions.add("time <", Parameter::Time(to));
     }
     if let Some(cursor) = cursor {
-        add("time >=", Parameter::Time(cursor.time_micros));
+        conditions.add("time >=", Parameter::Time(cursor.time_micros));
     }
     if let Some(month) = asked.month {
-        add("period =", Parameter::Text(month.to_string()));
+        conditions.add("period =", Parameter::Text(month.to_string()));
     }
-    if asked.filters.len() > FILTERS_MAX {
-        return Err(LedgerError::Refused(format!("there are more than {FILTERS_MAX} filters")));
+    conditions.filter("", &asked.filters)?;
+    if let Some(is) = asked.is_priced {
+        conditions.be(format!("cost_micros is {}null", if is { "not " } else { "" }));
     }
-    let mut missing = Vec::new();
-    for (at, (name, value)) in asked.filters.iter().enumerate() {
-        let found = FILTERS.iter().find(|(known, _)| known == name);
-        let (_, column) = found.ok_or_else(|| LedgerError::NotFound {
-            what: "dimension",
-            name: name.chars().take(100).collect(),
-            hint: format!("there are {}", FILTERS.map(|(name, _)| name).join(", ")),
-        })?;
-        if asked.filters[..at].iter().any(|(other, _)| other == name) {
-            return Err(LedgerError::Refused(format!("{name} is given twice, a row has one")));
-        }
-        if value.len() > VALUE_BYTES_MAX {
-            return Err(LedgerError::Refused(format!("{name} has more than {VALUE_BYTES_MAX} bytes")));
-        }
-        match value.as_str() {
-            "" => missing.push(format!("{column} is null")),
-            value => add(&format!("{column} ="), Parameter::Text(value.to_owned())),
-        }
-    }
-    conditions.extend(missing);
-    conditions.extend(asked.is_priced.map(|is| format!("cost_micros is {}null", if is { "not " } else { "" })));
-    Ok((conditions.join(" and "), with))
+    Ok(conditions)
 }
 
 /// Keeps the first rows.
@@ -217,8 +164,8 @@ mod tests {
             let asked = PageAsked { filters: vec![(name.clone(), value.clone())], ..PageAsked::default() };
             match conditions(&asked, None) {
                 // A value is never a part of the statement.
-                Ok((sql, with)) => prop_assert!(value.is_empty() || with == [Parameter::Text(value)], "{}", sql),
-                Err(error) => prop_assert!(FILTERS.iter().all(|(known, _)| *known != name), "{}", error),
+                Ok(found) => prop_assert!(value.is_empty() || found.with == [Parameter::Text(value)]),
+                Err(error) => prop_assert!(error.to_string().contains("there are team"), "{}", error),
             }
         }
     }

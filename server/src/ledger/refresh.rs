@@ -12,7 +12,8 @@ use super::rows::{self, Common, Posted};
 use super::statements::Statements;
 use super::{Ledger, LedgerError};
 use super::{processes, requests};
-use crate::cost::{self, HOUR_MICROS, Inputs, JobRun, LedgerRow, Noted, Period, Policy};
+pub(super) use crate::cost::known_to;
+use crate::cost::{self, Inputs, JobRun, LedgerRow, Noted, Period, Policy};
 use crate::store::{Covers, DataFile, Derived, Snapshot, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +25,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// For each second of work in the background it rests so many: pages and ingest go first.
 const REST: u32 = 1;
-/// After its end an hour is still waited for, as the use of an hour is.
-const OPEN_AFTER_END: i64 = 10 * 60 * 1_000_000;
 
 /// What was computed already.
 #[derive(Default)]
@@ -234,11 +233,6 @@ fn accounting_jobs(all: &days::All<'_>, (from, to): (i64, i64)) -> Vec<Arc<JobRu
         _ => Arc::clone(&job.run),
     })
     .collect()
-}
-
-/// End of the last hour that is over and waited for, Unix microseconds.
-pub(super) fn known_to(now_micros: i64) -> i64 {
-    (now_micros - OPEN_AFTER_END).div_euclid(HOUR_MICROS) * HOUR_MICROS
 }
 
 /// The month that corrections of a closed month are posted to: the first later one that is open.

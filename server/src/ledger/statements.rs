@@ -6,6 +6,7 @@ use crate::cost::{
     BillMap, Book, Budget, CatalogMap, Charge, Document, ExchangeRates, Fault, GridFactors, LineFault, Ownership,
     Policy, Pools,
 };
+use crate::schedule::Schedule;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct Statements {
     pub bill_maps: BTreeMap<String, BillMap>,
     /// By name.
     pub bills: BTreeMap<String, Bill>,
+    /// With the document that states each.
+    pub schedules: Vec<(Arc<str>, Schedule)>,
     /// Of everything that a row of the ledger depends on, but closings.
     pub(super) digest: [u8; 32],
 }
@@ -71,6 +74,7 @@ impl Statements {
         let policy: Policy =
             one(stated, &mut faults, |d| Policy::parse(&d.text).map_err(by_line(DocumentKind::Policy)));
         let bill_maps = bill_maps(of(DocumentKind::BillMap), &mut faults);
+        let schedules = schedules(&all, &mut faults);
         // What its authors call it may be forgotten when it is changed.
         let policy_version = match stated {
             Some(stated) => format!("{} ({})", policy.version, stated.version).into(),
@@ -97,6 +101,7 @@ impl Statements {
             rates,
             bill_maps,
             bills,
+            schedules,
             digest,
             all,
         })
@@ -138,6 +143,35 @@ fn bill_maps(stated: Vec<&Stated>, faults: &mut Vec<Fault>) -> BTreeMap<String, 
         }
     }
     maps
+}
+
+/// Those of all documents. Each is as old as its timetable: stating a document again makes nothing due that is over.
+fn schedules(all: &[Stated], faults: &mut Vec<Fault>) -> Vec<(Arc<str>, Schedule)> {
+    let mut by_document: BTreeMap<&Arc<str>, Result<Vec<Schedule>, Vec<LineFault>>> = BTreeMap::new();
+    for stated in all.iter().filter(|stated| stated.kind == DocumentKind::Schedules) {
+        let mut read = Schedule::parse(&stated.text, stated.time_micros);
+        for schedule in read.iter_mut().flatten() {
+            let same = |other: &&Schedule| other.name == schedule.name && other.timetable == schedule.timetable;
+            let before = by_document.values().flatten().flatten().find(same);
+            schedule.since_micros = before.map_or(schedule.since_micros, |before| before.since_micros);
+        }
+        by_document.insert(&stated.name, read);
+    }
+    let mut schedules: Vec<(Arc<str>, Schedule)> = Vec::new();
+    for (document, read) in by_document {
+        let file = if document.ends_with(".toml") { document.to_string() } else { format!("{document}.toml") };
+        let fault = |line, text| Fault { document: file.clone(), line, text };
+        let read = read.map_err(|found| faults.extend(found.into_iter().map(|f| fault(f.line, f.what))));
+        for schedule in read.unwrap_or_default() {
+            match schedules.iter().find(|(_, other)| other.name == schedule.name) {
+                Some((other, _)) => {
+                    faults.push(fault(schedule.line, format!("{other:?} has a schedule {:?} already", schedule.name)));
+                }
+                None => schedules.push((Arc::clone(document), schedule)),
+            }
+        }
+    }
+    schedules
 }
 
 /// What a document says; nothing where it was not stated, or is full of faults.

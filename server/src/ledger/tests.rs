@@ -6,6 +6,8 @@ mod allocations;
 mod bills;
 mod focus;
 mod pages;
+mod pivot;
+mod rendered;
 
 use super::*;
 use crate::cost::Period;
@@ -344,7 +346,7 @@ async fn energy_is_told_beside_money_and_carbon_only_where_a_factor_is_known() {
         scene.store.derive(&mut scene.store.snapshot(table), derived).await.unwrap();
     }
     let range = contract::answers::Range { from_unix_micros: day, to_unix_micros: day + 2 * days::DAY };
-    let costs = scene.ledger.costs(range, "team", None).await.unwrap();
+    let costs = scene.ledger.costs(&Slice::all(range), "team").await.unwrap();
     let of = |team: &str| costs.groups.iter().find(|g| g.name.as_deref() == Some(team)).unwrap().energy;
     let near = |value: Option<f64>, expected: f64| value.is_some_and(|value| (value - expected).abs() < 1e-6);
     assert!(near(of("red").measured_joules, 3.0 * KWH) && near(of("red").carbon_grams, 2.0 * 1.5 * 400.0 + 100.0));
@@ -353,4 +355,18 @@ async fn energy_is_told_beside_money_and_carbon_only_where_a_factor_is_known() {
     assert_eq!(costs.carbon_sources, ["agency A", "agency B"]);
     assert!(costs.notices.iter().any(|n| n.code == "missing_carbon_factor" && n.text.starts_with("1.0 kWh")));
     assert_eq!(scene.ask("select region, pue, source from grid_factors order by line").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_does_not_wait_for_days_that_are_computed() {
+    let scene = Scene::new().await;
+    let work = scene.ledger.inner.work.lock().await;
+    assert!(scene.ledger.is_computing());
+    let stated = tokio::time::timeout(Duration::from_secs(60), scene.prices(",,,,,,,,on_demand,USD,2.00\n"));
+    stated.await.expect("it does not wait").unwrap();
+    assert_eq!(scene.ledger.statements().book.rows().count(), 1, "it holds");
+    drop(work);
+    assert!(!scene.ledger.is_computing());
+    let scene = scene.restart().await;
+    assert_eq!(scene.ledger.statements().book.rows().count(), 1, "it was durable");
 }

@@ -33,8 +33,8 @@ use tokio::sync::oneshot;
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// After a failure (a full disk, say) the next try waits this long.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
-/// For each second of work it rests so many: pages and ingest go first.
-const REST: u32 = 3;
+/// For each second of work it rests so many: pages and ingest have the core for half of the time at least.
+const REST: u32 = 1;
 /// Samples of a longer interval are not followed into the next hour; where there are such, hours do not stand for
 /// samples in any answer.
 pub(super) const INTERVAL_MICROS_MAX: i64 = 600 * 1_000_000;
@@ -237,7 +237,8 @@ impl Work {
             return Ok(());
         }
         let runs = due::runs(&turn.due);
-        for (i, (from, to)) in runs.iter().copied().enumerate() {
+        // The latest days first: who has sent a long history looks at its end.
+        for (i, (from, to)) in runs.iter().copied().rev().enumerate() {
             let rows = usage::rows(&Asking::new(&self.engine)?, table, from, to).await?;
             self.write_day(plan, (from, to), vec![rows], turn.covers(i, runs.len())).await?;
             self.rest().await;

@@ -4,12 +4,12 @@ use super::document::Chart;
 use super::figures::{round_step, short};
 use std::fmt::Write;
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 210.0;
-const LEFT: f64 = 52.0;
-const RIGHT: f64 = 6.0;
-const TOP: f64 = 8.0;
-const BOTTOM: f64 = 22.0;
+pub(super) const WIDTH: f64 = 720.0;
+pub(super) const HEIGHT: f64 = 210.0;
+pub(super) const LEFT: f64 = 52.0;
+pub(super) const RIGHT: f64 = 6.0;
+pub(super) const TOP: f64 = 8.0;
+pub(super) const BOTTOM: f64 = 22.0;
 /// Lines across, about.
 const STEPS: f64 = 4.0;
 /// Labels below, at most.
@@ -94,7 +94,7 @@ pub(super) fn svg(chart: &Chart, font: &str) -> String {
     out
 }
 
-fn line(out: &mut String, y: f64, colour: &str) {
+pub(super) fn line(out: &mut String, y: f64, colour: &str) {
     let end = WIDTH - RIGHT;
     append(
         out,
@@ -115,7 +115,7 @@ fn labels(out: &mut String, buckets: &[String], place: f64) {
     }
 }
 
-fn append(out: &mut String, text: std::fmt::Arguments<'_>) {
+pub(super) fn append(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a string takes every text");
 }
 

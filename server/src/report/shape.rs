@@ -16,10 +16,10 @@ const STATEMENTS_MAX: usize = 40;
 /// The unit of money of an empty ledger.
 const NO_CURRENCY: &str = "USD";
 /// Okabe and Ito's, in their order without black and yellow, which is too pale on paper.
-const COLOURS: [&str; 7] = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5B5F97"];
-const REST_COLOUR: &str = "#B8BEC9";
+pub(super) const COLOURS: [&str; 7] = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5B5F97"];
+pub(super) const REST_COLOUR: &str = "#B8BEC9";
 /// Of the six states, in the order of [`GpuState::ALL`].
-const STATE_COLOURS: [&str; 6] = ["#1B998B", "#E0A526", "#D9722E", "#8A94A6", "#C13C37", "#D5D9E0"];
+pub(super) const STATE_COLOURS: [&str; 6] = ["#1B998B", "#E0A526", "#D9722E", "#8A94A6", "#C13C37", "#D5D9E0"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {

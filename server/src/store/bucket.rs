@@ -43,6 +43,16 @@ const CONDITION_OBJECT: &str = "_coulomb/conditional";
 /// Longer answers of a bucket are pages for people with browsers.
 const REASON_CHARS_MAX: usize = 600;
 
+/// The environment's words on how buckets are reached; the values may be secrets.
+#[derive(Clone, Default)]
+pub struct BucketVariables(pub Vec<(String, String)>);
+
+impl fmt::Debug for BucketVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BucketVariables(…)")
+    }
+}
+
 /// Where in which bucket the tables are, and the environment's words on how it is reached.
 #[derive(Clone)]
 pub struct BucketSettings {
@@ -74,6 +84,20 @@ impl BucketSettings {
             return Err("the prefix has an empty or a dotted part");
         }
         Ok(Self { url, variables })
+    }
+
+    /// Whether one lies within the other.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (a, b) = (self.url.as_str(), other.url.as_str());
+        a.starts_with(b) || b.starts_with(a)
+    }
+
+    /// Puts a file there under a name, whole or not at all; one of that name is replaced.
+    pub async fn put(&self, name: &str, from: &Path) -> Result<(), StoreError> {
+        let failed =
+            |error| StoreError::Bucket { what: format!("write {self}/{name}"), why: with_advice(reason(&error)) };
+        let bucket = Bucket::of(self.url.as_str(), client(self).map_err(failed)?)?;
+        bucket.upload_one(&ObjectPath::from(name), from).await.map_err(failed)
     }
 }
 
@@ -310,6 +334,20 @@ mod tests {
         let bad = ["", "bucket", "http://bucket/a", "s3://", "s3:///a", "s3://key:secret@bucket/a", "s3://b/a?x=1"];
         for text in bad.into_iter().chain(["s3://b/a b", "s3://b/a%20b", "s3://b//a", "s3://b/a/../c", "file:///a"]) {
             assert!(BucketSettings::parse(text, Vec::new()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn one_place_lies_within_another_by_whole_names() {
+        let parse = |text: &str| BucketSettings::parse(text, Vec::new()).unwrap();
+        for (a, b, overlap) in [
+            ("s3://b/fleet", "s3://b/fleet/reports", true),
+            ("s3://b", "s3://b/x", true),
+            ("s3://b/fleet", "s3://b/fleet2", false),
+            ("s3://b", "gs://b", false),
+            ("s3://b", "s3://bb", false),
+        ] {
+            assert_eq!((parse(a).overlaps(&parse(b)), parse(b).overlaps(&parse(a))), (overlap, overlap), "{a} {b}");
         }
     }
 

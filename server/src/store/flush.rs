@@ -223,11 +223,17 @@ impl Flusher {
             Some(all) => self.tables.shown(table, batches, all),
             None => self.tables.committed(table, batches, files.iter().map(|f| f.as_data_file(table)).collect()),
         }
+        self.sum_up(table).await;
+        Ok(())
+    }
+
+    /// Sums the log of a table up, if that is due.
+    async fn sum_up(&mut self, table: &'static Table) {
+        let Some(delta) = self.deltas.get_mut(table.name) else { return };
         if let Err(error) = delta.checkpoint_if_due(&mut self.sync).await {
             // The rows are safe without it; readers of the table's log have more to read until the next one.
             tracing::warn!(table = table.name, %error, "no checkpoint was written");
         }
-        Ok(())
     }
 
     pub(super) async fn change(&mut self, table: &'static Table, change: Change) -> Result<(), StoreError> {
@@ -248,6 +254,7 @@ impl Flusher {
                 }
                 self.replace(table, old, new, now_micros / 1000, Some(part)).await?;
                 self.tables.covers(table, &covers);
+                self.sum_up(table).await;
                 Ok(())
             }
             Change::Expire { keep, now_micros } => self.expire(table, keep, now_micros).await,

@@ -33,6 +33,13 @@ fn units_read_as_people_write_them() {
     assert_eq!(value(Unit::BytesPerSecond, 1536.0), "1.50 KiB/s");
     assert_eq!(value(Unit::Hertz, 1_980_000_000.0), "1.98 GHz");
     assert_eq!(value(Unit::Ratio, 0.8766), "87.7 %");
+    assert_eq!((value(Unit::Seconds, 0.035), value(Unit::Seconds, 1.234)), ("35.0 ms".into(), "1.23 s".into()));
+    assert_eq!((value(Unit::Seconds, 187_200.0), value(Unit::Seconds, 0.0)), ("2 d 4 h".into(), "0 s".into()));
+    assert_eq!((value(Unit::Hours, 12_431.0), value(Unit::PerSecond, 1500.0)), ("12.4k h".into(), "1.50k/s".into()));
+    assert_eq!(
+        (value(Unit::Micros, 1_234_567_890.0), axis(Unit::Micros, 2_500e6)),
+        ("1,234.57".into(), "2.50k".into())
+    );
     assert_eq!(part_of(58.2 * GIB, 79.6 * GIB), "58.2 / 79.6 GiB");
     assert_eq!(energy(3.6e9), "1.00 MWh");
     assert_eq!(count(1_234_567), "1,234,567");

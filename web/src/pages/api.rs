@@ -3,11 +3,14 @@
 //! **Invariant:** an answer to an older question never replaces the answer to a newer one; 401 leads to the login.
 
 use super::app::App;
+use crate::costs::lines::Lines;
+use crate::sql::answer::Table;
 use contract::answers::ErrorAnswer;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::rc::Rc;
 use std::sync::Arc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -64,39 +67,105 @@ pub(crate) fn ask<T>(path: impl Fn() -> String + Send + Sync + 'static) -> Asked
 where
     T: DeserializeOwned + Send + Sync + 'static,
 {
-    asking(path, get::<T>)
+    asking(Box::new(path), Way::Json, |_, got| parsed(&got))
 }
 
 /// The same for an answer that is a text.
 pub(crate) fn ask_text(path: impl Fn() -> String + Send + Sync + 'static) -> Asked<String> {
-    asking(path, text)
+    asking(Box::new(path), Way::Text, |_, got| Ok(got.text))
 }
 
-fn asking<T, F>(path: impl Fn() -> String + Send + Sync + 'static, fetch: F) -> Asked<T>
+/// A page of rows, and what gives the next one.
+pub(crate) fn ask_lines(path: impl Fn() -> String + Send + Sync + 'static) -> Asked<Lines> {
+    asking(Box::new(path), Way::Json, |_, got| {
+        let table = Table::parse(&got.text).ok_or_else(Problem::not_understood)?;
+        Ok(Lines { table, next: got.next })
+    })
+}
+
+/// Rows with the window that they were asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rows {
+    pub(crate) table: Table,
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+}
+
+/// A statement and its parameters, as [`ask_rows`] and [`rows_file`] send them.
+pub(crate) fn rows_body(sql: &str, parameters: &[String]) -> String {
+    serde_json::json!({ "sql": sql, "parameters": parameters }).to_string()
+}
+
+/// Rows of a statement with the window that it is about; nothing is asked while there is none.
+pub(crate) fn ask_rows(what: impl Fn() -> Option<(String, (i64, i64))> + Send + Sync + 'static) -> Asked<Rows> {
+    // One text, so that another window is another question even where the statement does not take it.
+    let what = move || what().map(|(body, (from, to))| format!("{from} {to} {body}")).unwrap_or_default();
+    asking(Box::new(what), Way::Rows, |what, got| {
+        let mut bounds = what.splitn(3, ' ').map(|text| text.parse().unwrap_or_default());
+        let (from, to) = (bounds.next().unwrap_or_default(), bounds.next().unwrap_or_default());
+        Ok(Rows { table: Table::parse(&got.text).ok_or_else(Problem::not_understood)?, from, to })
+    })
+}
+
+/// How an answer is asked for.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By a path.
+    Json,
+    Text,
+    /// By two bounds and a statement.
+    Rows,
+}
+
+async fn fetch(way: Way, what: &str, signal: Option<&AbortSignal>) -> Result<Got, Problem> {
+    match way {
+        Way::Json => got(Sending { signal, ..Sending::get(what) }).await,
+        Way::Text => got(Sending { signal, accept: "*/*", ..Sending::get(what) }).await,
+        Way::Rows => {
+            let text = rows_of(what.splitn(3, ' ').nth(2).unwrap_or_default(), signal).await?;
+            Ok(Got { text, ..Got::default() })
+        }
+    }
+}
+
+/// What is asked, as a text; empty asks nothing.
+type What = Box<dyn Fn() -> String + Send + Sync>;
+
+fn asking<T>(what: What, way: Way, read: fn(&str, Got) -> Result<T, Problem>) -> Asked<T>
 where
     T: Send + Sync + 'static,
-    F: AsyncFn(&str, Option<&AbortSignal>) -> Result<T, Problem> + Copy + 'static,
 {
     let app = App::here();
     let asked = Asked { value: RwSignal::new(None), problem: RwSignal::new(None), again: RwSignal::new(0) };
-    let path = Memo::new(move |_| path());
+    let settle = move |what: &str, got: Result<Got, Problem>| settle(app, asked, got.and_then(|got| read(what, got)));
+    follow(app, what, way, asked.again, Rc::new(settle));
+    asked
+}
+
+/// The same code for all answers, whatever their type: there are many, and each visitor loads it.
+fn follow(app: App, what: What, way: Way, again: RwSignal<u32>, settle: Rc<dyn Fn(&str, Result<Got, Problem>)>) {
+    let what = Memo::new(move |_| what());
     let asking = StoredValue::new_local(None::<AbortController>);
     Effect::new(move |_| {
-        let path = path.get();
+        let what = what.get();
         app.refresh.track();
-        asked.again.track();
+        again.track();
         let controller = AbortController::new().ok();
         let signal = controller.as_ref().map(AbortController::signal);
         let older = asking.try_update_value(|slot| std::mem::replace(slot, controller)).flatten();
         if let Some(older) = older {
             older.abort();
         }
+        if what.is_empty() {
+            return;
+        }
+        let settle = Rc::clone(&settle);
         spawn_local(async move {
             app.working.update(|n| *n += 1);
-            let result = fetch(&path, signal.as_ref()).await;
+            let got = fetch(way, &what, signal.as_ref()).await;
             app.working.update(|n| *n = n.saturating_sub(1));
             if signal.is_none_or(|s| !s.aborted()) {
-                settle(app, asked, result);
+                settle(&what, got);
             }
         });
     });
@@ -105,7 +174,6 @@ where
             last.abort();
         }
     });
-    asked
 }
 
 fn settle<T: Send + Sync>(app: App, asked: Asked<T>, result: Result<T, Problem>) {
@@ -122,11 +190,11 @@ fn settle<T: Send + Sync>(app: App, asked: Asked<T>, result: Result<T, Problem>)
 }
 
 pub(crate) async fn get<T: DeserializeOwned>(path: &str, signal: Option<&AbortSignal>) -> Result<T, Problem> {
-    read(send(Sending { signal, ..Sending::get(path) }).await?).await
+    parsed(&got(Sending { signal, ..Sending::get(path) }).await?)
 }
 
 pub(crate) async fn post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, Problem> {
-    read(send(Sending { body: Some((JSON, &json(body)?)), ..Sending::of("POST", path) }).await?).await
+    parsed(&got(Sending { body: Some((JSON, &json(body)?)), ..Sending::of("POST", path) }).await?)
 }
 
 /// Where an answer has no body.
@@ -136,7 +204,7 @@ pub(crate) async fn post_alone(path: &str, body: &impl Serialize) -> Result<(), 
 
 pub(crate) async fn put_text<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, Problem> {
     let body = Some(("text/plain; charset=utf-8", text));
-    read(send(Sending { body, ..Sending::of("PUT", path) }).await?).await
+    parsed(&got(Sending { body, ..Sending::of("PUT", path) }).await?)
 }
 
 pub(crate) async fn delete(path: &str) -> Result<(), Problem> {
@@ -145,14 +213,12 @@ pub(crate) async fn delete(path: &str) -> Result<(), Problem> {
 
 /// An answer that is a text.
 pub(crate) async fn text(path: &str, signal: Option<&AbortSignal>) -> Result<String, Problem> {
-    let response = send(Sending { signal, accept: "*/*", ..Sending::get(path) }).await?;
-    text_of(&response).await.map_err(|_| Problem::broken_off())
+    Ok(fetch(Way::Text, path, signal).await?.text)
 }
 
 /// Rows in one of the forms of `POST /api/v1/query`, to be saved.
-pub(crate) async fn rows_file(sql: &str, accept: &str) -> Result<Blob, Problem> {
-    let body = serde_json::json!({ "sql": sql }).to_string();
-    let response = send(Sending { body: Some((JSON, &body)), accept, ..Sending::of("POST", QUERY) }).await?;
+pub(crate) async fn rows_file(body: &str, accept: &str) -> Result<Blob, Problem> {
+    let response = send(Sending { body: Some((JSON, body)), accept, ..Sending::of("POST", QUERY) }).await?;
     let blob = async || JsFuture::from(response.blob()?).await?.dyn_into::<Blob>();
     blob().await.map_err(|_| Problem::broken_off())
 }
@@ -162,8 +228,11 @@ const ROWS_BYTES_MAX: usize = 8 << 20;
 
 /// Rows as the server wrote them. Reading ends after some megabytes, and with it the query.
 pub(crate) async fn rows(sql: &str, signal: Option<&AbortSignal>) -> Result<String, Problem> {
-    let body = serde_json::json!({ "sql": sql }).to_string();
-    let sending = Sending { body: Some((JSON, &body)), signal, ..Sending::of("POST", QUERY) };
+    rows_of(&rows_body(sql, &[]), signal).await
+}
+
+async fn rows_of(body: &str, signal: Option<&AbortSignal>) -> Result<String, Problem> {
+    let sending = Sending { body: Some((JSON, body)), signal, ..Sending::of("POST", QUERY) };
     let response = send(sending).await?;
     let bytes = first_bytes(&response, ROWS_BYTES_MAX).await.map_err(|_| Problem::broken_off())?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -238,12 +307,28 @@ async fn text_of(response: &Response) -> Result<String, JsValue> {
     Ok(JsFuture::from(response.text()?).await?.as_string().unwrap_or_default())
 }
 
-async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Problem> {
+/// An answer that was good, as it came.
+#[derive(Default)]
+struct Got {
+    status: u16,
+    text: String,
+    request_id: Option<String>,
+    /// What gives the next page of rows.
+    next: Option<String>,
+}
+
+async fn got(what: Sending<'_>) -> Result<Got, Problem> {
+    let response = send(what).await?;
     let text = text_of(&response).await.map_err(|_| Problem::broken_off())?;
-    serde_json::from_str(&text).map_err(|e| Problem {
-        status: response.status(),
+    let header = |name| response.headers().get(name).ok().flatten();
+    Ok(Got { status: response.status(), text, request_id: header("x-request-id"), next: header("coulomb-next-cursor") })
+}
+
+fn parsed<T: DeserializeOwned>(got: &Got) -> Result<T, Problem> {
+    serde_json::from_str(&got.text).map_err(|e| Problem {
+        status: got.status,
         message: format!("the answer is not what this page understands ({e}), reload the page"),
-        request_id: response.headers().get("x-request-id").ok().flatten(),
+        request_id: got.request_id.clone(),
     })
 }
 

@@ -10,14 +10,14 @@ use leptos::task::spawn_local;
 use std::sync::Arc;
 use std::time::Duration;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlAnchorElement, MouseEvent};
+use web_sys::{Element, MouseEvent};
 
 /// How often the frame asks for the age of the data.
 const STATUS_EVERY_SECONDS: u32 = 10;
 /// How often a live page asks again: short windows change visibly, long ones hardly do.
-const REFRESH_SHORT_SECONDS: u32 = 15;
+const REFRESH_SHORT_SECONDS: u32 = 10;
 const REFRESH_LONG_SECONDS: u32 = 60;
-const SHORT_WINDOW: i64 = 6 * HOUR;
+const SHORT_WINDOW: i64 = 24 * HOUR;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Theme {
@@ -184,12 +184,14 @@ impl App {
         window_event_listener(leptos::ev::click, move |event: MouseEvent| {
             let plain = event.button() == 0 && !event.ctrl_key() && !event.meta_key() && !event.shift_key();
             let target = event.target().and_then(|t| t.dyn_into::<Element>().ok());
-            let link = target.and_then(|t| t.closest("a[href^='/']").ok().flatten());
-            let Some(link) = link.and_then(|l| l.dyn_into::<HtmlAnchorElement>().ok()) else { return };
-            let leads_to_a_page = link.target().is_empty() && !link.has_attribute("download");
+            // Links in pictures are of another class, so their attributes are read.
+            let Some(link) = target.and_then(|t| t.closest("a[href^='/']").ok().flatten()) else { return };
+            let leads_to_a_page = !link.has_attribute("target") && !link.has_attribute("download");
             if plain && !event.default_prevented() && leads_to_a_page {
                 event.prevent_default();
-                self.go(Address::parse(&link.pathname(), &link.search()));
+                let href = link.get_attribute("href").unwrap_or_default();
+                let (path, query) = href.split_once('?').unwrap_or((&href, ""));
+                self.go(Address::parse(path, query));
             }
         });
     }

@@ -2,7 +2,7 @@
 
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Blob, Element, HtmlAnchorElement, HtmlScriptElement, Url};
+use web_sys::{Blob, CanvasRenderingContext2d, Element, HtmlAnchorElement, HtmlCanvasElement, HtmlScriptElement, Url};
 
 /// Milliseconds since 1970.
 pub(crate) fn now_millis() -> f64 {
@@ -74,6 +74,49 @@ pub(crate) fn save(name: &str, blob: &Blob) {
     }
 }
 
+/// Saves what is drawn within an element as a picture, below a title.
+pub(crate) fn save_picture(within: &Element, title: &str, name: &str) -> Result<(), JsValue> {
+    const MARGIN: f64 = 12.0;
+    const HEAD: f64 = 32.0;
+    const LEGEND: f64 = 24.0;
+    let drawn: HtmlCanvasElement = within.query_selector("canvas")?.ok_or("nothing is drawn")?.unchecked_into();
+    let ratio = window().device_pixel_ratio();
+    let (width, height) = (f64::from(drawn.width()), f64::from(drawn.height()));
+    let canvas: HtmlCanvasElement = document().create_element("canvas")?.unchecked_into();
+    canvas.set_width((width + 2.0 * MARGIN * ratio) as u32);
+    canvas.set_height((height + (HEAD + LEGEND) * ratio) as u32);
+    let context: CanvasRenderingContext2d = canvas.get_context("2d")?.ok_or("no 2d context")?.unchecked_into();
+    context.set_fill_style_str(&colour("card"));
+    context.fill_rect(0.0, 0.0, f64::from(canvas.width()), f64::from(canvas.height()));
+    context.draw_image_with_html_canvas_element(&drawn, MARGIN * ratio, HEAD * ratio)?;
+    context.scale(ratio, ratio)?;
+    context.set_fill_style_str(&colour("text"));
+    context.set_font("600 14px system-ui, sans-serif");
+    context.fill_text(title, MARGIN, 20.0)?;
+    context.set_font("12px system-ui, sans-serif");
+    let mut x = MARGIN;
+    let mut next = within.query_selector(".legend")?.and_then(|legend| legend.first_element_child());
+    while let Some(entry) = next {
+        if let Some(swatch) = entry.query_selector(".swatch")? {
+            let fill =
+                window().get_computed_style(&swatch)?.ok_or("no style")?.get_property_value("background-color")?;
+            context.set_fill_style_str(&fill);
+            context.fill_rect(x, height / ratio + HEAD + 6.0, 10.0, 10.0);
+        }
+        context.set_fill_style_str(&colour("text-soft"));
+        context.fill_text(&entry.text_content().unwrap_or_default(), x + 15.0, height / ratio + HEAD + 15.0)?;
+        x += entry.get_bounding_client_rect().width() + 8.0;
+        next = entry.next_element_sibling();
+    }
+    let name = name.to_owned();
+    let done = wasm_bindgen::closure::Closure::once_into_js(move |blob: Option<Blob>| {
+        if let Some(blob) = blob {
+            save(&name, &blob);
+        }
+    });
+    canvas.to_blob(done.unchecked_ref())
+}
+
 /// What a colour token is in the theme of now, as `rgb(…)`.
 pub(crate) fn colour(token: &str) -> String {
     let probe = || -> Option<String> {
@@ -130,6 +173,24 @@ pub(crate) async fn chosen_file(field: &Element) -> Option<(String, String)> {
     let text = js_sys::Promise::from(call(&file, "text").ok()?);
     let text = wasm_bindgen_futures::JsFuture::from(text).await.ok()?.as_string()?;
     Some((part(&file, "name")?.as_string()?, text))
+}
+
+/// Puts a text into the clipboard, where the browser lets a page do that; else it can be copied by hand.
+pub(crate) fn copy(text: &str) {
+    let part = |of: &JsValue, name: &str| js_sys::Reflect::get(of, &JsValue::from_str(name));
+    let copy = || -> Result<JsValue, JsValue> {
+        let clipboard = part(&part(window().as_ref(), "navigator")?, "clipboard")?;
+        let write: js_sys::Function = part(&clipboard, "writeText")?.dyn_into()?;
+        write.call1(&clipboard, &JsValue::from_str(text))
+    };
+    if copy().is_err() {
+        leptos::logging::warn!("the browser lets no page write to the clipboard here");
+    }
+}
+
+/// Whether something is asked above the page; Escape is about that first.
+pub(crate) fn has_dialog() -> bool {
+    document().query_selector("dialog[open]").is_ok_and(|found| found.is_some())
 }
 
 fn call(of: &JsValue, method: &str) -> Result<JsValue, JsValue> {

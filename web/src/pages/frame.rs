@@ -2,11 +2,13 @@
 
 mod bar;
 mod search;
+mod teams;
+mod views;
 mod window;
 
 use super::app::App;
 use super::pieces::{icon, shape};
-use super::{browser, costs, fleet, job, jobs, overview, panel, prices, reports, sql};
+use super::{browser, costs, dashboards, fleet, job, jobs, overview, panel, prices, reports, settings, sql};
 use crate::address::Page;
 use leptos::prelude::*;
 
@@ -18,10 +20,12 @@ const GROUPS: &[(&str, &[(Page, &str)])] = &[
             (Page::Overview, shape::OVERVIEW),
             (Page::Fleet, shape::FLEET),
             (Page::Jobs, shape::JOBS),
+            (Page::Dashboards, shape::DASHBOARDS),
             (Page::Sql, shape::SQL),
         ],
     ),
     ("Spend", &[(Page::Costs, shape::COSTS), (Page::Reports, shape::REPORTS), (Page::Prices, shape::PRICES)]),
+    ("System", &[(Page::Settings, shape::SETTINGS)]),
 ];
 
 pub(crate) fn frame(page: Page) -> impl IntoView {
@@ -37,6 +41,9 @@ pub(crate) fn frame(page: Page) -> impl IntoView {
         Page::Reports => reports::reports().into_any(),
         Page::Prices => prices::prices().into_any(),
         Page::Sql => sql::sql().into_any(),
+        Page::Settings => settings::settings().into_any(),
+        Page::Dashboards => dashboards::list().into_any(),
+        Page::Dashboard => dashboards::board().into_any(),
         Page::Login | Page::Missing => missing().into_any(),
     };
     view! {
@@ -69,6 +76,7 @@ fn rail(app: App, narrow: RwSignal<bool>) -> impl IntoView {
             <a
                 href=move || app.address.read().to_page(page).href()
                 title=move || narrow.get().then_some(page.title())
+                aria-label=page.title()
                 aria-current=move || (app.address.read().page.of_rail() == page).then_some("page")
             >
                 {icon(path)}
@@ -84,7 +92,7 @@ fn rail(app: App, narrow: RwSignal<bool>) -> impl IntoView {
         browser::remember("coulomb.rail", if narrow.get_untracked() { "narrow" } else { "wide" });
     };
     view! {
-        <div class="rail">
+        <aside class="rail" aria-label="Coulomb">
             <a class="brand" href=move || app.address.read().to_page(Page::Overview).href() aria-label="Coulomb, overview">
                 {mark()}
                 <span>"Coulomb"</span>
@@ -96,7 +104,7 @@ fn rail(app: App, narrow: RwSignal<bool>) -> impl IntoView {
                     <span>"Collapse"</span>
                 </button>
             </div>
-        </div>
+        </aside>
     }
 }
 

@@ -91,7 +91,7 @@ fn happened(found: &JobDetail) -> Option<impl IntoView + use<>> {
     }
     let body = match found.events.is_empty() {
         true => view! { <div class="say"><p>"No error of a GPU or node is known from this time."</p></div> }.into_any(),
-        false => view! { <div class="scroller">{events(&found.events)}</div> }.into_any(),
+        false => view! { <div class="scroller" tabindex="0">{events(&found.events)}</div> }.into_any(),
     };
     Some(view! {
         <section class="card c8">

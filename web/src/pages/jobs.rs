@@ -2,6 +2,7 @@
 
 mod controls;
 mod table;
+mod timeline;
 
 use super::api::{Asked, ask};
 use super::app::App;
@@ -35,9 +36,11 @@ pub(crate) fn jobs() -> impl IntoView {
 
 fn filled(app: App, found: Signal<Arc<JobList>>) -> impl IntoView {
     let has_jobs = Memo::new(move |_| !found.read().jobs.is_empty());
-    move || match has_jobs.get() {
-        true => table::table(app, found).into_any(),
-        false => none(app, found).into_any(),
+    let is_timeline = Memo::new(move |_| app.address.with(|a| a.own("view") == "timeline"));
+    move || match (has_jobs.get(), is_timeline.get()) {
+        (true, true) => timeline::timeline(app, found),
+        (true, false) => table::table(app, found).into_any(),
+        (false, _) => none(app, found).into_any(),
     }
 }
 

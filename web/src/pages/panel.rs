@@ -6,6 +6,7 @@ pub(super) mod parts;
 pub(super) mod series;
 
 use super::app::App;
+use super::browser;
 use super::pieces::{icon, shape};
 use crate::address::Open;
 use leptos::html::Button;
@@ -15,7 +16,8 @@ pub(crate) fn panel() -> impl IntoView {
     let app = App::here();
     let open = Memo::new(move |_| app.address.read().open.clone());
     let closer = window_event_listener(leptos::ev::keydown, move |e| {
-        if e.key() == "Escape" && open.with_untracked(Option::is_some) && !e.default_prevented() {
+        let closes = e.key() == "Escape" && !e.default_prevented() && !browser::has_dialog();
+        if closes && open.with_untracked(Option::is_some) {
             close(app);
         }
     });

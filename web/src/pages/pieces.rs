@@ -18,6 +18,8 @@ pub(crate) mod shape {
     pub(crate) const REPORTS: &str = "M4 1.8h5.5L13 5.3v8.9H4zM9.3 1.8v3.7H13M6.3 8.5h4.2M6.3 11h4.2";
     pub(crate) const PRICES: &str = "M8.3 2H14v5.7l-6.2 6.1L2.2 8.2zM11 5v.1";
     pub(crate) const SQL: &str = "M2.5 3h11v10h-11zM4.8 6l2 2-2 2M8.5 10.3h2.8";
+    pub(crate) const SETTINGS: &str = "M2 4.5h7.2M12.8 4.5H14M2 11.5h1.2M6.8 11.5H14M11 2.7a1.8 1.8 0 1 0 0 3.6a1.8 1.8 0 1 0 0-3.6M5 9.7a1.8 1.8 0 1 0 0 3.6a1.8 1.8 0 1 0 0-3.6";
+    pub(crate) const DASHBOARDS: &str = "M2 2.5h12v4H2zM2 9h7v4.5H2zM11.5 9H14v4.5h-2.5z";
     pub(crate) const SEARCH: &str = "M7 2.2a4.8 4.8 0 1 0 0 9.6A4.8 4.8 0 1 0 7 2.2M10.5 10.5L14 14";
     pub(crate) const RUN: &str = "M4.5 2.8v10.4L12.8 8z";
     pub(crate) const STOP: &str = "M3.8 3.8h8.4v8.4H3.8z";
@@ -27,6 +29,10 @@ pub(crate) mod shape {
     pub(crate) const DARK: &str = "M13.6 9.6A6 6 0 0 1 6.4 2.4a6 6 0 1 0 7.2 7.2z";
     pub(crate) const SYSTEM: &str = "M2 3h12v8H2zM6 13.5h4";
     pub(crate) const USER: &str = "M8 2.5a2.8 2.8 0 1 0 0 5.6a2.8 2.8 0 1 0 0-5.6M2.8 14a5.2 5.2 0 0 1 10.4 0";
+    /// A bookmark.
+    pub(crate) const VIEWS: &str = "M4 2h8v12l-4-3-4 3z";
+    /// Three points.
+    pub(crate) const MORE: &str = "M3.2 8h.01M8 8h.01M12.8 8h.01";
     pub(crate) const CLOSE: &str = "M3.5 3.5l9 9M12.5 3.5l-9 9";
     pub(crate) const DOWNLOAD: &str = "M8 2v8M4.8 7L8 10.2 11.2 7M2.5 13.5h11";
     /// Severities differ in shape as well as colour: octagon, triangle, circle.
@@ -168,6 +174,13 @@ where
         }
         (false, None) => waiting(),
     }
+}
+
+/// An answer, or why there is none, for a part of a page that others do not wait for.
+pub(crate) type Waiting<T> = Signal<(Option<Arc<T>>, Option<Problem>)>;
+
+pub(crate) fn waiting_for<T: Send + Sync + 'static>(asked: Asked<T>) -> Waiting<T> {
+    Signal::derive(move || (asked.value.get(), asked.problem.get()))
 }
 
 /// The line above an answer that could not be refreshed.

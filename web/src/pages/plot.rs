@@ -59,6 +59,8 @@ pub(crate) struct Plot {
     pub(crate) has_time_axis: bool,
     /// Time and colour token.
     pub(crate) events: Vec<(i64, &'static str)>,
+    /// Lines across at a value: thresholds, with their colour tokens.
+    pub(crate) levels: Vec<(f64, &'static str)>,
 }
 
 /// Which bucket is pointed at, and where in the plot, in pixels.
@@ -136,6 +138,7 @@ fn spec(plot: &Plot) -> serde_json::Value {
         .events
         .iter()
         .map(|(time, token)| json!({ "time": *time as f64 / MICROS, "color": browser::colour(token) }));
+    let levels = plot.levels.iter().map(|(at, token)| json!({ "at": at, "color": browser::colour(token) }));
     json!({
         "height": plot.height,
         "group": plot.group,
@@ -152,6 +155,7 @@ fn spec(plot: &Plot) -> serde_json::Value {
         "grid": browser::colour("line"),
         "series": series.collect::<Vec<_>>(),
         "events": events.collect::<Vec<_>>(),
+        "levels": levels.collect::<Vec<_>>(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! What was stated about money: prices, owners, policies; and what another policy would change.
 
-mod compare;
+pub(super) mod compare;
 mod faults;
 mod list;
 mod text;

@@ -18,8 +18,9 @@ pub(crate) enum Picture {
         times_unix_micros: Vec<i64>,
         lines: Vec<Line>,
         unit: Unit,
-        /// Series that have no colour any more.
+        /// Series that have no colour any more, and their sums.
         left_out: usize,
+        rest: Vec<Option<f64>>,
     },
     Bars {
         name: String,
@@ -68,7 +69,7 @@ pub(crate) fn unit_of(column: &str) -> Unit {
 }
 
 /// Of a time or a date, to the second.
-fn micros_of(text: &str) -> Option<i64> {
+pub(crate) fn micros_of(text: &str) -> Option<i64> {
     if text.contains('T') { parse_instant(text, 0) } else { parse_instant(&format!("{text}T00:00:00Z"), 0) }
 }
 
@@ -96,6 +97,7 @@ fn lines(table: &Table, time: usize, numbers: &[usize]) -> Option<Picture> {
         lines: shown.iter().enumerate().map(line).collect(),
         unit: unit_of(&table.columns[shown[0]].name),
         left_out: numbers.len() - shown.len(),
+        rest: Vec::new(),
     })
 }
 
@@ -109,8 +111,13 @@ fn lines_by_name(table: &Table, time: usize, name: usize, number: usize) -> Opti
     }
     let mut ranked: Vec<(String, f64)> = sums.into_iter().collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let left_out = ranked.len().saturating_sub(SERIES.len());
-    ranked.truncate(SERIES.len());
+    let others: BTreeSet<String> =
+        ranked.split_off(ranked.len().min(SERIES.len())).into_iter().map(|(label, _)| label).collect();
+    let rest = |at: &Vec<usize>| {
+        let values =
+            at.iter().filter(|row| others.contains(&label(**row))).filter_map(|row| table.number(*row, number));
+        values.reduce(|a, b| a + b)
+    };
     let labels: Vec<String> = ranked.into_iter().map(|(label, _)| label).collect();
     let line = |(text, colour): (&String, &'static str)| {
         let value =
@@ -121,7 +128,8 @@ fn lines_by_name(table: &Table, time: usize, name: usize, number: usize) -> Opti
         times_unix_micros: rows.keys().copied().collect(),
         lines: labels.iter().zip(colours(&labels)).map(line).collect(),
         unit: unit_of(&table.columns[number].name),
-        left_out,
+        left_out: others.len(),
+        rest: rows.values().map(rest).collect(),
     })
 }
 
@@ -164,7 +172,9 @@ mod tests {
     fn numbers_over_time_are_lines() {
         let rows = r#"["2026-11-24T02:00:00Z",2.5,null],["2026-11-24T01:00:00Z",1,7]"#;
         let found = picture(&table("hour:timestamp power_watts:float64 n:int64", rows));
-        let Some(Picture::Lines { times_unix_micros, lines, unit, left_out: 0 }) = found else { panic!("{found:?}") };
+        let Some(Picture::Lines { times_unix_micros, lines, unit, left_out: 0, .. }) = found else {
+            panic!("{found:?}")
+        };
         assert_eq!(step_seconds(&times_unix_micros), 3600);
         assert_eq!(unit, Unit::Watts);
         assert_eq!(lines[0].values, [Some(1.0), Some(2.5)]);

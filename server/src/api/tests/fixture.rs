@@ -2,11 +2,14 @@
 
 use crate::access::Access;
 use crate::api::{Running, Services, start};
+use crate::dashboards::Shelf;
+use crate::deliver::Networks;
+use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::ingest::Ingest;
 use crate::ledger::Ledger;
 use crate::otlp::Otlp;
 use crate::query::{Engine, QuerySettings};
-use crate::store::{Store, StoreSettings};
+use crate::store::{BucketVariables, Store, StoreSettings};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::ipc::writer::StreamWriter;
 use serde_json::{Value, json};
@@ -92,12 +95,22 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
         spill_bytes_max: 64 << 20,
     };
     let engine = Engine::new(store.clone(), settings).unwrap();
+    let ledger = Ledger::open(store.clone(), engine.clone(), || NOW).await.unwrap();
+    let settings = DispatchSettings {
+        reports_dir: Some(dir.join("reports")),
+        networks: Networks::default(),
+        secrets_dir: dir.join("secrets"),
+        variables: BucketVariables::default(),
+        tables: None,
+    };
     let ingest = Ingest::new(store.clone());
     let services = Services {
         otlp: Otlp::new(ingest.clone(), || NOW),
         ingest,
-        ledger: Ledger::open(store.clone(), engine.clone(), || NOW).await.unwrap(),
+        dispatch: Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings, || NOW),
+        ledger,
         engine,
+        dashboards: Arc::new(Shelf::new(dir)),
         access: Access::open(dir, NOW).unwrap(),
         clock: || NOW,
         store: store.clone(),
@@ -107,7 +120,11 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
 
 /// A route's pattern with names in place of its parameters.
 pub(super) fn example_path(pattern: &str) -> String {
-    pattern.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/")
+    let part = |part: &str| match part.strip_prefix('{').and_then(|named| named.split_once('}')) {
+        Some((_, ending)) => format!("x{ending}"),
+        None => part.to_owned(),
+    };
+    pattern.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 #[derive(Debug, Clone)]

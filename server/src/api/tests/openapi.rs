@@ -103,6 +103,12 @@ fn schemas_have_the_members_of_the_answers() {
     let entry =
         DocumentEntry { kind: text(), name: text(), version: text(), author: text(), stated_unix_micros: 0, bytes: 0 };
     check("DocumentEntry", entry);
+    check("DashboardEntry", DashboardEntry::default());
+    check("DashboardFault", DashboardFault::default());
+    check("DashboardAnswer", DashboardAnswer::default());
+    check("DashboardVariable", DashboardVariable::default());
+    check("DashboardPanel", DashboardPanel::default());
+    check("DashboardThreshold", DashboardThreshold::default());
     check("ClosingRequest", ClosingRequest { period: text(), unpriced: true });
     check("Closing", Closing { period: text(), closing: text(), rows: 1, cost_micros: 1 });
     check("ReopeningRequest", ReopeningRequest { period: text(), why: text() });
@@ -127,12 +133,20 @@ fn schemas_have_the_members_of_the_answers() {
     check("ReconciliationRule", ReconciliationRule::default());
     check("ReconciliationCurrency", ReconciliationCurrency::default());
     check("Energy", Energy::default());
+    check("CostPivot", CostPivot::default());
+    check("PivotRow", PivotRow::default());
+    check("PivotCell", PivotCell::default());
+    check("CostLosses", CostLosses::default());
+    check("CostLoss", CostLoss::default());
     check("Budgets", Budgets::default());
     check("BudgetState", BudgetState::default());
     check("BudgetSelector", BudgetSelector::default());
     check("BurnDownDay", BurnDownDay::default());
     check("BudgetForecast", BudgetForecast::default());
     check("BudgetThreshold", BudgetThreshold::default());
+    check("Schedules", Schedules::default());
+    check("ScheduleState", ScheduleState::default());
+    check("ScheduleRun", ScheduleRun::default());
     check("CostAnomalies", CostAnomalies::default());
     check("CostAnomaly", CostAnomaly::default());
     check("CostDriver", CostDriver::default());
@@ -170,6 +184,8 @@ fn real_answers_have_what_their_schema_requires() {
         ("/api/v1/fleet", "Fleet"),
         ("/api/v1/session", "Session"),
         ("/api/v1/costs", "Costs"),
+        ("/api/v1/costs/pivot", "CostPivot"),
+        ("/api/v1/waterfall/losses", "CostLosses"),
         ("/api/v1/jobs", "JobList"),
         ("/api/v1/budgets", "Budgets"),
         ("/api/v1/anomalies", "CostAnomalies"),

@@ -9,6 +9,7 @@ use super::super::policy::SharedGpus;
 use super::super::rows::{GpuHour, GpuPlace, Held, Holding, JobRun, Processes, Use};
 use super::demand::{self, CLOCK_SKEW_MAX_MICROS, Demand, Demands};
 use super::notice::{NoticeKind, Notices};
+use super::sheet::job_text;
 use super::{HOUR_MICROS, Inputs, Micros, gpu};
 use contract::{ByState, GpuState};
 use std::borrow::Cow;
@@ -88,7 +89,6 @@ fn silent(held: &Held, place: Arc<GpuPlace>, hour_micros: i64, demands: &[Demand
         job: Some(Arc::clone(demand.job)),
         micros: ByState { unknown: demand.need.try_into().unwrap_or(HOUR_MICROS), ..ByState::default() },
         energy_joules: None,
-        share: None,
     };
     GpuHour {
         hour_micros,
@@ -154,7 +154,7 @@ impl<'g> Pool<'g> {
             let mut by_state = ByState::<i64>::default();
             GpuState::ALL.into_iter().for_each(|state| *by_state.get_mut(state) = micros[state.index()] as i64);
             let energy_joules = energies.as_ref().map(|energies| energies[at].0 as f64 / 1_000.0);
-            Use { job, micros: by_state, energy_joules, share: None }
+            Use { job, micros: by_state, energy_joules }
         };
         self.given.into_iter().enumerate().map(used).collect()
     }
@@ -193,6 +193,12 @@ impl<'g> Hour<'g> {
                 demand::of_hour(held, hour, |h| h.to_micros, Some(self.gpu), self.shared_gpus);
             if overlap_micros > CLOCK_SKEW_MAX_MICROS {
                 notices.note(NoticeKind::OverlappingAllocations, gpu::whom(self.gpu));
+            }
+            let inferred = |holding: &&Holding| {
+                holding.is_inferred && holding.from_micros < hour + HOUR_MICROS && holding.to_micros > hour
+            };
+            for holding in held.holdings.iter().filter(inferred) {
+                notices.note(NoticeKind::InferredAllocation, job_text(&holding.job));
             }
             self.fit(&mut demands);
             amiss = fill(&mut self.pools, &mut demands);

@@ -52,7 +52,7 @@ pub(super) fn charge(sheet: &mut Sheet<'_>, hours: &[&GpuHour]) {
     if hours.iter().all(|gpu| gpu.parent_gpu_uuid.is_none()) {
         for device in hours.chunk_by(|a, b| device(a) == device(b)) {
             let slices = 1;
-            let members = vec![member(sheet, device, slices)];
+            let members = vec![member(device, slices)];
             let time = members[0].kept.time;
             charge_family(sheet, Family { members, slices, time, rest: 0 });
         }
@@ -63,7 +63,7 @@ pub(super) fn charge(sheet: &mut Sheet<'_>, hours: &[&GpuHour]) {
     let mut members = Vec::new();
     for device in hours.chunk_by(|a, b| device(a) == device(b)) {
         let slices = slices(sheet, device[0], all);
-        members.push(member(sheet, device, slices));
+        members.push(member(device, slices));
     }
     let own: u64 = members.iter().filter(|m| m.gpu.parent_gpu_uuid.is_none()).map(|m| m.kept.time).sum();
     let instances = || members.iter().filter(|m| m.gpu.parent_gpu_uuid.is_some());
@@ -75,9 +75,9 @@ pub(super) fn charge(sheet: &mut Sheet<'_>, hours: &[&GpuHour]) {
     charge_family(sheet, Family { members, slices: all, time, rest });
 }
 
-fn member<'g>(sheet: &Sheet<'_>, device: &[&'g GpuHour], slices: u64) -> Member<'g> {
+fn member<'g>(device: &[&'g GpuHour], slices: u64) -> Member<'g> {
     let uses = device.iter().flat_map(|gpu| &gpu.uses);
-    Member { gpu: device[0], slices, kept: kept(uses, sheet.policy.shared_gpus) }
+    Member { gpu: device[0], slices, kept: kept(uses) }
 }
 
 fn slices(sheet: &mut Sheet<'_>, gpu: &GpuHour, all: u64) -> u64 {

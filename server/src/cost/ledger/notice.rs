@@ -27,6 +27,8 @@ pub enum NoticeKind {
     OverlappingAllocations,
     /// Work of a job where its scheduler did not put it.
     NotAsAllocated,
+    /// A job that names nodes only, and asked for all of their GPUs.
+    InferredAllocation,
 }
 
 /// What happened to one thing, a GPU or a job.
@@ -51,7 +53,7 @@ pub struct Notice {
 }
 
 impl NoticeKind {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::MissingPrice,
         Self::PriceEnded,
         Self::PriceBegins,
@@ -67,6 +69,7 @@ impl NoticeKind {
         Self::UnknownSlices,
         Self::OverlappingAllocations,
         Self::NotAsAllocated,
+        Self::InferredAllocation,
     ];
 
     pub fn code(self) -> &'static str {
@@ -86,6 +89,7 @@ impl NoticeKind {
             Self::UnknownSlices => "unknown_slices",
             Self::OverlappingAllocations => "overlapping_allocations",
             Self::NotAsAllocated => "not_as_allocated",
+            Self::InferredAllocation => "inferred_allocation",
         }
     }
 
@@ -107,6 +111,7 @@ impl NoticeKind {
             Self::UnknownSlices => "Unknown MIG slices",
             Self::OverlappingAllocations => "Allocations that overlap",
             Self::NotAsAllocated => "Work that is not as allocated",
+            Self::InferredAllocation => "Allocation inferred from nodes",
         }
     }
 
@@ -117,7 +122,7 @@ impl NoticeKind {
     /// Whether things are counted, rather than how often it happened to them.
     fn counts_things(self) -> bool {
         let of_jobs = [Self::UnknownOwner, Self::JobWithoutEnd, Self::EndBeforeStart, Self::ZeroGpuJob];
-        of_jobs.contains(&self) || self == Self::DuplicateJob
+        of_jobs.contains(&self) || matches!(self, Self::DuplicateJob | Self::InferredAllocation)
     }
 
     /// What is counted, what became of it, and what to do.
@@ -177,6 +182,11 @@ impl NoticeKind {
                 "Hours of GPUs",
                 "have work of a job where its scheduler did not put it, charged as the scheduler says",
                 "Compare the clocks, and look for processes that outlive their job",
+            ],
+            Self::InferredAllocation => [
+                "Jobs",
+                "name whole nodes and no GPUs are charged for all of their GPUs",
+                "Let the scheduler say which GPUs they hold, if that is not so",
             ],
         }
     }

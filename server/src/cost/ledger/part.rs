@@ -2,7 +2,6 @@
 
 use super::super::money::Micros;
 use super::super::period::HOUR_MICROS;
-use super::super::policy::SharedGpus;
 use super::super::rows::{JobRun, Use};
 use contract::GpuState;
 use std::ops::Range;
@@ -11,8 +10,6 @@ use std::sync::Arc;
 pub(super) const HOUR: u64 = HOUR_MICROS as u64;
 /// What rounding in the hours' tables may take from a whole hour, or add to it.
 const ROUNDING: u64 = 1_000;
-/// Steps in which measured shares of a GPU count.
-const SHARE_STEPS: f64 = 1e6;
 /// A megawatt for an hour; whoever reports more does not measure.
 const JOULES_MAX: f64 = 3.6e9;
 
@@ -53,22 +50,13 @@ struct Sum<'g> {
     job: Option<&'g Arc<JobRun>>,
     micros: [u64; GpuState::ALL.len()],
     millijoules: Option<u64>,
-    /// Microseconds × share.
-    did: Option<f64>,
 }
 
 impl<'g> Sum<'g> {
     fn of(used: &'g Use) -> Self {
         let micros = GpuState::ALL.map(|state| (*used.micros.get(state)).clamp(0, HOUR_MICROS) as u64);
         let joules = used.energy_joules.filter(|joules| (0.0..=JOULES_MAX).contains(joules));
-        let share = used.share.filter(|share| (0.0..=f64::MAX).contains(share));
-        let total: u64 = micros.iter().sum();
-        Self {
-            job: used.job.as_ref(),
-            micros,
-            millijoules: joules.map(|joules| (joules * 1_000.0).round() as u64),
-            did: share.map(|share| (share * total as f64).min(f64::MAX)),
-        }
+        Self { job: used.job.as_ref(), micros, millijoules: joules.map(|joules| (joules * 1_000.0).round() as u64) }
     }
 
     fn total(&self) -> u64 {
@@ -76,8 +64,7 @@ impl<'g> Sum<'g> {
     }
 
     fn order(&self, other: &Self) -> std::cmp::Ordering {
-        let rest = |sum: &Self| (sum.micros, sum.millijoules, sum.did.map(f64::to_bits));
-        self.job.cmp(&other.job).then_with(|| rest(self).cmp(&rest(other)))
+        (self.job, self.micros, self.millijoules).cmp(&(other.job, other.micros, other.millijoules))
     }
 
     fn add(&mut self, other: &Self) {
@@ -88,7 +75,6 @@ impl<'g> Sum<'g> {
             (None, None) => None,
             (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
         };
-        self.did = self.did.zip(other.did).map(|(a, b)| a + b);
     }
 }
 
@@ -109,25 +95,23 @@ fn sums<'g>(uses: impl Iterator<Item = &'g Use>) -> Vec<Sum<'g>> {
 }
 
 /// The parts of a device's time, in order of job and state.
-pub(super) fn kept<'g>(uses: impl Iterator<Item = &'g Use>, shared_gpus: SharedGpus) -> Kept<'g> {
+pub(super) fn kept<'g>(uses: impl Iterator<Item = &'g Use>) -> Kept<'g> {
     let sums = sums(uses);
     let total: u64 = sums.iter().map(Sum::total).sum();
     let free = sums.iter().filter(|sum| sum.job.is_none()).map(Sum::total).sum::<u64>();
     let longest = sums.iter().filter(|sum| sum.job.is_some()).map(Sum::total).max().unwrap_or(0);
     // A job cannot have held it while no job did; where the sums say so, all count alike.
     let together = total > HOUR + ROUNDING && free + longest <= HOUR + ROUNDING;
-    let steps = if together { steps(&sums, shared_gpus) } else { Vec::new() };
     let time = whole(total.min(HOUR));
     let mut kept =
         Kept { parts: Vec::with_capacity(sums.len() + 1), time, shared: None, energies: Vec::new(), unmeasured: false };
     let mut free_parts = 0;
-    for (at, sum) in sums.iter().enumerate() {
+    for sum in &sums {
         let first = kept.parts.len();
-        let step = if sum.job.is_some() { steps.get(at).copied().unwrap_or(1) } else { 1 };
         for state in GpuState::ALL {
             let micros = sum.micros[state.index()];
             if micros > 0 {
-                kept.parts.push(Part::new(sum.job, state, micros * step));
+                kept.parts.push(Part::new(sum.job, state, micros));
             }
         }
         if sum.job.is_none() {
@@ -144,17 +128,6 @@ pub(super) fn kept<'g>(uses: impl Iterator<Item = &'g Use>, shared_gpus: SharedG
     }
     kept.measure_out();
     kept
-}
-
-/// For each sum how many steps a microsecond of it counts: by measured shares if all jobs have them, else one.
-fn steps(sums: &[Sum<'_>], shared_gpus: SharedGpus) -> Vec<u64> {
-    let share = |sum: &Sum<'_>| sum.did.map(|did| if sum.total() == 0 { 0.0 } else { did / sum.total() as f64 });
-    let jobs = || sums.iter().filter(|sum| sum.job.is_some());
-    let most = jobs().try_fold(0.0_f64, |most, sum| share(sum).map(|share| most.max(share)));
-    match most.filter(|most| *most > 0.0 && shared_gpus == SharedGpus::Measured) {
-        Some(most) => sums.iter().map(|sum| (share(sum).unwrap_or(0.0) / most * SHARE_STEPS).round() as u64).collect(),
-        None => Vec::new(),
-    }
 }
 
 /// Microseconds that are a whole hour but for rounding are one.

@@ -13,7 +13,6 @@ pub(super) struct RandomUse {
     minutes: i64,
     seconds_off: i64,
     joules: Option<f64>,
-    share: Option<f64>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,16 +53,8 @@ pub(super) const POLICIES: [&str; 6] = [
 pub(super) fn uses() -> impl Strategy<Value = Vec<RandomUse>> {
     let minutes = prop_oneof![0_i64..=60, Just(60), Just(20)];
     let joules = prop_oneof![Just(None), (0.0..2e6).prop_map(Some)];
-    let share = prop_oneof![Just(None), (0.0..1.0).prop_map(Some), Just(Some(0.0))];
-    let one = (0..USERS.len(), 0..6_usize, minutes, -2_i64..2, joules, share).prop_map(
-        |(user, state, minutes, seconds_off, joules, share)| RandomUse {
-            user,
-            state,
-            minutes,
-            seconds_off,
-            joules,
-            share,
-        },
+    let one = (0..USERS.len(), 0..6_usize, minutes, -2_i64..2, joules).prop_map(
+        |(user, state, minutes, seconds_off, joules)| RandomUse { user, state, minutes, seconds_off, joules },
     );
     prop::collection::vec(one, 1..6)
 }
@@ -119,7 +110,7 @@ pub(super) fn told(facts: &Facts) -> Story {
         }
         for (used, random) in gpu.uses.iter_mut().zip(&random.uses) {
             *used.micros.get_mut(GpuState::ALL[random.state]) += random.seconds_off * 333_333;
-            (used.energy_joules, used.share) = (random.joules, random.share);
+            used.energy_joules = random.joules;
         }
         story.gpu_hours.push(gpu);
     }

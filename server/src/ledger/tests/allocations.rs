@@ -18,7 +18,7 @@ impl Scene {
     }
 
     /// A GPU from an hour to an hour after [`LATE`]; it works where there is a process.
-    async fn gpu(&mut self, gpu: &str, (from, to): (i64, i64), job: Option<&str>, processes: i64) {
+    pub(super) async fn gpu(&mut self, gpu: &str, (from, to): (i64, i64), job: Option<&str>, processes: i64) {
         let row = |minute: i64| {
             json!({"time": LATE + from * HOUR + minute * 60_000_000, "interval_seconds": 60.0, "cluster": "c",
                 "node": "n1", "gpu_uuid": gpu, "gpu_index": 0, "gpu_model": "H100", "job_id": job,
@@ -38,7 +38,7 @@ impl Scene {
         self.rows("process_samples", &rows).await;
     }
 
-    async fn allocated(&mut self, job: &str, gpus: &[&str], from: f64, to: f64) {
+    pub(super) async fn allocated(&mut self, job: &str, gpus: &[&str], from: f64, to: f64) {
         let at = |hours: f64| LATE + (hours * HOUR as f64) as i64;
         let event = json!({"time": at(to), "cluster": "c", "job_id": job, "attempt": 0, "kind": "ended", "user": job,
             "gpus_requested": gpus.len(), "nodes": ["n1"], "gpu_uuids": gpus, "started_at": at(from), "ended_at": at(to)});
@@ -46,7 +46,7 @@ impl Scene {
     }
 
     /// Everything is in files and summed up.
-    async fn settled(self) -> Self {
+    pub(super) async fn settled(self) -> Self {
         let scene = self.restart().await;
         scene.ledger.inner.engine.derive(now, 0).await.unwrap();
         scene.ledger.refresh(0).await.unwrap();
@@ -143,4 +143,42 @@ async fn a_gpu_that_jobs_share_is_split_by_what_their_processes_did() {
     let measured = "version = \"measured\"\n";
     let compared = scene.ledger.compare(Scene::month("2026-02"), measured, even).await.unwrap();
     assert!(!format!("{compared:?}").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_names_whole_nodes_holds_all_of_their_gpus_and_that_is_told() {
+    let mut scene = Scene::new().await;
+    scene.prices(",,,,,,,,on_demand,USD,2.00\n").await.unwrap();
+    // Two GPUs of one node: one that works under no name, one without a process.
+    let row = |gpu: &str, index: i64, processes: i64, minute: i64| {
+        json!({"time": LATE + minute * 60_000_000, "interval_seconds": 60.0, "cluster": "c", "node": "n1",
+            "gpu_uuid": gpu, "gpu_index": index, "gpu_model": "H100", "process_count": processes,
+            "gpu_busy_ratio": if processes > 0 { 0.9 } else { 0.0 }})
+    };
+    let rows: Vec<Value> =
+        (0..120).flat_map(|minute| [row("GPU-a", 0, 1, minute), row("GPU-b", 1, 0, minute)]).collect();
+    scene.rows("gpu_samples", &rows).await;
+    let job = |id: &str, gpus: i64, from: i64, to: i64| {
+        json!({"time": LATE + to * HOUR, "cluster": "c", "job_id": id, "attempt": 0, "kind": "ended", "user": id,
+            "gpus_requested": gpus, "nodes": ["n1"], "started_at": LATE + from * HOUR, "ended_at": LATE + to * HOUR})
+    };
+    scene.event(job("ann", 2, 0, 1)).await;
+    // Part of a node: which GPU it was nobody says.
+    scene.event(job("bob", 1, 1, 2)).await;
+    let scene = scene.settled().await;
+    let expected = [
+        "2026-02 - GPU-a ann active 2000000 1.0",
+        "2026-02 - GPU-a - active 2000000 1.0",
+        "2026-02 - GPU-b ann held_empty 2000000 1.0",
+        "2026-02 - GPU-b - unallocated 2000000 1.0",
+    ];
+    let mut held = scene.held().await;
+    held.sort();
+    let mut sorted = expected.to_vec();
+    sorted.sort_unstable();
+    assert_eq!(held, sorted);
+    let notices = scene.ledger.notices(LATE, NOW).await.unwrap();
+    let inferred = notices.iter().find(|notice| notice.kind.code() == "inferred_allocation").unwrap();
+    assert_eq!(inferred.things, 1);
+    assert!(inferred.sentence().contains("job \"ann\" of user \"ann\""), "{}", inferred.sentence());
 }

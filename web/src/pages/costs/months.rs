@@ -1,14 +1,16 @@
 //! The months of the ledger: closed ones never change, and what corrects them lies in the open one.
 
 use crate::format::{self, money};
+use crate::instant::{month_range, rfc3339};
+use crate::pages::app::App;
 use contract::answers::{CostMonth, Costs};
 use leptos::prelude::*;
 
-pub(super) fn months(found: &Costs) -> Option<impl IntoView + use<>> {
+pub(super) fn months(app: App, found: &Costs) -> Option<impl IntoView + use<>> {
     if found.months.is_empty() {
         return None;
     }
-    let rows = found.months.iter().map(|m| month(m, &found.currency)).collect_view();
+    let rows = found.months.iter().map(|m| month(app, m, &found.currency)).collect_view();
     Some(view! {
         <section class="card c12">
             <header><h2>"Months"</h2> <span class="aside">"a closed month never changes; what corrects it lies in the open one"</span></header>
@@ -30,7 +32,8 @@ pub(super) fn months(found: &Costs) -> Option<impl IntoView + use<>> {
     })
 }
 
-fn month(month: &CostMonth, currency: &str) -> impl IntoView + use<> {
+/// Leads to the costs of its days.
+fn month(app: App, month: &CostMonth, currency: &str) -> impl IntoView + use<> {
     let (state, class) = if month.is_closed { ("closed", "badge") } else { ("open", "badge open") };
     let correction = match month.correction_micros {
         0 => view! { <td class="number muted">"none"</td> }.into_any(),
@@ -44,9 +47,22 @@ fn month(month: &CostMonth, currency: &str) -> impl IntoView + use<> {
     } else {
         view! { <td class="muted">"none"</td> }.into_any()
     };
+    let name = money::month(&month.period);
+    let name = match month_range(&month.period) {
+        Some((from, to)) => {
+            let href = app.address.with_untracked(|here| {
+                let mut next = here.clone();
+                (next.from, next.to) = (rfc3339(from), rfc3339(to));
+                next.set_own("rows", "");
+                next.href()
+            });
+            view! { <a href=href title="The costs of this month">{name}</a> }.into_any()
+        }
+        None => name.into_any(),
+    };
     view! {
         <tr>
-            <td>{money::month(&month.period)}</td>
+            <td>{name}</td>
             <td><span class=class>{state}</span></td>
             <td class="number" title=money::exact(month.cost_micros, currency)>{money::money(month.cost_micros)}</td>
             {correction}

@@ -1,10 +1,13 @@
 //! What did each day cost? The largest groups stacked, the rest as one.
 
+use super::anomalies::{self, Odd};
 use crate::costs::{Band, edges};
 use crate::format::{self, Unit, money};
-use crate::instant::{DAY, SECOND};
+use crate::instant::{DAY, SECOND, rfc3339};
 use crate::pages::app::App;
+use crate::pages::card::{Card, card};
 use crate::pages::plot::{Hover, Line, Look, Plot, plot};
+use crate::sheet::{self, Field, Sheet};
 use contract::answers::{Costs, Range};
 use leptos::prelude::*;
 use std::collections::BTreeSet;
@@ -15,11 +18,11 @@ const HEIGHT: u32 = 360;
 /// Labels of the bands that are switched off.
 type Hidden = RwSignal<BTreeSet<String>>;
 
-pub(super) fn over_time(app: App, found: Signal<Arc<Costs>>, bands: Memo<Vec<Band>>) -> impl IntoView {
+pub(super) fn over_time(app: App, found: Signal<Arc<Costs>>, bands: Memo<Vec<Band>>, odd: Odd) -> AnyView {
     let hidden: Hidden = RwSignal::new(BTreeSet::new());
     let hover: Hover = RwSignal::new(None);
     let aside = move || {
-        let by = app.address.read().by.label.to_lowercase();
+        let by = app.address.read().by.word();
         format!("{} a day by {by}", found.read().currency)
     };
     let notes = move || {
@@ -31,26 +34,46 @@ pub(super) fn over_time(app: App, found: Signal<Arc<Costs>>, bands: Memo<Vec<Ban
         let beyond = (left_out > 0).then(|| {
             format!("{} are too small to be listed and are not drawn.", format::counted(left_out, "further group"))
         });
-        let text = [below.map(str::to_owned), beyond].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let marked = (!anomalies::marks(odd).is_empty())
+            .then(|| "Dashed lines mark days that were not like the others; they are told below.".to_owned());
+        let text = [below.map(str::to_owned), beyond, marked].into_iter().flatten().collect::<Vec<_>>().join(" ");
         (!text.is_empty()).then(|| view! { <p class="small muted below">{text}</p> })
     };
-    view! {
-        <section class="card c8">
-            <header><h2>"What did each day cost?"</h2> <span class="aside">{aside}</span></header>
+    let head = Card { span: "c8", title: "What did each day cost?".to_owned().into(), aside: Signal::derive(aside) };
+    let sheet = Signal::derive(move || days_sheet(&found.read(), &bands.read()));
+    card(head, sheet, move || {
+        view! {
             <div class="body">
-                <div class="chart" role="img" aria-label="Cost of each day by group; the table below has the sums">
-                    {plot(move || Some(stacked(&found.read(), &bands.read(), &hidden.read())), hover)}
+                <div class="chart" role="img" aria-label="Cost of each day by group; the menu has the rows">
+                    {plot(move || Some(stacked(&found.read(), &bands.read(), &hidden.read(), anomalies::marks(odd))), hover)}
                     {move || hover.get().and_then(|(at, x)| tip(&found.read(), &bands.read(), at, x))}
                 </div>
                 {move || legend(&bands.read(), hidden)}
                 {notes}
             </div>
-        </section>
+        }
+        .into_any()
+    })
+}
+
+/// A row a day, a column a band.
+fn days_sheet(found: &Costs, bands: &[Band]) -> Sheet {
+    let day = |(at, time): (usize, &i64)| {
+        let micros = |band: &Band| sheet::micros(Some(band.by_day_micros.get(at).copied().unwrap_or(0)));
+        let date = Field { shown: format::date(*time), exact: rfc3339(*time) };
+        std::iter::once(date).chain(bands.iter().map(micros)).collect()
+    };
+    let key = |band: &Band| format!("{}_micros", band.label.to_lowercase().replace(' ', "_"));
+    let column = |band: &Band| sheet::number(format!("{}, {}", band.label, found.currency), key(band));
+    Sheet {
+        name: "costs-by-day".to_owned(),
+        heads: std::iter::once(sheet::text("Day", "day")).chain(bands.iter().map(column)).collect(),
+        rows: found.days_unix_micros.iter().enumerate().map(day).collect(),
     }
 }
 
 /// Sums from the bottom up, drawn from the top down so that each lies on what is above it.
-fn stacked(found: &Costs, bands: &[Band], hidden: &BTreeSet<String>) -> Plot {
+fn stacked(found: &Costs, bands: &[Band], hidden: &BTreeSet<String>, events: Vec<(i64, &'static str)>) -> Plot {
     let shown: Vec<&Band> = bands.iter().filter(|b| !hidden.contains(&b.label)).collect();
     let line = |(band, values): (&&Band, Vec<Option<f64>>)| Line { colour: band.colour, look: Look::Area, values };
     let mut lines: Vec<Line> = shown.iter().zip(edges(&shown)).map(line).collect();
@@ -66,7 +89,8 @@ fn stacked(found: &Costs, bands: &[Band], hidden: &BTreeSet<String>) -> Plot {
         high: None,
         group: "page",
         has_time_axis: true,
-        events: vec![],
+        events,
+        levels: vec![],
     }
 }
 

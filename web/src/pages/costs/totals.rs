@@ -1,7 +1,8 @@
 //! The four headline numbers: cost, hours, their rate, and what nobody used.
 
+use crate::costs::table::beside;
 use crate::costs::{Priced, priced, rate, share};
-use crate::format::{self, money};
+use crate::format::{self, NOT_REPORTED, money};
 use crate::pages::stat::{More, Stat, stat};
 use contract::answers::Costs;
 use leptos::prelude::*;
@@ -57,9 +58,18 @@ fn per_hour(found: &Costs) -> Stat {
         value: rate.map_or_else(|| NOT_KNOWN.to_owned(), money::money),
         exact: rate.map(|r| money::exact(r, &format!("{} per GPU-h", found.currency))),
         unit: rate.map(|_| format!("{} / GPU-h", found.currency)).unwrap_or_default().into(),
-        note: "mean of hours with a price".to_owned(),
+        note: beside_money(found),
         ..Stat::default()
     }
+}
+
+/// Electricity and what it emitted, as far as both are known.
+fn beside_money(found: &Costs) -> String {
+    let (kwh, kg) = beside(&found.energy);
+    let energy = found.energy.measured_joules.filter(|_| kwh.is_some());
+    let energy = energy.map_or_else(|| format!("energy {NOT_REPORTED}"), format::energy);
+    let carbon = kg.map_or_else(|| format!("CO2e {NOT_REPORTED}"), |kg| format!("{} kg CO2e", format::compact(kg)));
+    format!("{energy} · {carbon}")
 }
 
 fn idle(found: &Costs) -> Stat {

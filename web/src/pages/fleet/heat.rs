@@ -7,13 +7,13 @@ use crate::format;
 use crate::instant::SECOND;
 use crate::metric::Metric;
 use crate::pages::app::App;
+use crate::pages::drawing::follow_width;
 use crate::pages::pieces::{state_label, state_name};
 use contract::GpuState;
 use contract::answers::{Fleet, FleetGpu};
 use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
 use std::sync::Arc;
-use wasm_bindgen::prelude::*;
 use web_sys::PointerEvent;
 
 /// Width of the names beside the rows; the style sheet has the same.
@@ -133,27 +133,6 @@ fn plot(map: Map) -> impl IntoView {
             {move || map.spot.get().filter(|_| map.brush.read().is_none()).and_then(|spot| tip(map, spot))}
         </div>
     }
-}
-
-/// The plot's width, now and whenever it changes.
-fn follow_width(area: NodeRef<Div>, width: RwSignal<f64>) {
-    let watching = StoredValue::new_local(None::<(web_sys::ResizeObserver, Closure<dyn Fn()>)>);
-    Effect::new(move |_| {
-        let Some(element) = area.get() else { return };
-        let measured = element.clone();
-        let changed = Closure::<dyn Fn()>::new(move || {
-            width.try_set(f64::from(measured.client_width()));
-        });
-        if let Ok(observer) = web_sys::ResizeObserver::new(changed.as_ref().unchecked_ref()) {
-            observer.observe(&element);
-            watching.set_value(Some((observer, changed)));
-        }
-    });
-    on_cleanup(move || {
-        if let Some((observer, _)) = watching.try_update_value(Option::take).flatten() {
-            observer.disconnect();
-        }
-    });
 }
 
 /// The picture changes with data and colours, the canvas also with scroll and size.

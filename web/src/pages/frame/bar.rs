@@ -1,6 +1,6 @@
 //! The bar above a page: where one is, which cluster and time, how old the data is, theme and user.
 
-use super::{search, window};
+use super::{search, teams, views, window};
 use crate::address::{Open, Page};
 use crate::format;
 use crate::instant::MINUTE;
@@ -19,6 +19,7 @@ pub(super) fn bar(page: Page) -> impl IntoView {
     let part = move || {
         let name = app.address.with(|a| match &a.open {
             _ if page == Page::Job => Some(a.job.1.clone()),
+            _ if page == Page::Dashboard => Some(a.board.clone()),
             Some(Open::Node { node, .. }) => Some(node.clone()),
             Some(Open::Gpu(uuid)) => Some(format::short_id(uuid)),
             None => (!a.cluster.is_empty()).then(|| a.cluster.clone()),
@@ -31,7 +32,8 @@ pub(super) fn bar(page: Page) -> impl IntoView {
             <div class="grow"></div>
             {age(app)}
             {search::search(app)}
-            {move || has_range.get().then(|| view! { {clusters(app)} {window::window(app)} {live(app)} })}
+            {views::views_menu(app)}
+            {move || has_range.get().then(|| view! { {clusters(app)} {(page == Page::Costs).then(|| teams::teams(app))} {window::window(app)} {live(app)} })}
             {theme(app)}
             {user(app)}
             {move || (app.working.get() > 0).then(|| view! { <div class="working" role="progressbar" aria-label="Loading"></div> })}

@@ -1,5 +1,6 @@
-//! The search of the bar: pages, nodes and GPUs. Ctrl-K opens it, arrows choose, Enter goes there.
+//! The search of the bar: pages, dashboards, nodes and GPUs. Ctrl-K opens it, arrows choose, Enter goes there.
 
+use crate::boards::DashboardEntry;
 use crate::pages::api;
 use crate::pages::app::App;
 use crate::pages::dialog::dialog;
@@ -14,17 +15,29 @@ use std::sync::Arc;
 /// So far back a node is looked for.
 const FLEET: &str = "/api/v1/fleet?from=now-1h&to=now&metric=state";
 
-type Known = RwSignal<Option<Arc<Fleet>>>;
+const BOARDS: &str = "/api/v1/dashboards";
+
+/// What is searched beside the pages.
+#[derive(Clone, Copy)]
+struct Known {
+    fleet: RwSignal<Option<Arc<Fleet>>>,
+    boards: RwSignal<Vec<DashboardEntry>>,
+}
 
 pub(super) fn search(app: App) -> impl IntoView {
     let shown = RwSignal::new(None::<()>);
-    let fleet: Known = RwSignal::new(None);
+    let known = Known { fleet: RwSignal::new(None), boards: RwSignal::new(Vec::new()) };
     let open = move || {
         shown.set(Some(()));
         spawn_local(async move {
+            if let Ok(found) = api::get::<Vec<DashboardEntry>>(BOARDS, None).await {
+                known.boards.try_set(found);
+            }
+        });
+        spawn_local(async move {
             // Pages are found without it.
             if let Ok(found) = api::get::<Fleet>(FLEET, None).await {
-                fleet.try_set(Some(Arc::new(found)));
+                known.fleet.try_set(Some(Arc::new(found)));
             }
         });
     };
@@ -36,22 +49,24 @@ pub(super) fn search(app: App) -> impl IntoView {
     });
     on_cleanup(move || key.remove());
     view! {
-        <button class="control find" title="Search pages, nodes and GPUs" on:click=move |_| open()>
+        <button class="control find" title="Search pages, views, nodes and GPUs" on:click=move |_| open()>
             {icon(shape::SEARCH)}
             <span>"Search"</span>
             <kbd>"Ctrl K"</kbd>
         </button>
-        {dialog(shown, |()| "Search".to_owned(), move |()| inside(app, shown, fleet).into_any())}
+        {dialog(shown, |()| "Search".to_owned(), move |()| inside(app, shown, known).into_any())}
     }
 }
 
-fn inside(app: App, shown: RwSignal<Option<()>>, fleet: Known) -> impl IntoView {
+fn inside(app: App, shown: RwSignal<Option<()>>, known: Known) -> impl IntoView {
     let text = RwSignal::new(String::new());
     let chosen = RwSignal::new(0usize);
     let field = NodeRef::<Input>::new();
+    let kept = StoredValue::new(super::views::saved());
     let found = Memo::new(move |_| {
         let here = app.address.read_untracked();
-        hits(&here, fleet.read().as_deref(), &text.read())
+        let known = (known.fleet.read(), known.boards.read());
+        kept.with_value(|views| hits(&here, known.0.as_deref(), &known.1, views, &text.read()))
     });
     Effect::new(move |_| {
         if let Some(field) = field.get() {
@@ -83,7 +98,7 @@ fn inside(app: App, shown: RwSignal<Option<()>>, fleet: Known) -> impl IntoView 
                 class="control"
                 node_ref=field
                 type="search"
-                placeholder="Page, node, GPU, job or user"
+                placeholder="Page, dashboard, node, GPU, job or user"
                 role="combobox"
                 aria-label="Search pages, nodes and GPUs"
                 aria-expanded="true"

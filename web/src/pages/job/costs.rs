@@ -31,7 +31,7 @@ fn table(found: &JobDetail, total: Option<i64>) -> impl IntoView + use<> {
         }
     });
     view! {
-        <div class="scroller">
+        <div class="scroller" tabindex="0">
             <table>
                 <thead>
                     <tr>

@@ -26,6 +26,14 @@ pub(super) fn controls(app: App, asked: Asked<JobList>) -> impl IntoView {
             </button>
         }
     };
+    let view = move |name: &'static str, label: &'static str| {
+        let is_chosen = move || app.address.with(|a| a.own("view") == name);
+        view! {
+            <button aria-pressed=move || is_chosen().to_string() on:click=move |_| app.turn(|a| a.set_own("view", name))>
+                {label}
+            </button>
+        }
+    };
     view! {
         <div class="filters">
             <input
@@ -42,6 +50,7 @@ pub(super) fn controls(app: App, asked: Asked<JobList>) -> impl IntoView {
             <div class="segments" role="group" aria-label="Phase">
                 {choice(None)} {JobPhase::ALL.map(|phase| choice(Some(phase))).into_iter().collect_view()}
             </div>
+            <div class="segments" role="group" aria-label="View">{view("", "List")} {view("timeline", "Timeline")}</div>
         </div>
     }
 }

@@ -85,7 +85,7 @@ fn row(app: App, job: &JobRow, now: i64) -> impl IntoView + use<> {
     let attempt = (job.attempt > 0).then_some(job.attempt);
     let href = app.address.with_untracked(|a| a.to_job(&job.cluster, &job.job_id, attempt).href());
     let name = job.name.clone().unwrap_or_default();
-    let again = (job.attempt > 0).then(|| format!(" (attempt {})", job.attempt + 1));
+    let again = (job.attempt > 0).then(|| format!("attempt {} ", job.attempt + 1));
     let started = match job.started_unix_micros {
         Some(t) => {
             view! { <td class="number muted" title=format::instant(t)>{format::short_instant(t)}</td> }.into_any()
@@ -99,7 +99,7 @@ fn row(app: App, job: &JobRow, now: i64) -> impl IntoView + use<> {
     let hint = job.state.clone().unwrap_or_default();
     view! {
         <tr>
-            <td><a href=href>{job.job_id.clone()}</a> {again} <div class="small muted cut brief" title=name.clone()>{name.clone()}</div></td>
+            <td><a href=href>{job.job_id.clone()}</a> <div class="small muted cut brief" title=name.clone()>{again} {name.clone()}</div></td>
             <td title=hint><span class=phase_class(job.phase)>{job.phase.as_str()}</span></td>
             <td>{text(&job.user, "unknown")}</td>
             <td class="muted">{text(&job.queue, "none")}</td>

@@ -52,6 +52,7 @@ fn stacked(found: &Overview, hidden: [bool; 6]) -> Plot {
         group: "page",
         has_time_axis: true,
         events: vec![],
+        levels: vec![],
     }
 }
 

@@ -1,14 +1,33 @@
 //! The four headline numbers.
 
 use crate::charts::share;
-use crate::format;
+use crate::format::{self, money};
 use crate::pages::stat::{More, Stat, stat};
 use contract::ByState;
-use contract::answers::{Overview, Severity};
+use contract::answers::{Costs, Overview, Severity};
 use leptos::prelude::*;
 
-pub(super) fn stats(found: &Overview) -> impl IntoView + use<> {
-    [hours(found), active(found), in_vain(found), broken(found)].map(stat).into_iter().collect_view()
+/// The first is money where there are prices, and hours where there are none.
+pub(super) fn stats(found: &Overview, costs: Option<&Costs>) -> impl IntoView + use<> {
+    let first = costs.filter(|costs| costs.has_prices).map_or_else(|| hours(found), |costs| spent(found, costs));
+    [first, active(found), in_vain(found), broken(found)].map(stat).into_iter().collect_view()
+}
+
+fn spent(found: &Overview, costs: &Costs) -> Stat {
+    let change = format::change(costs.cost_micros as f64, costs.before_micros.map(|b| b as f64));
+    let unpriced = (costs.unpriced_gpu_hours > 0.0)
+        .then(|| format!("{} without a price", format::gpu_hours(costs.unpriced_gpu_hours)));
+    Stat {
+        label: "Spent",
+        hint: "Cost of all hours in the range that have a price",
+        value: money::money(costs.cost_micros),
+        exact: Some(money::exact(costs.cost_micros, &costs.currency)),
+        unit: costs.currency.clone().into(),
+        change: change.map(|c| (format::signed_percent(c), c)),
+        more: More::Neutral,
+        note: unpriced.unwrap_or_else(|| format!("for {} GPU-h", format::compact(share::total(&found.gpu_hours)))),
+        ..Stat::default()
+    }
 }
 
 fn series(found: &Overview, of: impl Fn(&ByState<f64>) -> Option<f64>) -> Vec<Option<f64>> {

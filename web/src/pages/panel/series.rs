@@ -57,6 +57,7 @@ fn one(shared: &Shared, series: &Series, is_last: bool, hover: Hover) -> impl In
         group: "panel",
         has_time_axis: is_last,
         events: shared.events.iter().map(|e| (e.time_unix_micros, event_look(&e.severity).0)).collect(),
+        levels: vec![],
     };
     let values = series.values.clone();
     let latest = values.iter().rev().flatten().next().copied();

@@ -1,8 +1,9 @@
 //! Two policies on the same month: who would pay what under each.
 
 use crate::books::{
-    ComparedOwner, ComparisonRequest, DocumentEntry, MONTHS_PATH, PolicyComparison, by_change, change, month_of, signed,
+    ComparedOwner, ComparisonRequest, DocumentEntry, MONTHS_PATH, PolicyComparison, by_change, change, month_of,
 };
+use crate::costs::table::change as told;
 use crate::csv;
 use crate::format::{self, money};
 use crate::pages::api::{self, Asked, Problem, ask};
@@ -27,7 +28,7 @@ enum State {
     Bad(Problem),
 }
 
-pub(super) fn compare(app: App) -> impl IntoView {
+pub(in crate::pages) fn compare(app: App) -> impl IntoView {
     let (a, b) = (RwSignal::new(DEFAULT.to_owned()), RwSignal::new(PROPOSAL.to_owned()));
     let state = RwSignal::new(State::Nothing);
     spawn_local(async move {
@@ -188,8 +189,14 @@ fn amount(micros: i64, currency: &str) -> AnyView {
     view! { <td class="number" title=money::exact(micros, currency)>{money::money(micros)}</td> }.into_any()
 }
 
+/// In money and percent; colour, sign and word say the same.
 fn difference(owner: &ComparedOwner, currency: &str) -> AnyView {
     let micros = change(owner);
-    view! { <td class="number" class:muted=micros == 0 title=money::exact(micros, currency)>{signed(micros)}</td> }
-        .into_any()
+    let told = told(micros, format::change(owner.b_micros as f64, Some(owner.a_micros as f64)));
+    view! {
+        <td class="number" class:muted=micros == 0 title=money::exact(micros, currency)>
+            <span class=told.class>{told.text}</span>
+        </td>
+    }
+    .into_any()
 }

@@ -23,7 +23,7 @@ pub(super) fn export(desk: Desk, sql: String) -> impl IntoView {
         busy.set(true);
         trouble.set(None);
         spawn_local(async move {
-            match api::rows_file(&sql.get_value(), accept).await {
+            match api::rows_file(&api::rows_body(&sql.get_value(), &[]), accept).await {
                 Ok(bytes) => {
                     browser::save(&format!("coulomb-query.{ending}"), &bytes);
                     shown.try_set(false);

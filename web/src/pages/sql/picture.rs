@@ -13,7 +13,7 @@ const HEIGHT: u32 = 360;
 pub(super) fn picture(found: &Found) -> impl IntoView + use<> {
     match of_table(&found.table) {
         None => none().into_any(),
-        Some(Picture::Lines { times_unix_micros, lines, unit, left_out }) => {
+        Some(Picture::Lines { times_unix_micros, lines, unit, left_out, .. }) => {
             let series = Series { times_unix_micros, lines, unit };
             view! { {over_time(series)} {beyond(left_out, "line")} }.into_any()
         }
@@ -99,6 +99,7 @@ fn drawn(series: &Series) -> Plot {
         group: "page",
         has_time_axis: true,
         events: vec![],
+        levels: vec![],
     }
 }
 

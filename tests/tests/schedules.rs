@@ -1,0 +1,297 @@
+//! Documents by schedule: to a folder, a bucket and a webhook, once each, also with kills and two servers at once.
+
+use coulomb_tests::{Bucket, Program, Server, run, target_dir, workspace_root};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// `whsec_` and 24 bytes; nothing but the file on the server and the receiver may hold it.
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const START_AT_MOST: Duration = Duration::from_secs(60);
+/// Cron counts minutes, and a server looks every two seconds.
+const SEEN_AT_MOST: Duration = Duration::from_secs(240);
+const THIS_MACHINE: [&str; 2] = ["--outgoing-allow", "127.0.0.1/32"];
+
+struct Receiver {
+    program: Program,
+    url: String,
+}
+
+impl Receiver {
+    fn start(answers: &[&str]) -> Self {
+        let python = target_dir().join("python/bin/python");
+        assert!(python.is_file(), "{python:?} is missing: `cargo xtask test` installs it");
+        let script = workspace_root().join("tests/python/webhooks.py");
+        let mut program = Program::start(Command::new(python).arg(script).arg(SECRET).args(answers));
+        let url = program.wait_for_line("receiver: ", START_AT_MOST);
+        Self { program, url }
+    }
+
+    /// What came so far.
+    fn requests(&self) -> Vec<Value> {
+        let log = self.program.log();
+        let lines = log.lines().filter_map(|line| line.strip_prefix("request: "));
+        lines.map(|line| serde_json::from_str(line).expect("the receiver prints JSON")).collect()
+    }
+}
+
+fn schedule(name: &str, cron: &str, rest: &str) -> String {
+    format!("[[schedule]]\nname = \"{name}\"\ncron = \"{cron}\"\nperiod = \"week_to_date\"\n{rest}\n")
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder can be made")
+}
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn try_to_state(server: &Server, text: &str) -> Output {
+    let file = server.data.join("schedules.toml");
+    std::fs::write(&file, text).expect("a file can be written");
+    run(server.command(&["import", "schedules"]).arg(&file))
+}
+
+fn state(server: &Server, text: &str) {
+    let stated = try_to_state(server, text);
+    assert!(stated.status.success(), "{}", said(&stated));
+}
+
+fn put_secret(data: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let file = data.join("secrets/finance-hook");
+    std::fs::create_dir_all(data.join("secrets")).expect("a folder can be made");
+    std::fs::write(&file, SECRET).expect("a file can be written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + SEEN_AT_MOST;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}: not within {SEEN_AT_MOST:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// State and attempts of the runs of a schedule, the latest first.
+fn runs(server: &Server, name: &str) -> Vec<(String, String)> {
+    let sql = format!("select state, attempts from report_runs where schedule = '{name}' order by time desc");
+    server.query(&sql).into_iter().map(|row| (row[0].clone(), row[1].clone())).collect()
+}
+
+fn import_jobs(server: &Server) {
+    let jobs = "cluster,job_id,user,gpus_requested,started_at,ended_at\n\
+                c,1,ann,4,2026-10-05T00:00:00Z,2026-10-05T10:00:00Z\nc,2,bob,2,2026-10-06T00:00:00Z,2026-10-06T10:00:00Z\n";
+    let prices = "valid_from,valid_to,cluster,pool,node,gpu_model,provider,region,kind,currency,price_per_gpu_hour\n\
+                  2026-01-01,,,,,,,,on_demand,USD,2.00\n";
+    for (kind, name, text) in [("jobs", "jobs.csv", jobs), ("prices", "prices.csv", prices)] {
+        let file = server.data.join(name);
+        std::fs::write(&file, text).expect("a file can be written");
+        let imported = run(server.command(&["import", kind]).arg(&file));
+        assert!(imported.status.success(), "{}", said(&imported));
+    }
+}
+
+#[test]
+fn a_schedule_is_stated_line_by_line_and_delivers_to_a_folder() {
+    let reports = folder();
+    let server = Server::start_with(&["--reports-dir", &reports.path().to_string_lossy()]);
+    let good =
+        schedule("use.daily", "5 0 1 1 *", "report = \"chargeback\"\nby = \"user\"\nto = \"file:finance/daily\"");
+    let bad = try_to_state(&server, &good.replace("5 0 1 1 *", "5 0 1 1").replace("\"user\"", "\"usr\""));
+    let told = said(&bad);
+    assert!(!bad.status.success() && told.contains("schedules.toml line 3") && told.contains("line 6"), "{told}");
+    assert!(run(&mut server.command(&["schedules"])).stdout.starts_with(b"no schedules were stated"));
+    state(&server, &good.replace("week_to_date", "previous_quarter").replace("5 0 1 1 *", "5 0 1 * *"));
+    let listed = server.get("/api/v1/schedules").expect_status(200).json();
+    let one = &listed["schedules"][0];
+    assert_eq!((one["name"].as_str(), one["document"].as_str()), (Some("use.daily"), Some("schedules")));
+    assert!(one["next_unix_micros"].is_i64() && one["problem"].is_null(), "{one}");
+    for format in ["html", "pdf", "xlsx", "csv", "parquet", "focus"] {
+        let text = good.replace("to =", &format!("format = \"{format}\"\nto ="));
+        state(&server, &text.replace("week_to_date", "previous_quarter"));
+        let made = run(&mut server.command(&["schedules", "run", "use.daily"]));
+        assert!(
+            made.status.success() && said(&made).contains("was delivered to file:finance/daily"),
+            "{}",
+            said(&made)
+        );
+    }
+    let names: Vec<String> = std::fs::read_dir(reports.path().join("finance/daily"))
+        .expect("it was delivered to")
+        .map(|entry| entry.expect("it is readable").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(names.len(), 6, "{names:?}");
+    assert!(names.iter().all(|name| name.starts_with("use.daily-2")), "{names:?}");
+    assert!(names.iter().any(|name| name.ends_with("Z.focus.csv")), "{names:?}");
+    let rows = server.query(
+        "select state, asked_by, destination, attempts, document_bytes > 0, delivered_at >= started_at from report_runs",
+    );
+    let expected = ["delivered", "admin", "file:finance/daily", "1", "true", "true"];
+    assert_eq!(rows.len(), 6);
+    assert!(rows.iter().all(|row| row[0] == "delivered" && row[2..] == expected[2..]), "{rows:?}");
+    let unknown = run(&mut server.command(&["schedules", "run", "weekly"]));
+    assert!(!unknown.status.success() && said(&unknown).contains("there are use.daily"), "{}", said(&unknown));
+}
+
+#[test]
+fn whoever_only_reads_runs_nothing() {
+    let server = Server::start();
+    state(&server, &schedule("a", "0 0 1 1 *", "report = \"showback\"\nto = \"file:\""));
+    let token = run(&mut server.command(&["token", "create", "--name", "v", "--role", "viewer"]));
+    let bearer = format!("Bearer {}", String::from_utf8_lossy(&token.stdout).trim());
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+    let read = server.try_request("GET", "/api/v1/schedules", &headers, b"").expect("it answers");
+    assert_eq!(read.status, 200);
+    assert!(read.json()["schedules"][0]["problem"].as_str().expect("a text").contains("--reports-dir"));
+    let refused = server.try_request("POST", "/api/v1/schedules/a/run", &headers, b"").expect("it answers");
+    assert_eq!(refused.status, 403);
+}
+
+#[test]
+fn a_webhook_is_signed_and_tried_again_until_it_is_taken() {
+    let receiver = Receiver::start(&["500", "200"]);
+    let server = Server::start_with(&THIS_MACHINE);
+    import_jobs(&server);
+    let to = format!("{}/hooks/part-that-only-the-receiver-knows", receiver.url);
+    let rest = format!("report = \"chargeback\"\nto = \"{to}\"\nsecret = \"finance-hook\"");
+    state(&server, &schedule("hook", "0 0 1 1 *", &rest));
+    let missing = run(&mut server.command(&["schedules", "run", "hook"]));
+    assert!(!missing.status.success() && said(&missing).contains("there is no secret"), "{}", said(&missing));
+    put_secret(&server.data);
+    // Its next try comes by itself, ten seconds after the first, and one more after the receiver's error.
+    wait_until("a delivery", || runs(&server, "hook") == [("delivered".to_owned(), "3".to_owned())]);
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    for request in &requests {
+        assert_eq!((&request["verified"], &request["whole"]), (&Value::Bool(true), &Value::Bool(true)), "{request}");
+        assert_eq!(request["begins"], "team,gpu_hours,cost,currency\n", "{request}");
+        assert_eq!(request["path"], "/hooks/part-that-only-the-receiver-knows");
+        assert_eq!(request["id"], requests[0]["id"], "each try has the same id");
+    }
+    let pdf = rest.replace("report =", "format = \"pdf\"\nreport =");
+    state(&server, &schedule("hook", "0 0 1 1 *", &pdf));
+    let made = run(&mut server.command(&["schedules", "run", "hook"]));
+    assert!(made.status.success(), "{}", said(&made));
+    let last = receiver.requests().pop().expect("three came");
+    assert_eq!(
+        (&last["verified"], &last["whole"], &last["media_type"]),
+        (&Value::Bool(true), &Value::Bool(true), &Value::from("application/pdf"))
+    );
+    assert!(last["begins"].as_str().expect("a text").starts_with("%PDF") && last["id"] != requests[0]["id"]);
+    let shown = server.get("/api/v1/schedules").text() + &said(&run(&mut server.command(&["schedules"])));
+    let table = server.query("select destination, error from report_runs");
+    for text in [shown, server.program.log(), format!("{table:?}")] {
+        assert!(!text.contains(&SECRET[6..]) && !text.contains("only-the-receiver-knows"), "{text}");
+    }
+}
+
+#[test]
+fn addresses_of_this_network_are_refused_and_who_wants_no_more_gets_none() {
+    let receiver = Receiver::start(&["410", "302"]);
+    let server = Server::start();
+    let rest = format!("report = \"showback\"\nto = \"{}/\"", receiver.url);
+    state(&server, &schedule("inside", "0 0 1 1 *", &rest));
+    let refused = said(&run(&mut server.command(&["schedules", "run", "inside"])));
+    assert!(refused.contains("loopback") && refused.contains("--outgoing-allow"), "{refused}");
+    assert!(receiver.requests().is_empty());
+    let server = Server::start_with(&THIS_MACHINE);
+    state(&server, &schedule("gone", "0 0 1 1 *", &rest));
+    let gone = said(&run(&mut server.command(&["schedules", "run", "gone"])));
+    assert!(gone.contains("answered 410"), "{gone}");
+    assert_eq!(runs(&server, "gone"), [("given_up".to_owned(), "1".to_owned())]);
+    let moved = said(&run(&mut server.command(&["schedules", "run", "gone"])));
+    assert!(moved.contains("redirects are not followed"), "{moved}");
+    assert_eq!(receiver.requests().len(), 2);
+}
+
+fn start_on(bucket: &Bucket, data: &Path) -> Server {
+    let mut command =
+        Server::serve_command(data, &["--flush-after-seconds", "1", "--tables", &bucket.url("fleet/tables")]);
+    command.args(THIS_MACHINE).env("AWS_ENDPOINT_URL", &bucket.endpoint).env("AWS_ALLOW_HTTP", "true");
+    command.env("AWS_ACCESS_KEY_ID", "any").env("AWS_SECRET_ACCESS_KEY", "any").env("AWS_REGION", "us-east-1");
+    Server::start_command(&mut command, data)
+}
+
+#[test]
+fn a_bucket_takes_documents_beside_the_tables_and_not_among_them() {
+    let (bucket, data) = (Bucket::start(), folder());
+    let server = start_on(&bucket, data.path());
+    import_jobs(&server);
+    let to = |prefix: &str| format!("report = \"chargeback\"\nformat = \"html\"\nto = \"{}\"", bucket.url(prefix));
+    state(&server, &schedule("beside", "0 0 1 1 *", &to("fleet/reports")));
+    let made = run(&mut server.command(&["schedules", "run", "beside"]));
+    assert!(made.status.success(), "{}", said(&made));
+    let file = &server.query("select file from report_runs")[0][0];
+    let address = format!("{}/coulomb-test/fleet/reports/{file}", bucket.direct);
+    // Whoever signs anything may read.
+    let signed = "AWS4-HMAC-SHA256 Credential=any/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+    let found = coulomb_tests::send("GET", &address, &[("Authorization", signed)], b"").expect("the bucket answers");
+    assert!(found.status == 200 && found.text().starts_with("<!doctype html>"), "{} {}", found.status, found.text());
+    for prefix in ["fleet/tables", "fleet/tables/ledger_closed", "fleet"] {
+        state(&server, &schedule("beside", "0 0 1 1 *", &to(prefix)));
+        let refused = said(&run(&mut server.command(&["schedules", "run", "beside"])));
+        assert!(refused.contains("where the server's tables are"), "{prefix}: {refused}");
+    }
+}
+
+/// A try that the server does not survive is tried again by the same server; everything else comes once, whichever of
+/// the two servers does it.
+#[test]
+fn two_servers_and_a_kill_deliver_each_slot_once() {
+    let (bucket, dirs) = (Bucket::start(), [folder(), folder()]);
+    let receiver = Receiver::start(&["hold"]);
+    let [mut a, mut b] = [0, 1].map(|at: usize| {
+        put_secret(dirs[at].path());
+        start_on(&bucket, dirs[at].path())
+    });
+    let to = format!("report = \"showback\"\nto = \"{}/\"\nsecret = \"finance-hook\"", receiver.url);
+    let text: String = ["one", "two", "three"].map(|name| schedule(name, "* * * * *", &to)).concat();
+    state(&a, &text);
+    wait_until("a request", || !receiver.requests().is_empty());
+    let held = receiver.requests()[0].clone();
+    let server_of = "select server, count(*) from report_runs where state = 'running' group by server";
+    let delivered = "select count(*) from report_runs where state = 'delivered'";
+    let mut holder = Vec::new();
+    wait_until("only the one that is held is under way", || {
+        holder = a.query(server_of);
+        holder.len() == 1 && holder[0][1] == "1" && a.query_count(delivered) == 2
+    });
+    let is_a = std::fs::read(dirs[0].path().join("meta.sqlite")).expect("it is there");
+    let is_a = String::from_utf8_lossy(&is_a).contains(&holder[0][0]) || {
+        let log = std::fs::read(dirs[0].path().join("meta.sqlite-wal")).unwrap_or_default();
+        String::from_utf8_lossy(&log).contains(&holder[0][0])
+    };
+    // Whoever waits for the answer is killed, and comes back.
+    let (victim, data) = if is_a { (&mut a, dirs[0].path()) } else { (&mut b, dirs[1].path()) };
+    victim.program.kill();
+    *victim = start_on(&bucket, data);
+    let again = |request: &Value| request["id"] == held["id"] && request["answer"] != "hold";
+    wait_until("the try that was killed, once more", || receiver.requests().iter().any(again));
+    // Two more minutes' slots.
+    wait_until("further slots", || {
+        let slots: BTreeSet<String> = receiver.requests().iter().map(|request| request["slot"].to_string()).collect();
+        slots.len() >= 3
+    });
+    std::thread::sleep(Duration::from_secs(5));
+    let mut taken: BTreeMap<(String, String), u32> = BTreeMap::new();
+    for request in receiver.requests() {
+        assert_eq!(request["verified"], Value::Bool(true), "{request}");
+        if request["answer"] != "hold" {
+            *taken.entry((request["schedule"].to_string(), request["slot"].to_string())).or_default() += 1;
+        }
+    }
+    assert!(taken.values().all(|times| *times == 1), "{taken:?}");
+    assert!(taken.len() >= 7, "{taken:?}");
+    for server in [&a, &b] {
+        wait_until("both servers know", || server.query_count(delivered) >= taken.len() as u64);
+        let twice = "select schedule, time from report_runs group by 1, 2 having count(*) > 1";
+        assert!(server.query(twice).is_empty());
+    }
+    let attempts =
+        a.query("select attempts, count(*) from report_runs where state = 'delivered' group by 1 order by 1");
+    assert_eq!(attempts.last().map(|row| row[1].as_str()), Some("1"), "{attempts:?}");
+}
