@@ -8,6 +8,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const HISTORY_AT_MOST: Duration = Duration::from_secs(600);
+/// Hours are charged once their rows are in files.
+const SOON: [&str; 2] = ["--flush-after-seconds", "5"];
 
 /// Runs a script of tests/browser with a link that logs in, in front of `words`, and the folder for pictures behind.
 fn drive(server: &Server, script: &str, before: &[&str], after: &[&str]) {
@@ -74,7 +76,7 @@ fn pages_show_a_fleet_and_say_when_the_server_is_gone() {
 
 #[test]
 fn a_users_day_with_a_month_of_a_thousand_gpus() {
-    let server = Server::start();
+    let server = Server::start_with(&SOON);
     for (kind, file) in [("prices", "demo.csv"), ("ownership", "demo-owners.toml")] {
         let file = workspace_root().join("docs/prices").join(file);
         told(&server, &["import", kind, file.to_str().expect("a path of this repository is text")]);
@@ -91,7 +93,7 @@ const BUDGETS: &str = "[[budget]]\nname = \"Language\"\namount = 9000\ncurrency 
 
 #[test]
 fn costs_lead_down_to_the_rows_of_the_ledger_and_jobs_to_their_pages() {
-    let server = Server::start();
+    let server = Server::start_with(&SOON);
     let budgets = server.data.join("budgets.toml");
     fs::write(&budgets, BUDGETS).expect("a document can be written");
     let stated = workspace_root().join("docs/prices");
