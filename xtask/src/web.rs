@@ -34,7 +34,11 @@ pub(crate) fn bundle(config: &Config, steps: Steps) -> Result<PathBuf> {
     fs::copy(config.root.join("web/index.html"), fresh.join("index.html")).context("cannot copy web/index.html")?;
     vendor(config, steps, &fresh)?;
     pages(config, steps, &fresh)?;
-    compress(&fresh)?;
+    // `name.br` beside each file that shrinks by it: nobody waits for a compression as thorough as this one.
+    let script = "const fs = require('fs'); for (const name of process.argv.slice(1)) {
+        const bytes = fs.readFileSync(name), small = require('zlib').brotliCompressSync(bytes);
+        if (small.length < bytes.length) fs.writeFileSync(name + '.br', small); }";
+    run(Command::new("node").args(["-e", script]).args(files(&fresh)?))?;
     if dist.exists() {
         fs::remove_dir_all(&dist)?;
     }
@@ -67,14 +71,6 @@ fn pages(config: &Config, steps: Steps, fresh: &Path) -> Result<()> {
     bindgen.input_path(&module).out_name("coulomb-web").web(true)?.typescript(false);
     bindgen.remove_name_section(true).remove_producers_section(true);
     bindgen.generate(fresh).context("wasm-bindgen failed")
-}
-
-/// Puts `name.br` beside each file that shrinks by it: nobody waits for a compression as thorough as this one.
-fn compress(fresh: &Path) -> Result<()> {
-    let script = "const fs = require('fs'); for (const name of process.argv.slice(1)) {
-        const bytes = fs.readFileSync(name), small = require('zlib').brotliCompressSync(bytes);
-        if (small.length < bytes.length) fs.writeFileSync(name + '.br', small); }";
-    run(Command::new("node").args(["-e", script]).args(files(fresh)?))
 }
 
 fn fingerprint(config: &Config) -> Result<String> {
