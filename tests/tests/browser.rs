@@ -5,9 +5,11 @@
 use coulomb_tests::{Program, Server, binary, run, target_dir, workspace_root};
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const HISTORY_AT_MOST: Duration = Duration::from_secs(600);
+/// Hours are charged once their rows are in files.
+const SOON: [&str; 2] = ["--flush-after-seconds", "5"];
 
 /// Runs a script of tests/browser with a link that logs in, in front of `words`, and the folder for pictures behind.
 fn drive(server: &Server, script: &str, before: &[&str], after: &[&str]) {
@@ -45,6 +47,21 @@ fn fill(server: &Server, gpus: &str, history: &str) -> Program {
     fleet
 }
 
+/// Waits until most hours since then were summed up and have their price; a long history's latest days come first.
+fn charged(server: &Server, from: &str) {
+    let end = Instant::now() + HISTORY_AT_MOST;
+    while Instant::now() < end {
+        let path = format!("/api/v1/costs?from={from}&to=now");
+        let costs = server.request("GET", &path, &[], b"").expect_status(200).json();
+        let (all, unpriced) = (costs["gpu_hours"].as_f64(), costs["unpriced_gpu_hours"].as_f64());
+        if all.zip(unpriced).is_some_and(|(all, unpriced)| unpriced < all / 2.0) {
+            return;
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    panic!("the hours from {from} on were not charged within {HISTORY_AT_MOST:?}");
+}
+
 #[test]
 fn an_empty_server_says_what_to_do() {
     drive(&Server::start(), "pages.mjs", &["empty"], &[]);
@@ -59,12 +76,13 @@ fn pages_show_a_fleet_and_say_when_the_server_is_gone() {
 
 #[test]
 fn a_users_day_with_a_month_of_a_thousand_gpus() {
-    let server = Server::start();
+    let server = Server::start_with(&SOON);
     for (kind, file) in [("prices", "demo.csv"), ("ownership", "demo-owners.toml")] {
         let file = workspace_root().join("docs/prices").join(file);
         told(&server, &["import", kind, file.to_str().expect("a path of this repository is text")]);
     }
     drop(fill(&server, "1000", "30d"));
+    charged(&server, "now-24h");
     let viewer = told(&server, &["token", "create", "--name", "viewer", "--role", "viewer"]);
     drive(&server, "day.mjs", &[], &[&viewer]);
 }
@@ -75,7 +93,7 @@ const BUDGETS: &str = "[[budget]]\nname = \"Language\"\namount = 9000\ncurrency 
 
 #[test]
 fn costs_lead_down_to_the_rows_of_the_ledger_and_jobs_to_their_pages() {
-    let server = Server::start();
+    let server = Server::start_with(&SOON);
     let budgets = server.data.join("budgets.toml");
     fs::write(&budgets, BUDGETS).expect("a document can be written");
     let stated = workspace_root().join("docs/prices");
@@ -86,8 +104,6 @@ fn costs_lead_down_to_the_rows_of_the_ledger_and_jobs_to_their_pages() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
     let _fleet = fill(&server, "32", "2d");
-    // The hours of the history are charged before the pages ask.
-    let done = server.request("POST", "/api/v1/ledger/refresh", &[], b"");
-    assert_eq!(done.status, 204, "the ledger follows");
+    charged(&server, "now-7d");
     drive(&server, "pages.mjs", &["money"], &[]);
 }

@@ -34,7 +34,11 @@ pub(crate) fn bundle(config: &Config, steps: Steps) -> Result<PathBuf> {
     fs::copy(config.root.join("web/index.html"), fresh.join("index.html")).context("cannot copy web/index.html")?;
     vendor(config, steps, &fresh)?;
     pages(config, steps, &fresh)?;
-    compress(steps, &fresh)?;
+    // `name.br` beside each file that shrinks by it: nobody waits for a compression as thorough as this one.
+    let script = "const fs = require('fs'); for (const name of process.argv.slice(1)) {
+        const bytes = fs.readFileSync(name), small = require('zlib').brotliCompressSync(bytes);
+        if (small.length < bytes.length) fs.writeFileSync(name + '.br', small); }";
+    run(Command::new("node").args(["-e", script]).args(files(&fresh)?))?;
     if dist.exists() {
         fs::remove_dir_all(&dist)?;
     }
@@ -66,25 +70,7 @@ fn pages(config: &Config, steps: Steps, fresh: &Path) -> Result<()> {
     let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
     bindgen.input_path(&module).out_name("coulomb-web").web(true)?.typescript(false);
     bindgen.remove_name_section(true).remove_producers_section(true);
-    bindgen.generate(fresh).context("wasm-bindgen failed")?;
-    let bytes = fs::metadata(fresh.join("coulomb-web_bg.wasm"))?.len();
-    steps.say(&format!("the pages are {} KB of wasm", bytes / 1000));
-    Ok(())
-}
-
-/// Puts `name.br` beside each file that shrinks by it: nobody waits for a compression as thorough as this one.
-fn compress(steps: Steps, fresh: &Path) -> Result<()> {
-    let script = "const {brotliCompressSync: shrink} = require('zlib'), fs = require('fs');
-        for (const name of process.argv.slice(1)) {
-            const bytes = fs.readFileSync(name), small = shrink(bytes);
-            if (small.length < bytes.length) fs.writeFileSync(name + '.br', small);
-        }";
-    run(Command::new("node").args(["-e", script]).args(files(fresh)?))?;
-    let first = ["index.html", "style.css", "theme.js", "boot.js", "coulomb-web.js", "coulomb-web_bg.wasm"];
-    let bytes = first.iter().map(|name| Ok(fs::metadata(fresh.join(format!("{name}.br")))?.len()));
-    let bytes = bytes.sum::<Result<u64>>()?;
-    steps.say(&format!("a first visit loads {} KB, and the charts' library when it draws one", bytes / 1000));
-    Ok(())
+    bindgen.generate(fresh).context("wasm-bindgen failed")
 }
 
 fn fingerprint(config: &Config) -> Result<String> {
