@@ -40,34 +40,33 @@ impl Buckets {
         // Beyond that, bounds are 0, 1 or infinite.
         let width = (-f64::from(point.scale.clamp(-SCALE_MAX, SCALE_MAX))).exp2();
         let bound = |index: i64| (index as f64 * width).exp2();
-        let side = |buckets: &Option<metrics::Buckets>| -> Vec<(i64, u64)> {
-            let buckets = buckets.clone().unwrap_or_default();
-            let numbered = buckets.bucket_counts.into_iter().enumerate();
-            let all: Vec<_> = numbered.map(|(at, count)| (i64::from(buckets.offset) + at as i64, count)).collect();
-            // Empty buckets at the ends say nothing; within they do, they keep the bounds evenly spaced.
-            let first = all.iter().position(|(_, count)| *count > 0).unwrap_or(all.len());
-            let last = all.iter().rposition(|(_, count)| *count > 0).map_or(first, |last| last + 1);
-            all.get(first..last).map(<[_]>::to_vec).unwrap_or_default()
-        };
-        let (negative, positive) = (side(&point.negative), side(&point.positive));
-        if let Some((index, _)) = negative.last() {
+        if let Some((index, _)) = side(point.negative.as_ref()).next_back() {
             made.up_to(-bound(index + 1), 0)?;
         }
-        for (index, count) in negative.iter().rev() {
-            made.up_to(-bound(*index), *count)?;
+        for (index, count) in side(point.negative.as_ref()).rev() {
+            made.up_to(-bound(index), count)?;
         }
         if point.zero_threshold > 0.0 {
             made.up_to(-point.zero_threshold, 0)?;
         }
         made.up_to(point.zero_threshold, point.zero_count)?;
-        if let Some((index, _)) = positive.first() {
-            made.up_to(bound(*index), 0)?;
+        if let Some((index, _)) = side(point.positive.as_ref()).next() {
+            made.up_to(bound(index), 0)?;
         }
-        for (index, count) in &positive {
-            made.up_to(bound(index + 1), *count)?;
+        for (index, count) in side(point.positive.as_ref()) {
+            made.up_to(bound(index + 1), count)?;
         }
         Ok(made.finish())
     }
+}
+
+/// The buckets of one side by their index. Empty ones at the ends say nothing; within they do, they keep the bounds
+/// evenly spaced.
+fn side(buckets: Option<&metrics::Buckets>) -> impl DoubleEndedIterator<Item = (i64, u64)> {
+    let (offset, counts) = buckets.map_or((0, &[][..]), |side| (i64::from(side.offset), side.bucket_counts.as_slice()));
+    let first = counts.iter().position(|count| *count > 0).unwrap_or(counts.len());
+    let end = counts.iter().rposition(|count| *count > 0).map_or(first, |last| last + 1);
+    (first..end).map(move |at| (offset + at as i64, counts[at]))
 }
 
 /// Buckets in rising order while they are made.
@@ -75,6 +74,8 @@ impl Buckets {
 struct Rising {
     bounds: Vec<f64>,
     counts: Vec<i64>,
+    /// Of what lies below the least number, until there is a bound that it lies below.
+    below: i64,
     /// Of what lies above the last bound.
     beyond: i64,
 }
@@ -86,13 +87,15 @@ impl Rising {
         let add = |to: &mut i64| to.checked_add(count).map(|sum| *to = sum).ok_or(TOO_LARGE);
         match self.bounds.last() {
             _ if bound == f64::INFINITY => add(&mut self.beyond),
-            // What lies below the least number is above no bound.
-            _ if bound == f64::NEG_INFINITY => Ok(()),
+            _ if bound == f64::NEG_INFINITY => add(&mut self.below),
             // Also of a zero bucket that is wider than the ones beside it.
             Some(last) if *last >= bound => self.counts.last_mut().map_or(Ok(()), add),
             _ => {
-                self.bounds.push(bound);
-                self.counts.push(count);
+                // The first bucket holds everything up to its bound.
+                add(&mut self.below)?;
+                self.counts.push(std::mem::take(&mut self.below));
+                // Where both are zero, the one without a sign.
+                self.bounds.push(bound + 0.0);
                 Ok(())
             }
         }
@@ -110,7 +113,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn side(offset: i32, bucket_counts: &[u64]) -> Option<metrics::Buckets> {
+    fn sent(offset: i32, bucket_counts: &[u64]) -> Option<metrics::Buckets> {
         Some(metrics::Buckets { offset, bucket_counts: bucket_counts.to_vec() })
     }
 
@@ -119,8 +122,8 @@ mod tests {
         let point = ExponentialHistogramDataPoint {
             scale: 0,
             zero_count: 3,
-            positive: side(1, &[0, 2, 0, 5, 0]),
-            negative: side(-1, &[7, 1]),
+            positive: sent(1, &[0, 2, 0, 5, 0]),
+            negative: sent(-1, &[7, 1]),
             ..Default::default()
         };
         let made = Buckets::exponential(&point).unwrap();
@@ -134,7 +137,7 @@ mod tests {
             scale: 1,
             zero_count: 4,
             zero_threshold: 0.25,
-            positive: side(2, &[6]),
+            positive: sent(2, &[6]),
             ..Default::default()
         };
         let made = Buckets::exponential(&point).unwrap();
@@ -146,13 +149,28 @@ mod tests {
     fn what_64_bits_cannot_tell_apart_is_one_bucket() {
         let point = ExponentialHistogramDataPoint {
             scale: -12,
-            positive: side(-1, &[2, 3, 4]),
-            negative: side(0, &[5]),
+            positive: sent(-1, &[2, 3, 4]),
+            negative: sent(0, &[5]),
             ..Default::default()
         };
         let made = Buckets::exponential(&point).unwrap();
         // From 2^-4096, which is 0, to 1, and beyond the largest number.
         assert_eq!((made.bounds.as_slice(), made.counts.as_slice()), (&[-1.0, 0.0, 1.0][..], &[5, 0, 2, 7][..]));
+    }
+
+    #[test]
+    fn what_lies_beyond_the_numbers_of_64_bits_is_in_the_first_and_the_last_bucket() {
+        let point = ExponentialHistogramDataPoint {
+            scale: 0,
+            // From 2^1023 to 2^1026; 2^1024 is none any more.
+            positive: sent(1_023, &[2, 3, 4]),
+            negative: sent(1_023, &[5, 6, 7]),
+            ..Default::default()
+        };
+        let made = Buckets::exponential(&point).unwrap();
+        let large = 1_023_f64.exp2();
+        assert_eq!(made.bounds, [-large, 0.0, large]);
+        assert_eq!(made.counts, [18, 0, 0, 9]);
     }
 
     #[test]
@@ -187,8 +205,8 @@ mod tests {
                 scale,
                 zero_count,
                 zero_threshold,
-                positive: side(offset, &positive),
-                negative: side(-offset, &negative),
+                positive: sent(offset, &positive),
+                negative: sent(-offset, &negative),
                 ..Default::default()
             };
             let made = Buckets::exponential(&point).unwrap();

@@ -25,6 +25,8 @@ pub struct Rows {
 
 /// The columns of a row beside texts.
 const ROW_BYTES: u64 = 256;
+/// A bucket of one byte becomes a bound and a count, in vectors that grow, and again in builders.
+const BUCKET_BYTES: u64 = 64;
 /// Texts are copied, and JSON may need an escape of six bytes for one; builders grow by doubling.
 const TEXT_GROWTH: u64 = 3;
 
@@ -93,12 +95,7 @@ pub(crate) fn bytes(message: &Message) -> Result<u64, OtlpError> {
                 for metric in group.scope_metrics.iter().flat_map(|scope| &scope.metrics) {
                     let each = resource + metric.name.len() + metric.unit.len();
                     sum.add(each, points(metric));
-                    if let Some(Data::Summary(data)) = &metric.data {
-                        for point in &data.data_points {
-                            let own: usize = point.attributes.iter().map(KeyValue::encoded_len).sum();
-                            sum.add(each + own, point.quantile_values.len());
-                        }
-                    }
+                    add_inner(&mut sum, metric, each);
                 }
             }
             request.encoded_len()
@@ -106,6 +103,24 @@ pub(crate) fn bytes(message: &Message) -> Result<u64, OtlpError> {
     };
     let bytes = sum.bytes.saturating_add(sent as u64 * TEXT_GROWTH);
     if bytes > MEMORY_BYTES_MAX { Err(OtlpError::TooLarge("in rows")) } else { Ok(bytes) }
+}
+
+/// What points become that is more than a row.
+fn add_inner(sum: &mut Sum, metric: &Metric, each: usize) {
+    match &metric.data {
+        Some(Data::Summary(data)) => {
+            for point in &data.data_points {
+                let own: usize = point.attributes.iter().map(KeyValue::encoded_len).sum();
+                sum.add(each + own, point.quantile_values.len());
+            }
+        }
+        Some(Data::ExponentialHistogram(data)) => {
+            let sides = data.data_points.iter().flat_map(|point| [&point.positive, &point.negative]).flatten();
+            let buckets: usize = sides.map(|side| side.bucket_counts.len()).sum();
+            sum.bytes = sum.bytes.saturating_add((buckets as u64).saturating_mul(BUCKET_BYTES));
+        }
+        _ => {}
+    }
 }
 
 #[derive(Default)]

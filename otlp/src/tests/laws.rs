@@ -1,6 +1,6 @@
 //! For any message: each record is kept or counted. For any bytes: an answer, in bounded memory.
 
-use super::fixture::{NOW_MICROS, any as value, list, map, text};
+use super::fixture::{self, NOW_MICROS, any as value, list, map, text};
 use crate::proto::attribute::KeyValue;
 use crate::proto::attribute::Resource;
 use crate::proto::attribute::any_value::Value;
@@ -9,8 +9,8 @@ use crate::proto::logs::{LogRecord, ResourceLogs, ScopeLogs};
 use crate::proto::metrics::ExportMetricsServiceRequest;
 use crate::proto::metrics::metric::Data;
 use crate::proto::metrics::{
-    Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
-    number_data_point,
+    Buckets, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric,
+    NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, number_data_point,
 };
 use crate::proto::trace::ExportTraceServiceRequest;
 use crate::proto::trace::{ResourceSpans, ScopeSpans, Span};
@@ -246,6 +246,13 @@ fn what_would_not_fit_is_refused_before_it_is_built() {
     let resource_logs = vec![ResourceLogs { resource, scope_logs, ..Default::default() }];
     let message = Message::Logs(ExportLogsServiceRequest { resource_logs });
     assert!(weigh(Signal::Logs, Encoding::Protobuf, &encoded(&message)).is_ok());
+    assert_eq!(message.rows_bytes(), Err(OtlpError::TooLarge("in rows")));
+    // Buckets of a byte each, which become a bound and a count.
+    let buckets = Buckets { offset: 0, bucket_counts: vec![1; 5 << 20] };
+    let data_points = vec![ExponentialHistogramDataPoint { positive: Some(buckets), ..Default::default() }];
+    let data = Data::ExponentialHistogram(ExponentialHistogram { data_points, aggregation_temporality: 1 });
+    let message = fixture::metrics(vec![], vec![fixture::metric("m", data)]);
+    assert!(weigh(Signal::Metrics, Encoding::Protobuf, &encoded(&message)).is_ok());
     assert_eq!(message.rows_bytes(), Err(OtlpError::TooLarge("in rows")));
 }
 

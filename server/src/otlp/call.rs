@@ -29,6 +29,8 @@ use tonic::{Code, Status};
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+/// What memory is reserved in while a body arrives: a sender that sends a byte at a time has no more of it than others.
+const PIECE_BYTES: usize = 32 << 10;
 /// A sender that pauses this long is gone.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -132,7 +134,7 @@ async fn export(otlp: &Otlp, signal: Signal, packing: Packing, body: Body) -> Re
 
 /// All of a call's body, which counts against the memory for unpacking.
 async fn read(mut body: Body, memory: &mut Unpacking) -> Result<Bytes, Status> {
-    let mut all = BytesMut::new();
+    let (mut all, mut reserved) = (BytesMut::new(), 0);
     loop {
         let next = timeout(PAUSE_MAX, poll_fn(|context| Pin::new(&mut body).poll_frame(context))).await;
         let next = next.map_err(|_| Status::cancelled(format!("the body stopped for {} s", PAUSE_MAX.as_secs())))?;
@@ -142,7 +144,11 @@ async fn read(mut body: Body, memory: &mut Unpacking) -> Result<Bytes, Status> {
             let message = format!("the message is larger than {BODY_BYTES_MAX} bytes, send fewer records at once");
             return Err(status(ErrorKind::Limit, message, None));
         }
-        memory.grow(part.len() as u64).map_err(|error| of_export(error.into()))?;
+        while reserved < all.len() + part.len() {
+            // Twice, because a buffer that grows is there twice for a moment.
+            memory.grow(2 * PIECE_BYTES as u64).map_err(|error| of_export(error.into()))?;
+            reserved += PIECE_BYTES;
+        }
         all.extend_from_slice(&part);
     }
 }
