@@ -1,8 +1,7 @@
 //! What the API answers. Times are Unix microseconds, UTC; ratios are 0 to 1; null is "not reported".
 
-pub use crate::costs::*;
-pub use crate::jobs::*;
 use crate::state::{ByState, GpuState};
+pub use crate::{costs::*, jobs::*};
 use serde::{Deserialize, Serialize};
 
 /// `POST /v1/ingest/{table}`, 200.

@@ -82,6 +82,8 @@ pub struct CostMonth {
     pub correction_micros: i64,
     pub unpriced_gpu_hours: f64,
     pub is_closed: bool,
+    /// Whether its last hour is known, so that it may be closed: ten minutes after its end.
+    pub is_over: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! What is stated about money, and what is closed: answers as the API document has them, faults by line, orders. Pure.
 
-use crate::format::money;
-use crate::instant::{civil, month_range};
+use crate::format::{self, money};
+use crate::instant::{DAY, civil, month_range};
+use contract::answers::CostMonth;
 
 mod costs;
 pub(crate) use costs::*;
@@ -145,9 +146,23 @@ pub(crate) fn faults(message: &str) -> Vec<Fault> {
     message.lines().filter(|line| !line.trim().is_empty()).map(fault).collect()
 }
 
-/// Whether a month has ended; its last hour is known ten minutes later, and the server knows that.
-pub(crate) fn is_over(period: &str, now_micros: i64) -> bool {
-    month_range(period).is_some_and(|(_, end)| end <= now_micros)
+/// The months, ascending, that may be closed or opened next: the first that is open, and the last that is closed.
+pub(crate) fn next_steps(months: &[CostMonth]) -> (Option<&CostMonth>, Option<&CostMonth>) {
+    (months.iter().find(|m| !m.is_closed), months.iter().rfind(|m| m.is_closed))
+}
+
+/// What is to be said of a month beside its state; `first_open` is the period of the month that is closed next.
+pub(crate) fn closing_note(month: &CostMonth, first_open: Option<&str>, now_micros: i64) -> String {
+    let left = month_range(&month.period).map_or(0, |(_, end)| end - now_micros);
+    match first_open {
+        _ if month.is_closed => String::new(),
+        Some(first) if month.is_over && first != month.period => {
+            format!("over, {} is closed first", money::month(first))
+        }
+        _ if month.is_over => "over, can be closed".to_owned(),
+        _ if left <= 0 => "over, can be closed ten minutes after its end".to_owned(),
+        _ => format!("ends in {}", format::counted((left / DAY + 1) as u64, "day")),
+    }
 }
 
 /// Those whose bill changes most come first.
@@ -264,9 +279,27 @@ mod tests {
     }
 
     #[test]
-    fn months_are_over_when_the_next_begins() {
+    fn months_are_closed_in_order() {
         let (_, end) = month_range("2026-10").expect("a month");
-        assert!(is_over("2026-10", end) && !is_over("2026-10", end - 1) && !is_over("nonsense", end));
+        let month = |period: &str, is_closed, is_over| CostMonth {
+            period: period.to_owned(),
+            is_closed,
+            is_over,
+            ..CostMonth::default()
+        };
+        let months = [
+            month("2026-07", true, true),
+            month("2026-08", true, true),
+            month("2026-09", false, true),
+            month("2026-10", false, false),
+        ];
+        assert_eq!(next_steps(&months), (Some(&months[2]), Some(&months[1])));
+        assert_eq!(next_steps(&months[3..]), (Some(&months[3]), None));
+        let notes = |now| months.each_ref().map(|m| closing_note(m, Some("2026-09"), now));
+        assert_eq!(notes(end - DAY / 2), ["", "", "over, can be closed", "ends in 1 day"]);
+        assert_eq!(notes(end)[3], "over, can be closed ten minutes after its end");
+        let later = month("2026-10", false, true);
+        assert_eq!(closing_note(&later, Some("2026-09"), end), "over, September 2026 is closed first");
         assert_eq!((month_of(end), month_of(end - 1)), ("2026-11".to_owned(), "2026-10".to_owned()));
         assert!(keeps_books("finance") && keeps_books("admin") && !keeps_books("viewer"));
     }

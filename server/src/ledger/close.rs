@@ -36,14 +36,18 @@ impl Ledger {
         self.on_runtime(async move { ledger.close_here(period, &author, unpriced).await }).await
     }
 
+    /// Whether the last hour of a month is known.
+    pub(super) fn is_over(&self, period: Period) -> bool {
+        period.next().start_micros() <= super::refresh::known_to((self.inner.clock)())
+    }
+
     async fn close_here(&self, period: Period, author: &str, unpriced: bool) -> Result<Closed, LedgerError> {
         let mut known = self.inner.work.lock().await;
         let name = period.to_string();
-        let now = (self.inner.clock)();
         if self.statements().is_closed(&name) {
             return Err(LedgerError::Refused(format!("{name} is closed already; `coulomb close --reopen` opens it")));
         }
-        if period.next().start_micros() > super::refresh::known_to(now) {
+        if !self.is_over(period) {
             let why = "is not over yet; its last hour is known ten minutes after its end";
             return Err(LedgerError::Refused(format!("{name} {why}")));
         }

@@ -156,6 +156,19 @@ async fn a_job_costs_its_hours_times_the_price() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_month_is_over_once_its_last_hour_is_known() {
+    const MARCH: i64 = 1_772_323_200_000_000;
+    const WAITED: i64 = 10 * 60 * 1_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let (store, engine) = open(&folder);
+    let early = Ledger::open(store.clone(), engine.clone(), || MARCH + WAITED - 1).await.unwrap();
+    let known = Ledger::open(store, engine, || MARCH + WAITED).await.unwrap();
+    let february = Scene::month("2026-02");
+    assert_eq!((early.is_over(february), known.is_over(february)), (false, true));
+    assert!(!known.is_over(february.next()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_closed_month_never_changes_and_later_knowledge_is_posted_to_the_open_one() {
     let mut scene = Scene::new().await;
     scene.prices(",,,,,,,,on_demand,USD,2.00\n").await.unwrap();

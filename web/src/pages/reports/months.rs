@@ -1,10 +1,9 @@
 //! The months of the ledger: what each costs, whether it is closed, and who may change that.
 
 use super::closing::{self, Step};
-use crate::books::{Closing, is_over};
+use crate::books::{Closing, closing_note, next_steps};
 use crate::csv;
 use crate::format::{self, money};
-use crate::instant::{DAY, month_range};
 use crate::pages::api::Asked;
 use crate::pages::app::App;
 use crate::pages::browser;
@@ -66,12 +65,27 @@ fn list(app: App, found: Signal<Arc<Costs>>, step: RwSignal<Option<Step>>) -> im
             }
             .into_any();
         }
-        let rows = found.months.iter().rev().map(|m| month(app, m, &found.currency, step)).collect_view();
+        let (first_open, last_closed) = next_steps(&found.months);
+        let next = |m: &CostMonth| match m.is_closed {
+            true if Some(m) == last_closed => Some(Step::Reopen(m.period.clone())),
+            false if Some(m) == first_open && m.is_over => Some(Step::Close(m.clone(), found.currency.clone())),
+            _ => None,
+        };
+        let note = |m| closing_note(m, first_open.map(|m| m.period.as_str()), app.now_micros());
+        let row = |m| month(app, m, &found.currency, note(m), next(m), step);
+        let rows = found.months.iter().rev().map(row).collect_view();
         view! { <ul class="months">{rows}</ul> }.into_any()
     }
 }
 
-fn month(app: App, month: &CostMonth, currency: &str, step: RwSignal<Option<Step>>) -> impl IntoView + use<> {
+fn month(
+    app: App,
+    month: &CostMonth,
+    currency: &str,
+    note: String,
+    next: Option<Step>,
+    step: RwSignal<Option<Step>>,
+) -> impl IntoView + use<> {
     let (state, class) = if month.is_closed { ("closed", "badge") } else { ("open", "badge open") };
     let period = month.period.clone();
     let href = {
@@ -82,25 +96,17 @@ fn month(app: App, month: &CostMonth, currency: &str, step: RwSignal<Option<Step
             address.href()
         }
     };
-    let over = is_over(&period, app.now_micros());
-    let days = month_range(&period).map_or(0, |(_, end)| (end - app.now_micros()) / DAY + 1);
-    let note = match (month.is_closed, over) {
-        (true, _) => String::new(),
-        (false, true) => "over, can be closed".to_owned(),
-        (false, false) => format!("ends in {}", format::counted(days.max(0) as u64, "day")),
-    };
     let hours = month.unpriced_gpu_hours;
     let unpriced = (hours > 0.0)
         .then(|| view! { <span class="attention">{format!("{} without a price", format::gpu_hours(hours))}</span> });
     let corrected = (month.correction_micros != 0)
         .then(|| view! { <span title=money::exact(month.correction_micros, currency)>{format!("of it {} corrections", money::money(month.correction_micros))}</span> });
-    let next =
-        if month.is_closed { Step::Reopen(period.clone()) } else { Step::Close(month.clone(), currency.to_owned()) };
     let label = if month.is_closed { "Open again …" } else { "Close …" };
-    let may = move || app.keeps_books() && over;
     let button = move || {
-        let next = next.clone();
-        may().then(|| view! { <button class="control" on:click=move |_| step.set(Some(next.clone()))>{label}</button> })
+        let next = next.clone().filter(|_| app.keeps_books());
+        next.map(
+            |next| view! { <button class="control" on:click=move |_| step.set(Some(next.clone()))>{label}</button> },
+        )
     };
     view! {
         <li>
