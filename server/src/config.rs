@@ -17,15 +17,13 @@ use crate::query::QuerySettings;
 use crate::store::{self, BucketSettings, BucketVariables, StoreSettings};
 use clap::{Args, Parser, Subcommand};
 pub use listen::{Asked, OtlpListen};
-use listen::{OFF, listen_address, otlp_address};
+use listen::{OFF, flight_address, http_address, otlp_address};
 use serde::Deserialize;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6240);
-const FLIGHT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6241);
 const DATA_DIR: &str = "./coulomb-data";
 /// What all queries together may hold in memory: a small machine can give it, and beyond it a query spills.
 const QUERY_MEMORY_BYTES: u64 = 1 << 30;
@@ -257,11 +255,8 @@ impl ServeSettings {
     /// Reads the settings file, if one is named, and checks everything.
     pub fn load(flags: ServeFlags) -> Result<Self, ConfigError> {
         let file = flags.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        let listen = listen_address("listen", flags.listen.or(file.listen), LISTEN)?;
-        let flight_listen = match flags.flight_listen.or(file.flight_listen) {
-            Some(text) if text == OFF => None,
-            text => Some(listen_address("flight_listen", text, FLIGHT_LISTEN)?),
-        };
+        let listen = http_address(flags.listen.or(file.listen))?;
+        let flight_listen = flight_address(flags.flight_listen.or(file.flight_listen))?;
         let otlp_listen = otlp_address(flags.otlp_listen.or(file.otlp_listen))?;
         let data_dir = flags.data.or(file.data).unwrap_or_else(|| DATA_DIR.into());
         let tables = flags.tables.or(file.tables).as_deref().map(parse_tables).transpose()?;

@@ -3,6 +3,8 @@
 use super::ConfigError;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6240);
+const FLIGHT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6241);
 /// The port that OpenTelemetry's senders know.
 const OTLP_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4317);
 /// In place of an address and port: nothing listens.
@@ -23,14 +25,23 @@ pub enum Asked {
 }
 
 /// The address that a setting names, or its default.
-pub(super) fn listen_address(
-    name: &'static str,
-    text: Option<String>,
-    default: SocketAddr,
-) -> Result<SocketAddr, ConfigError> {
+fn listen_address(name: &'static str, text: Option<String>, default: SocketAddr) -> Result<SocketAddr, ConfigError> {
     let Some(text) = text else { return Ok(default) };
     let numeric = text.replacen("localhost:", "127.0.0.1:", usize::from(text.starts_with("localhost:")));
     numeric.parse().map_err(|_| ConfigError::Listen { name, text, like: default })
+}
+
+/// Where HTTP is answered.
+pub(super) fn http_address(text: Option<String>) -> Result<SocketAddr, ConfigError> {
+    listen_address("listen", text, LISTEN)
+}
+
+/// Where Flight SQL is answered, if it is.
+pub(super) fn flight_address(text: Option<String>) -> Result<Option<SocketAddr>, ConfigError> {
+    match text {
+        Some(text) if text == OFF => Ok(None),
+        text => listen_address("flight_listen", text, FLIGHT_LISTEN).map(Some),
+    }
 }
 
 /// Where OTLP is taken, if it is.
