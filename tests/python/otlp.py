@@ -212,11 +212,11 @@ class Senders(unittest.TestCase):
                 ["tokens", "{token}", "sum", 7.0, *common],
             ]
             self.assertEqual(rows, expected, label)
-            rows = sql(
+            [[count, total, bounds, counts]] = sql(
                 f"""SELECT DISTINCT histogram_count, histogram_sum, array_to_string(histogram_bounds, ' '),
                     array_to_string(histogram_counts, ' ') {where} AND name = 'latency'"""
             )
-            self.assertEqual(rows, [[4, 10.75, "0.5 1.0", "1 2 1"]], label)
+            self.assertEqual((count, total, [float(b) for b in bounds.split()], counts), (4, 10.75, [0.5, 1.0], "1 2 1"))
             # However fine the buckets are, each bound has what lies below it.
             [[count, bounds, counts]] = sql(
                 f"""SELECT DISTINCT histogram_count, array_to_string(histogram_bounds, ' '),

@@ -228,8 +228,10 @@ impl Got {
     pub(super) fn error_kind(&self) -> String {
         let body = self.json();
         // OTLP's errors have codes of gRPC.
-        if body["code"] == 16 {
-            return "unauthorized".to_owned();
+        match body["code"].as_i64() {
+            Some(7) => return "forbidden".to_owned(),
+            Some(16) => return "unauthorized".to_owned(),
+            _ => {}
         }
         // Under /prometheus errors are in the envelope of that API.
         let kind = body["error"]["kind"].as_str().or(body["errorType"].as_str());
