@@ -73,6 +73,47 @@ fn what_was_answered_is_there_after_a_kill_in_both_tables() {
     assert_eq!(server.query_count("SELECT count(*) FROM spans"), all + 1);
 }
 
+fn post(server: &Server, path: &str, body: &serde_json::Value) {
+    let sent = server.request("POST", path, &[("Content-Type", "application/json")], body.to_string().as_bytes());
+    assert_eq!(sent.expect_status(200).text(), "{}");
+}
+
+#[test]
+fn questions_of_the_documentation_are_answered() {
+    let server = Server::start();
+    let (trace, id) = (format!("{:032x}", 7), format!("{:016x}", 7));
+    let text = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    let int = |key: &str, value: i64| json!({ "key": key, "value": { "intValue": value } });
+    let span = |name: &str, attributes: Vec<serde_json::Value>| {
+        json!({
+            "traceId": trace, "spanId": id, "name": name, "kind": 3, "status": { "code": 2 },
+            "startTimeUnixNano": "1700000000000000001", "endTimeUnixNano": "1700000002000000001",
+            "attributes": attributes,
+        })
+    };
+    let step = span("step", vec![text("slurm.job_id", "4711"), int("coulomb.step", 3)]);
+    let tokens = vec![int("gen_ai.usage.input_tokens", 5), int("gen_ai.usage.output_tokens", 2)];
+    let first = json!({ "key": "gen_ai.response.time_to_first_chunk", "value": { "doubleValue": 0.5 } });
+    let chat = span("chat m", [tokens, vec![text("gen_ai.request.model", "m"), first]].concat());
+    post(&server, "/v1/traces", &json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": [step, chat] }] }] }));
+    let record = json!({
+        "timeUnixNano": "1700000001000000001", "traceId": trace, "spanId": id, "body": { "stringValue": "out of memory" },
+    });
+    post(&server, "/v1/logs", &json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [record] }] }] }));
+    let path = workspace_root().join("docs/otlp.md");
+    let document = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("cannot read {path:?}: {e}"));
+    let questions = document.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+    let answers: Vec<_> = questions.map(|sql| server.query(sql)).collect();
+    let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+    let logged = |name| row(&["2023-11-14T22:13:21.000000Z", name, "", "out of memory"]);
+    assert_eq!(answers.len(), 3);
+    assert_eq!(answers[0], [row(&["3", "1", "2.0", "2.0"])]);
+    assert_eq!(answers[1], [row(&["unknown_service", "m", "1", "5", "2", "0.5"])]);
+    let mut failed = answers[2].clone();
+    failed.sort();
+    assert_eq!(failed, [logged("chat m"), logged("step")]);
+}
+
 #[test]
 fn a_port_that_was_asked_for_must_be_free() {
     let server = Server::start();
