@@ -3,7 +3,7 @@
 //! Owns routes, status codes, formats, headers and cookies; the only room that knows HTTP. Must not know how
 //! anything is stored or computed. **Invariant:** a route that is not in `routes::ROUTES` does not exist, and one
 //! that is needs what stands there. **Invariant:** every answer that is not 2xx or 3xx is a `contract` error with
-//! the request's id, or under `/prometheus` one in its envelope. **Not here:** TLS and other people's origins; there is no CORS.
+//! the request's id, under `/prometheus` one in its envelope, and for OTLP a status of its own. **Not here:** TLS and other people's origins; there is no CORS.
 
 mod anomalies;
 mod backup;
@@ -24,6 +24,7 @@ mod metrics;
 mod money;
 mod openapi;
 mod origin;
+mod otlp;
 mod ownership;
 mod pages;
 mod pairs;

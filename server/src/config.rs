@@ -5,6 +5,8 @@
 //! structs of checked values. **Not here:** secrets, other than the text of `COULOMB_TOKEN` on its way to a client
 //! and a bucket's credentials on their way to the store.
 
+mod listen;
+
 use crate::client::{
     AnomaliesCommand, BackupCommand, BillCommand, BudgetsCommand, CheckCommand, CloseCommand, DocumentsCommand,
     ImportCommand, PolicyCommand, PricesCommand, QueryCommand, ReconcileCommand, ReportCommand, RestoreCommand,
@@ -14,16 +16,14 @@ use crate::dispatch::DispatchSettings;
 use crate::query::QuerySettings;
 use crate::store::{self, BucketSettings, BucketVariables, StoreSettings};
 use clap::{Args, Parser, Subcommand};
+pub use listen::{Asked, OtlpListen};
+use listen::{OFF, flight_address, http_address, otlp_address};
 use serde::Deserialize;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6240);
-const FLIGHT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6241);
-/// In place of an address and port: nothing listens.
-const OFF: &str = "off";
 const DATA_DIR: &str = "./coulomb-data";
 /// What all queries together may hold in memory: a small machine can give it, and beyond it a query spills.
 const QUERY_MEMORY_BYTES: u64 = 1 << 30;
@@ -121,6 +121,10 @@ pub struct ServeFlags {
     /// Address and port of Flight SQL, for ADBC and JDBC (default 127.0.0.1:6241; port 0 takes a free one; `off`).
     #[arg(long, env = "COULOMB_FLIGHT_LISTEN", value_name = "ADDRESS:PORT")]
     flight_listen: Option<String>,
+    /// Address and port of OTLP over gRPC (default 127.0.0.1:4317, unless another program has it; port 0 takes a free
+    /// one; `off`). OTLP over HTTP is where HTTP is.
+    #[arg(long, env = "COULOMB_OTLP_LISTEN", value_name = "ADDRESS:PORT")]
+    otlp_listen: Option<String>,
     /// Memory of all running queries together (default 1073741824 = 1 GiB); beyond it they spill to disk.
     #[arg(long, env = "COULOMB_QUERY_MEMORY_BYTES", value_name = "BYTES")]
     query_memory_bytes: Option<u64>,
@@ -162,6 +166,7 @@ struct SettingsFile {
     tables: Option<String>,
     listen: Option<String>,
     flight_listen: Option<String>,
+    otlp_listen: Option<String>,
     query_memory_bytes: Option<u64>,
     resident_bytes_max: Option<u64>,
     query_timeout_seconds: Option<u64>,
@@ -236,6 +241,7 @@ pub struct ServeSettings {
     pub listen: SocketAddr,
     /// Where Flight SQL is answered, if it is.
     pub flight_listen: Option<SocketAddr>,
+    pub otlp_listen: Option<OtlpListen>,
     pub data_dir: PathBuf,
     pub store: StoreSettings,
     pub query: QuerySettings,
@@ -249,11 +255,9 @@ impl ServeSettings {
     /// Reads the settings file, if one is named, and checks everything.
     pub fn load(flags: ServeFlags) -> Result<Self, ConfigError> {
         let file = flags.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        let listen = listen_address("listen", flags.listen.or(file.listen), LISTEN)?;
-        let flight_listen = match flags.flight_listen.or(file.flight_listen) {
-            Some(text) if text == OFF => None,
-            text => Some(listen_address("flight_listen", text, FLIGHT_LISTEN)?),
-        };
+        let listen = http_address(flags.listen.or(file.listen))?;
+        let flight_listen = flight_address(flags.flight_listen.or(file.flight_listen))?;
+        let otlp_listen = otlp_address(flags.otlp_listen.or(file.otlp_listen))?;
         let data_dir = flags.data.or(file.data).unwrap_or_else(|| DATA_DIR.into());
         let tables = flags.tables.or(file.tables).as_deref().map(parse_tables).transpose()?;
         let query_memory_bytes = within(
@@ -315,7 +319,7 @@ impl ServeSettings {
         let log = flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned());
         let retain = if flags.retain_days.is_empty() { file.retain_days } else { flags.retain_days };
         let retain_days = retain.iter().map(|text| parse_retain(text)).collect::<Result<_, _>>()?;
-        Ok(Self { listen, flight_listen, data_dir, store, query, retain_days, dispatch, log })
+        Ok(Self { listen, flight_listen, otlp_listen, data_dir, store, query, retain_days, dispatch, log })
     }
 }
 
@@ -353,11 +357,12 @@ impl fmt::Display for ServeSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "data={:?} tables={} listen={} flight_listen={} query_memory_bytes={} resident_bytes_max={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} keep_replaced_seconds={} reports_dir={:?} outgoing_allow={} log={:?}",
+            "data={:?} tables={} listen={} flight_listen={} otlp_listen={} query_memory_bytes={} resident_bytes_max={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} keep_replaced_seconds={} reports_dir={:?} outgoing_allow={} log={:?}",
             self.data_dir,
             self.store.tables.as_ref().map_or_else(|| "local".to_owned(), ToString::to_string),
             self.listen,
             self.flight_listen.map_or_else(|| OFF.to_owned(), |address| address.to_string()),
+            self.otlp_listen.map_or_else(|| OFF.to_owned(), |listen| listen.address.to_string()),
             self.query.memory_bytes_max,
             self.query.resident_bytes_max,
             self.query.timeout.as_secs(),
@@ -376,13 +381,6 @@ fn read_file(path: &Path) -> Result<SettingsFile, ConfigError> {
     // The parser's text shows the line and lists the keys that are known.
     toml::from_str(&text)
         .map_err(|e| ConfigError::Parse { path: path.into(), why: e.to_string().trim_end().to_owned() })
-}
-
-/// The address that a setting names, or its default.
-fn listen_address(name: &'static str, text: Option<String>, default: SocketAddr) -> Result<SocketAddr, ConfigError> {
-    let Some(text) = text else { return Ok(default) };
-    let numeric = text.replacen("localhost:", "127.0.0.1:", usize::from(text.starts_with("localhost:")));
-    numeric.parse().map_err(|_| ConfigError::Listen { name, text, like: default })
 }
 
 fn within(name: &'static str, value: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
@@ -431,6 +429,16 @@ mod tests {
     }
 
     #[test]
+    fn otlp_has_its_known_port_unless_another_is_asked_for() {
+        let listen = |arguments: &[&str]| serve(arguments).unwrap().otlp_listen;
+        let at = |text: &str, asked| Some(OtlpListen { address: text.parse().unwrap(), asked });
+        assert_eq!(listen(&[]), at("127.0.0.1:4317", Asked::No));
+        assert_eq!(listen(&["--otlp-listen", "127.0.0.1:4317"]), at("127.0.0.1:4317", Asked::Yes));
+        assert_eq!(listen(&["--otlp-listen", "localhost:0"]), at("127.0.0.1:0", Asked::Yes));
+        assert_eq!(listen(&["--otlp-listen", "off"]), None);
+    }
+
+    #[test]
     fn tables_are_here_or_in_a_bucket() {
         assert!(serve(&[]).unwrap().store.tables.is_none());
         let settings = serve(&["--tables", "s3://bucket/prefix/"]).unwrap();
@@ -463,6 +471,7 @@ mod tests {
             (vec!["--config", "/does/not/exist"], "/does/not/exist"),
             (vec!["--listen", "6240"], "127.0.0.1:6240"),
             (vec!["--flight-listen", "6241"], "flight_listen \"6241\""),
+            (vec!["--otlp-listen", "4317"], "otlp_listen \"4317\""),
             (vec!["--query-timeout-seconds", "0"], "query_timeout_seconds is 0"),
             (vec!["--query-memory-bytes", "1"], "query_memory_bytes is 1"),
             (vec!["--outgoing-allow", "10.0.0.0/8,10.1.2.3/8"], "outgoing_allow: \"10.1.2.3/8\""),

@@ -1,6 +1,6 @@
 //! Flight SQL (gRPC): the same SQL for ADBC, JDBC and Arrow Flight clients, as Arrow all the way.
 //!
-//! Owns gRPC, Flight's messages and its metadata. Must not know HTTP routes, files or how anything is computed.
+//! Owns Flight's messages and its metadata. Must not know HTTP routes, files or how anything is computed.
 //! **Invariant:** nothing is kept for a client between two calls: a prepared statement and a ticket are their SQL
 //! and parameters, and mean nothing without a token that may read. **Invariant:** no call is decoded before its
 //! token was checked. **Not here:** anything that writes; TLS.
@@ -8,7 +8,6 @@
 mod admit;
 mod answers;
 mod commands;
-mod connections;
 mod error;
 mod metadata;
 mod parameters;
@@ -17,8 +16,7 @@ mod service;
 mod sql_facts;
 mod statement;
 
-pub use error::FlightError;
-pub use serve::{Running, start};
+pub use serve::start;
 
 #[cfg(test)]
 mod tests;

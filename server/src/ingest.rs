@@ -23,6 +23,8 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 use contract::answers::{IngestAnswer, Rejection};
 use contract::{Table, WriterId};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -106,11 +108,29 @@ impl IngestError {
 /// What ingest counts about itself since it started.
 #[derive(Debug, Default)]
 pub struct Counters {
-    pub accepted_rows: AtomicU64,
     pub rejected_rows: AtomicU64,
-    pub duplicates: AtomicU64,
     pub refused_requests: AtomicU64,
     pub body_bytes: AtomicU64,
+    tables: Mutex<BTreeMap<&'static str, Counted>>,
+}
+
+/// What was counted of a table.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counted {
+    pub rows: u64,
+    /// Bodies that were kept before.
+    pub duplicates: u64,
+}
+
+impl Counters {
+    /// Tables by name, those that something was sent to.
+    pub fn tables(&self) -> Vec<(&'static str, Counted)> {
+        self.tables.lock().iter().map(|(table, counted)| (*table, *counted)).collect()
+    }
+
+    fn count(&self, table: &'static Table, count: impl FnOnce(&mut Counted)) {
+        count(self.tables.lock().entry(table.name).or_default());
+    }
 }
 
 /// Shared handle; clones are cheap.
@@ -220,16 +240,56 @@ impl Ingest {
         let accepted = checked.rows.num_rows() as u64;
         match self.store.append(table, &writer, sequence, checked.rows).await? {
             Appended::Duplicate => {
-                self.counters.duplicates.fetch_add(1, Ordering::Relaxed);
+                self.counters.count(table, |counted| counted.duplicates += 1);
                 Ok(IngestAnswer { duplicate: true, ..IngestAnswer::default() })
             }
             Appended::Kept => {
-                self.counters.accepted_rows.fetch_add(accepted, Ordering::Relaxed);
+                self.counters.count(table, |counted| counted.rows += accepted);
                 self.counters.rejected_rows.fetch_add(checked.rejected_rows, Ordering::Relaxed);
                 let Checked { rejected, rejected_rows, .. } = checked;
                 Ok(IngestAnswer { accepted, duplicate: false, rejected, rejected_rows })
             }
         }
+    }
+}
+
+/// Memory in which a body is unpacked; it grows with the body, and is given back when dropped.
+pub struct Unpacking {
+    memory: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Unpacking {
+    /// # Errors
+    /// When other bodies have the memory.
+    pub fn grow(&mut self, bytes: u64) -> Result<(), IngestError> {
+        let more = reserve(&self.memory, bytes)?;
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// What another room makes rows of.
+impl Ingest {
+    pub fn unpacking(&self) -> Unpacking {
+        Unpacking { memory: Arc::clone(&self.memory), held: None }
+    }
+
+    /// Keeps rows of several tables that were made and checked elsewhere, all of them or none.
+    pub async fn keep_together(
+        &self,
+        writer: &WriterId,
+        batches: Vec<(&'static Table, RecordBatch)>,
+        rejected_rows: u64,
+    ) -> Result<(), IngestError> {
+        let rows: Vec<_> = batches.iter().map(|(table, batch)| (*table, batch.num_rows() as u64)).collect();
+        self.store.append_together(writer, batches).await?;
+        rows.into_iter().for_each(|(table, rows)| self.counters.count(table, |counted| counted.rows += rows));
+        self.counters.rejected_rows.fetch_add(rejected_rows, Ordering::Relaxed);
+        Ok(())
     }
 }
 

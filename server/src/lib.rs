@@ -1,4 +1,4 @@
-//! The Coulomb server: ingest → store → query → api and flight, one way.
+//! The Coulomb server: ingest and otlp → store → query → api and flight, one way.
 //!
 //! Each module is a room with one door. Who may import whom is a table in `tests/tests/architecture.rs`.
 
@@ -14,8 +14,10 @@ pub mod deliver;
 pub mod dispatch;
 pub mod error;
 pub mod flight;
+pub mod grpc;
 pub mod ingest;
 pub mod ledger;
+pub mod otlp;
 pub mod query;
 pub mod report;
 pub mod schedule;

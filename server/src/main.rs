@@ -5,12 +5,14 @@ use clap::Parser;
 use coulomb::access::Access;
 use coulomb::api::{self, Services};
 use coulomb::client::{self, ClientError};
-use coulomb::config::{Command, CommandLine, ServeFlags, ServeSettings};
+use coulomb::config::{Asked, Command, CommandLine, OtlpListen, ServeFlags, ServeSettings};
 use coulomb::dashboards::Shelf;
 use coulomb::dispatch::Dispatch;
 use coulomb::flight;
+use coulomb::grpc;
 use coulomb::ingest::Ingest;
 use coulomb::ledger::Ledger;
+use coulomb::otlp::{self, Otlp};
 use coulomb::query::Engine;
 use coulomb::store::Store;
 use std::io::{BufWriter, Write, stderr, stdout};
@@ -100,10 +102,13 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
     });
     let flight =
         settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
+    let otlp = Otlp::new(ingest.clone(), now_micros);
+    let otlp_grpc = settings.otlp_listen.map(|listen| start_otlp(&otlp, &access, listen)).transpose()?.flatten();
     let dashboards = Arc::new(Shelf::new(&settings.data_dir));
     let services = Services {
         store: store.clone(),
         ingest,
+        otlp,
         engine,
         ledger,
         dispatch: dispatch.clone(),
@@ -116,17 +121,20 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
     if let Some(flight) = &flight {
         writeln!(stdout(), "coulomb: Flight SQL on grpc://{}", flight.address)?;
     }
+    if let Some(otlp) = &otlp_grpc {
+        writeln!(stdout(), "coulomb: OTLP on grpc://{}", otlp.address)?;
+    }
     stdout().flush()?;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("asked to terminate, shutting down"),
         _ = interrupt.recv() => tracing::info!("interrupted, shutting down"),
     }
-    let stop_flight = async {
-        if let Some(flight) = flight {
-            flight.stop().await;
+    let stop = async |running: Option<grpc::Running>| {
+        if let Some(running) = running {
+            running.stop().await;
         }
     };
-    let (stopped, ()) = tokio::join!(server.stop(), stop_flight);
+    let (stopped, (), ()) = tokio::join!(server.stop(), stop(flight), stop(otlp_grpc));
     keeping.abort();
     deriving.abort();
     accounting.abort();
@@ -135,6 +143,17 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");
     Ok(stopped?)
+}
+
+/// A port that nobody has asked for may be another program's, such as an OpenTelemetry collector's.
+fn start_otlp(otlp: &Otlp, access: &Access, listen: OtlpListen) -> anyhow::Result<Option<grpc::Running>> {
+    match (otlp::start(otlp.clone(), access.clone(), listen.address), listen.asked) {
+        (Err(error), Asked::No) => {
+            tracing::warn!(%error, "OTLP is taken over HTTP only; --otlp-listen names another port, or `off`");
+            Ok(None)
+        }
+        (started, _) => Ok(Some(started?)),
+    }
 }
 
 /// Drops what is older than it is to be kept, every so often.

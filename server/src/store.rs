@@ -168,13 +168,44 @@ impl Store {
         sequence: u64,
         batch: RecordBatch,
     ) -> Result<Appended, StoreError> {
+        self.append_parts(vec![(table, batch)], writer, Some(sequence)).await
+    }
+
+    /// Returns after the rows of all these tables are durable; a crash keeps all of them or none. They are numbered
+    /// in the order in which they come to the log, so one writer may send many at once. Batches are in
+    /// [`contract::schema`], each of another table.
+    pub async fn append_together(
+        &self,
+        writer: &WriterId,
+        batches: Vec<(&'static Table, RecordBatch)>,
+    ) -> Result<(), StoreError> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        self.append_parts(batches, writer, None).await.map(drop)
+    }
+
+    async fn append_parts(
+        &self,
+        batches: Vec<(&'static Table, RecordBatch)>,
+        writer: &WriterId,
+        sequence: Option<u64>,
+    ) -> Result<Appended, StoreError> {
         self.ready()?;
-        let bytes = hot::batch_bytes(&batch);
+        let bytes: u64 = batches.iter().map(|(_, batch)| hot::batch_bytes(batch)).sum();
         let limit = self.inner.hot_bytes_max.min(wal::APPEND_BYTES_MAX);
         if bytes > limit {
             return Err(StoreError::TooLarge { bytes, limit });
         }
-        let tables = &self.inner.tables;
+        let parts = batches.into_iter().map(|(table, batch)| self.part(table, batch)).collect::<Result<_, _>>()?;
+        let (answer, outcome) = oneshot::channel();
+        let append = commit::Append { parts, writer: writer.as_str().to_owned(), sequence, answer };
+        self.inner.send(commit::Command::Append(Box::new(append))).await?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    fn part(&self, table: &'static Table, batch: RecordBatch) -> Result<commit::Part, StoreError> {
+        let (tables, bytes) = (&self.inner.tables, hot::batch_bytes(&batch));
         let Some(room) = tables.reserve(bytes, self.inner.hot_bytes_max) else {
             self.inner.ask_for_flush();
             return Err(StoreError::Full { bytes: tables.bytes(), retry_after_seconds: 1 });
@@ -184,12 +215,7 @@ impl Store {
         // What stays in memory is read back from the log's bytes: it is the same as after a replay, and it holds
         // no more than its own rows, however large the body was that they came in.
         let rows = columns::as_read(&schemas.read, &logged::from_ipc(table, &schemas.stored, &ipc)?)?;
-        drop(batch);
-        let (answer, outcome) = oneshot::channel();
-        let writer = writer.as_str().to_owned();
-        let append = commit::Append { table, writer, sequence, ipc, hot: hot::Hot { rows, room }, answer };
-        self.inner.send(commit::Command::Append(Box::new(append))).await?;
-        outcome.await.map_err(|_| StoreError::Closed)?
+        Ok(commit::Part { table, ipc, hot: hot::Hot { rows, room } })
     }
 
     /// Every table that is stored: those of the contract, which rows are sent to, and the derived ones.

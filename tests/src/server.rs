@@ -9,6 +9,8 @@ use std::time::Duration;
 /// A start replays the WAL; on a busy machine with two cores that takes seconds, not minutes.
 const START_AT_MOST: Duration = Duration::from_secs(60);
 const STOP_AT_MOST: Duration = Duration::from_secs(60);
+/// Free ports, so that many servers run at once.
+const PORTS: [&str; 6] = ["--listen", "127.0.0.1:0", "--flight-listen", "127.0.0.1:0", "--otlp-listen", "127.0.0.1:0"];
 
 /// A running server; killed when dropped.
 pub struct Server {
@@ -16,6 +18,8 @@ pub struct Server {
     pub url: String,
     /// Where Flight SQL is, as `grpc://127.0.0.1:PORT`.
     pub flight_url: String,
+    /// Where OTLP is over gRPC, likewise.
+    pub otlp_url: String,
     pub data: PathBuf,
     /// The administrator's, as the first start wrote it.
     pub token: String,
@@ -44,15 +48,14 @@ impl Server {
     /// What starts a server on a folder, for tests that change its environment or expect it to fail.
     pub fn serve_command(data: &Path, flags: &[&str]) -> Command {
         let mut command = Command::new(binary("coulomb"));
-        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
-        command.args(["--flight-listen", "127.0.0.1:0"]).args(flags);
+        command.arg("serve").arg("--data").arg(data).args(PORTS).args(flags);
         command
     }
 
     /// Likewise, by a command that the caller has begun: the program itself, or one that starts it.
     pub fn start_as(mut command: Command, data: &Path, flags: &[&str]) -> Self {
-        command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
-        Self::start_command(command.args(["--flight-listen", "127.0.0.1:0"]).args(flags), data)
+        command.arg("serve").arg("--data").arg(data).args(PORTS);
+        Self::start_command(command.args(flags), data)
     }
 
     /// By a command that [`Self::serve_command`] made for `data`.
@@ -60,18 +63,20 @@ impl Server {
         let mut program = Program::start(command);
         let url = program.wait_for_line("coulomb: listening on ", START_AT_MOST);
         let flight_url = program.wait_for_line("coulomb: Flight SQL on ", START_AT_MOST);
+        let otlp_url = program.wait_for_line("coulomb: OTLP on ", START_AT_MOST);
         let token_file = data.join("admin.token");
         let token = std::fs::read_to_string(&token_file)
             .unwrap_or_else(|e| panic!("cannot read {token_file:?}: {e}; the server said:\n{}", program.log()));
         let url = url.trim_end_matches('/').to_owned();
-        Self { program, url, flight_url, data: data.to_path_buf(), token: token.trim().to_owned(), owned_data: None }
+        let (data, token) = (data.to_path_buf(), token.trim().to_owned());
+        Self { program, url, flight_url, otlp_url, data, token, owned_data: None }
     }
 
     /// Likewise, with all its threads on one core.
     pub fn start_on_one_core(data: &Path) -> Self {
         let mut command = Command::new("taskset");
         command.args(["-c", "0"]).arg(binary("coulomb")).arg("serve").arg("--data").arg(data);
-        Self::start_command(command.args(["--listen", "127.0.0.1:0", "--flight-listen", "127.0.0.1:0"]), data)
+        Self::start_command(command.args(PORTS), data)
     }
 
     /// SIGKILL and a new start on the same data, on another port.

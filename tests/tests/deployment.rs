@@ -50,7 +50,7 @@ fn compose_is_valid_and_names_files_and_flags_that_exist() {
         }
     }
     let ports = compose["services"]["server"]["ports"].to_string();
-    for port in ["127.0.0.1:6240:6240", "127.0.0.1:6241:6241"] {
+    for port in ["127.0.0.1:6240:6240", "127.0.0.1:6241:6241", "127.0.0.1:4317:4317"] {
         assert!(ports.contains(port), "the server must not be published beyond this machine: {ports}");
     }
 }

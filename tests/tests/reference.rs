@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 mod reference {
+    mod azure;
     mod bills;
     mod focus;
     mod genai;

@@ -10,8 +10,8 @@ use std::process::{Command, ExitCode};
 const SLOW_PROOFS: [&str; 4] = ["datafusion", "datafusion_catalog", "datafusion_catalog_listing", "datafusion_session"];
 
 /// Everything for the host except xtask itself, whose dependencies have a profile of their own.
-pub(crate) const PACKAGES: [&str; 8] =
-    ["-p", "coulomb", "-p", "coulomb-collector", "-p", "coulomb-contract", "-p", "coulomb-tests"];
+pub(crate) const PACKAGES: [&str; 10] =
+    ["-p", "coulomb", "-p", "coulomb-collector", "-p", "coulomb-contract", "-p", "coulomb-otlp", "-p", "coulomb-tests"];
 
 /// cargo in the workspace, with the pages to embed and with the quicker solver.
 pub(crate) fn cargo(config: &Config, dist: &Path) -> Command {

@@ -46,6 +46,21 @@ pub(super) async fn read_ingest_body(
     state: &web::Data<State>,
     bytes_max: usize,
 ) -> Result<Bytes, Refusal> {
+    if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING).filter(|v| v.as_bytes() != b"identity") {
+        discard(&mut payload).await;
+        let message = "is not taken here, compress the Arrow stream's buffers with zstd or lz4 instead";
+        return Err(Refusal::unsupported_body(format!("Content-Encoding {encoding:?} {message}")));
+    }
+    read_packed_body(request, payload, state, bytes_max).await
+}
+
+/// Likewise, of a body that the caller unpacks.
+pub(super) async fn read_packed_body(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    state: &web::Data<State>,
+    bytes_max: usize,
+) -> Result<Bytes, Refusal> {
     let result = collect(request.headers(), &mut payload, state, bytes_max).await;
     if result.is_err() {
         discard(&mut payload).await;
@@ -59,10 +74,6 @@ async fn collect(
     state: &web::Data<State>,
     bytes_max: usize,
 ) -> Result<Bytes, Refusal> {
-    if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|v| v.as_bytes() != b"identity") {
-        let message = "is not taken here, compress the Arrow stream's buffers with zstd or lz4 instead";
-        return Err(Refusal::unsupported_body(format!("Content-Encoding {encoding:?} {message}")));
-    }
     let too_large =
         || Refusal::too_large(format!("the body is larger than {bytes_max} bytes, send fewer rows at once"));
     let told = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());

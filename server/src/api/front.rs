@@ -5,7 +5,7 @@ use super::error::Refusal;
 use super::routes::{Found, Needs, find};
 use super::serve::State;
 use super::sessions::SESSION_COOKIE;
-use super::{credentials, origin, prometheus};
+use super::{credentials, origin, otlp, prometheus};
 use crate::access::Identity;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -173,9 +173,14 @@ fn with_error_body(answer: ServiceResponse<BoxBody>, id: &str) -> ServiceRespons
     if !refusal.allow.is_empty() {
         response.insert_header((header::ALLOW, refusal.allow.join(", ")));
     }
-    let response = match prometheus::is_here(answer.request().path()) {
-        true => response.json(prometheus::error_body(refusal)),
-        false => response.json(body),
+    let request = answer.request();
+    let response = match request.path() {
+        path if prometheus::is_here(path) => response.json(prometheus::error_body(refusal)),
+        path if otlp::is_here(path) => {
+            let (kind, told) = otlp::error_body(request.headers(), refusal);
+            response.content_type(kind).body(told)
+        }
+        _ => response.json(body),
     };
     answer.into_response(response)
 }

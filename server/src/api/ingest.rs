@@ -20,7 +20,6 @@ pub(super) async fn ingest(
     state: web::Data<State>,
 ) -> Result<HttpResponse, Refusal> {
     let answer = post(&request, &table, payload, &identity, &state).await?;
-    state.metrics.count_ingest(&table, &answer);
     Ok(HttpResponse::Ok().json(answer))
 }
 

@@ -1,8 +1,8 @@
 //! `GET /metrics`: the server about itself, in Prometheus' text format.
 
 use super::serve::State;
+use crate::ingest::Counted;
 use actix_web::{HttpResponse, web};
-use contract::answers::IngestAnswer;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Default)]
 pub(super) struct Metrics {
     requests: Mutex<BTreeMap<(&'static str, &'static str, u16), Total>>,
-    ingest: Mutex<BTreeMap<&'static str, Ingested>>,
     queries: Mutex<BTreeMap<&'static str, Total>>,
     queries_running: Arc<AtomicU64>,
 }
@@ -40,25 +39,11 @@ impl Total {
     }
 }
 
-#[derive(Default, Clone, Copy)]
-struct Ingested {
-    rows: u64,
-    duplicates: u64,
-}
-
 impl Metrics {
     pub(super) fn count_request(&self, method: &str, route: &'static str, status: u16, seconds: f64) {
         let methods = ["GET", "POST", "DELETE", "HEAD"];
         let method = methods.into_iter().find(|m| *m == method).unwrap_or("other");
         self.requests.lock().entry((route, method, status)).or_default().add(seconds);
-    }
-
-    pub(super) fn count_ingest(&self, table: &str, answer: &IngestAnswer) {
-        let Some(table) = contract::table(table) else { return };
-        let mut ingest = self.ingest.lock();
-        let counted = ingest.entry(table.name).or_default();
-        counted.rows += answer.accepted;
-        counted.duplicates += u64::from(answer.duplicate);
     }
 
     pub(super) fn start_query(&self) -> RunningQuery {
@@ -129,12 +114,13 @@ fn text(state: &State) -> String {
     families.push(counter("coulomb_queries_total", "SQL statements.", counts(&queries)));
     families.push(counter("coulomb_query_seconds_total", "Time until their first rows.", seconds(&queries)));
     families.push(gauge("coulomb_queries_running", "SQL statements at work.", one(&metrics.queries_running)));
-    let ingested: Vec<(String, Ingested)> =
-        metrics.ingest.lock().iter().map(|(table, counted)| (format!("table=\"{table}\""), *counted)).collect();
-    let lines = |of: fn(&Ingested) -> u64| ingested.iter().map(|(l, i)| (l.clone(), of(i) as f64)).collect();
+    let counters = state.ingest.counters();
+    let ingested = counters.tables();
+    let lines = |of: fn(&Counted) -> u64| {
+        ingested.iter().map(|(table, counted)| (format!("table=\"{table}\""), of(counted) as f64)).collect()
+    };
     families.push(counter("coulomb_ingest_rows_total", "Rows kept.", lines(|i| i.rows)));
     families.push(counter("coulomb_ingest_duplicates_total", "Bodies that were kept before.", lines(|i| i.duplicates)));
-    let counters = state.ingest.counters();
     let (rejected, refused) = (one(&counters.rejected_rows), one(&counters.refused_requests));
     families.push(counter("coulomb_ingest_rejected_rows_total", "Rows not kept.", rejected));
     families.push(counter("coulomb_ingest_refused_total", "Bodies refused whole.", refused));

@@ -1,7 +1,7 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
 use super::{
-    anomalies, backup, bills, budgets, costs, dashboards, ingest, jobs, ledger_rows, metrics, money, openapi,
+    anomalies, backup, bills, budgets, costs, dashboards, ingest, jobs, ledger_rows, metrics, money, openapi, otlp,
     ownership, prices, prometheus, query, questions, reports, schedules, sessions,
 };
 use crate::access::Action;
@@ -30,6 +30,7 @@ const fn route(method: &'static str, pattern: &'static str, needs: Needs) -> Rou
     Route { method, pattern, needs }
 }
 
+const INGEST: Needs = Needs::May(Action::Ingest);
 const READ: Needs = Needs::May(Action::Read);
 const KEEP_BOOKS: Needs = Needs::May(Action::KeepBooks);
 const EDIT_DASHBOARDS: Needs = Needs::May(Action::EditDashboards);
@@ -40,7 +41,10 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/health/ready", Needs::Nothing),
     route("GET", "/metrics", READ),
     route("GET", "/api/openapi.json", Needs::Identity),
-    route("POST", "/v1/ingest/{table}", Needs::May(Action::Ingest)),
+    route("POST", "/v1/ingest/{table}", INGEST),
+    route("POST", "/v1/traces", INGEST),
+    route("POST", "/v1/logs", INGEST),
+    route("POST", "/v1/metrics", INGEST),
     route("POST", "/api/v1/query", READ),
     route("GET", "/api/v1/reports/{kind}", READ),
     route("POST", "/api/v1/reports/{kind}", READ),
@@ -152,6 +156,9 @@ pub(super) fn configure(app: &mut ServiceConfig) {
         .route("/metrics", web::get().to(metrics::metrics))
         .route("/api/openapi.json", web::get().to(openapi::openapi))
         .route("/v1/ingest/{table}", web::post().to(ingest::ingest))
+        .route("/v1/traces", web::post().to(otlp::traces))
+        .route("/v1/logs", web::post().to(otlp::logs))
+        .route("/v1/metrics", web::post().to(otlp::metrics))
         .route("/api/v1/query", web::post().to(query::query))
         .route("/api/v1/status", web::get().to(questions::status))
         .route("/api/v1/overview", web::get().to(questions::overview))

@@ -7,6 +7,7 @@ use crate::dispatch::Dispatch;
 use crate::error::ErrorKind;
 use crate::ingest::Ingest;
 use crate::ledger::Ledger;
+use crate::otlp::Otlp;
 use crate::query::Engine;
 use crate::store::Store;
 use actix_web::dev::ServerHandle;
@@ -46,6 +47,7 @@ impl ApiError {
 pub struct Services {
     pub store: Store,
     pub ingest: Ingest,
+    pub otlp: Otlp,
     pub engine: Engine,
     pub ledger: Ledger,
     pub dispatch: Dispatch,
@@ -59,6 +61,7 @@ pub struct Services {
 pub(super) struct State {
     pub(super) store: Store,
     pub(super) ingest: Ingest,
+    pub(super) otlp: Otlp,
     pub(super) engine: Engine,
     pub(super) ledger: Ledger,
     pub(super) dispatch: Dispatch,
@@ -89,6 +92,7 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
     let state = web::Data::from(Arc::new(State {
         store: services.store,
         ingest: services.ingest,
+        otlp: services.otlp,
         engine: services.engine,
         ledger: services.ledger,
         dispatch: services.dispatch,

@@ -6,6 +6,7 @@ mod bills;
 mod fixture;
 mod formats;
 mod openapi;
+mod otlp;
 mod planning;
 mod prometheus;
 
@@ -17,7 +18,8 @@ fn health_needs_no_token_and_everything_else_of_the_table_needs_one() {
     let server = Fixture::start();
     for route in super::routes::ROUTES {
         let path = fixture::example_path(route.pattern);
-        let answer = server.ask(route.method, &path).without_token().send();
+        let asked = server.ask(route.method, &path).without_token().with("Content-Type", "application/json");
+        let answer = asked.send();
         let open = route.needs == super::routes::Needs::Nothing;
         if !open {
             assert_eq!(answer.status, 401, "{} {path}", route.method);

@@ -5,25 +5,10 @@ use crate::error::ErrorKind;
 use crate::ingest::IngestError;
 use crate::query::QueryError;
 use arrow::error::ArrowError;
-use std::io;
-use std::net::SocketAddr;
 use tonic::{Code, Status};
 
 /// A status travels in the trailers, percent-encoded to three times its size, and clients take 8 KiB of them.
 const MESSAGE_BYTES_MAX: usize = 2_000;
-
-/// Why Flight SQL is not answered.
-#[derive(Debug, thiserror::Error)]
-pub enum FlightError {
-    #[error("cannot listen on {address} for Flight SQL: {source}; is another server running there")]
-    Listen { address: SocketAddr, source: io::Error },
-}
-
-impl FlightError {
-    pub fn kind(&self) -> ErrorKind {
-        ErrorKind::Unavailable
-    }
-}
 
 /// `kind` → code.
 pub(super) fn of_kind(kind: ErrorKind, message: impl Into<String>) -> Status {

@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::health::Health;
 use super::hot::{Hot, Tables};
 use super::meta::Watermarks;
-use super::wal::{AppendFailure, Frame, Segment};
+use super::wal::{self, AppendFailure, Frame, Segment};
 use super::{Appended, Counters};
 use contract::Table;
 use std::path::PathBuf;
@@ -25,14 +25,21 @@ const SEGMENT_BYTES_MAX: u64 = 128 << 20;
 pub(super) type Answer = Result<Appended, StoreError>;
 
 pub(super) struct Append {
-    pub table: &'static Table,
+    /// One, or more that are kept together.
+    pub parts: Vec<Part>,
     pub writer: String,
-    pub sequence: u64,
+    /// None: the next one of this writer, whichever append comes first.
+    pub sequence: Option<u64>,
+    pub answer: oneshot::Sender<Answer>,
+}
+
+/// Rows of one table.
+pub(super) struct Part {
+    pub table: &'static Table,
     /// The rows as they go to the log.
     pub ipc: Vec<u8>,
     /// The rows as they are read.
     pub hot: Hot,
-    pub answer: oneshot::Sender<Answer>,
 }
 
 /// What a seal fixed: all frames up to `position` are sealed or in files.
@@ -63,8 +70,13 @@ pub(super) struct Committer {
 struct Staged {
     append: Append,
     outcome: Appended,
-    /// The writer's watermark before this append.
-    before: Option<u64>,
+    sequence: u64,
+    /// The writer's watermark of each part's table before this append.
+    before: Vec<Option<u64>>,
+}
+
+fn key(part: &Part, writer: &str) -> (String, String) {
+    (part.table.name.to_owned(), writer.to_owned())
 }
 
 impl Committer {
@@ -106,22 +118,23 @@ impl Committer {
     }
 
     fn stage(&mut self, append: Append, frames: &mut Vec<u8>) -> Staged {
-        let key = (append.table.name.to_owned(), append.writer.clone());
-        let before = self.watermarks.get(&key).copied();
-        if before.is_some_and(|kept| append.sequence <= kept) {
-            return Staged { append, outcome: Appended::Duplicate, before };
+        let watermark = |part: &Part| self.watermarks.get(&key(part, &append.writer)).copied();
+        let before: Vec<Option<u64>> = append.parts.iter().map(watermark).collect();
+        let kept = before.iter().flatten().max().copied();
+        let sequence = append.sequence.unwrap_or_else(|| kept.map_or(1, |kept| kept.saturating_add(1)));
+        if kept.is_some_and(|kept| sequence <= kept) {
+            return Staged { append, outcome: Appended::Duplicate, sequence, before };
         }
-        Frame {
-            position: self.next_position,
-            sequence: append.sequence,
-            table: append.table.name,
-            writer: &append.writer,
-            rows: &append.ipc,
-        }
-        .encode_into(frames);
+        let mut parts = append.parts.iter().map(|part| wal::Part { table: part.table.name, rows: &part.ipc });
+        let wal::Part { table, rows } = parts.next().expect("an append has rows of a table");
+        let joined = parts.collect();
+        Frame { position: self.next_position, sequence, table, writer: &append.writer, rows, joined }
+            .encode_into(frames);
         self.next_position += 1;
-        self.watermarks.insert(key, append.sequence);
-        Staged { append, outcome: Appended::Kept, before }
+        for part in &append.parts {
+            self.watermarks.insert(key(part, &append.writer), sequence);
+        }
+        Staged { append, outcome: Appended::Kept, sequence, before }
     }
 
     fn write(&mut self, group: Vec<Staged>, frames: &[u8]) {
@@ -143,14 +156,16 @@ impl Committer {
     }
 
     fn publish(&mut self, group: Vec<Staged>) {
-        for Staged { append, outcome, .. } in group {
-            let Append { table, writer, sequence, hot, answer, .. } = append;
+        for Staged { append, outcome, sequence, .. } in group {
+            let Append { parts, writer, answer, .. } = append;
             if outcome == Appended::Kept {
-                self.changed.insert((table.name.to_owned(), writer), sequence);
-                self.tables.publish(table, hot);
+                for part in parts {
+                    self.changed.insert(key(&part, &writer), sequence);
+                    self.tables.publish(part.table, part.hot);
+                }
             } else {
                 // Its room is free before anybody hears of it.
-                drop(hot);
+                drop(parts);
             }
             // The client may have left; its rows are kept all the same and a retry is a duplicate.
             drop(answer.send(Ok(outcome)));
@@ -168,16 +183,18 @@ impl Committer {
         };
         tracing::error!(%error, appends = group.len(), "appends were not kept");
         let text = error.to_string();
-        for Staged { append, outcome, before } in group.into_iter().rev() {
+        for Staged { append, outcome, before, .. } in group.into_iter().rev() {
             if outcome == Appended::Kept {
                 self.next_position -= 1;
-                let key = (append.table.name.to_owned(), append.writer);
-                match before {
-                    Some(before) => self.watermarks.insert(key, before),
-                    None => self.watermarks.remove(&key),
-                };
+                for (part, before) in append.parts.iter().zip(before) {
+                    let key = key(part, &append.writer);
+                    match before {
+                        Some(before) => self.watermarks.insert(key, before),
+                        None => self.watermarks.remove(&key),
+                    };
+                }
             }
-            drop(append.hot);
+            drop(append.parts);
             let source = std::io::Error::other(text.clone());
             drop(append.answer.send(Err(StoreError::Io { what: "keep the rows".into(), source })));
         }

@@ -232,21 +232,18 @@ fn replay_log(
     let tables = Arc::clone(&flusher.tables);
     let damage = replay::replay(wal_dir, |frame| {
         position = position.max(frame.position);
-        let Some(table) = crate::store::ground_table(frame.table) else {
-            let why = "its table is not in the contract".to_owned();
-            return Err(StoreError::Corrupt {
-                what: format!("log frame {} of {:?}", frame.position, frame.table),
-                why,
-            });
-        };
-        let kept = watermarks.entry((table.name.to_owned(), frame.writer.to_owned())).or_insert(0);
-        *kept = frame.sequence.max(*kept);
-        if frame.position > covered.get(table.name).copied().unwrap_or(0) {
-            let schemas = tables.schemas(table);
-            let stored = logged::from_ipc(table, &schemas.stored, frame.rows)?;
-            // No limit here: the bound is kept by flushing below, not by refusing what was acknowledged.
-            let room = tables.reserve(batch_bytes(&stored), u64::MAX).expect("memory ends before this sum does");
-            tables.publish(table, Hot { rows: columns::as_read(&schemas.read, &stored)?, room });
+        // All tables of a frame before a flush, which says that they are covered up to its position.
+        for part in frame.parts() {
+            let Some(table) = crate::store::ground_table(part.table) else {
+                let why = "its table is not in the contract".to_owned();
+                let what = format!("log frame {} of {:?}", frame.position, part.table);
+                return Err(StoreError::Corrupt { what, why });
+            };
+            let kept = watermarks.entry((table.name.to_owned(), frame.writer.to_owned())).or_insert(0);
+            *kept = frame.sequence.max(*kept);
+            if frame.position > covered.get(table.name).copied().unwrap_or(0) {
+                publish_logged(&tables, table, part.rows)?;
+            }
         }
         if tables.bytes() >= settings.flush_bytes {
             tables.seal();
@@ -259,6 +256,15 @@ fn replay_log(
         tracing::warn!(damage.torn_bytes, damage.corrupt_ranges, damage.corrupt_bytes, "the log was not whole");
     }
     Ok(Replayed { damage, position, watermarks })
+}
+
+fn publish_logged(tables: &Tables, table: &'static Table, rows: &[u8]) -> Result<(), StoreError> {
+    let schemas = tables.schemas(table);
+    let stored = logged::from_ipc(table, &schemas.stored, rows)?;
+    // No limit here: the bound is kept by flushing, not by refusing what was acknowledged.
+    let room = tables.reserve(batch_bytes(&stored), u64::MAX).expect("memory ends before this sum does");
+    tables.publish(table, Hot { rows: columns::as_read(&schemas.read, &stored)?, room });
+    Ok(())
 }
 
 /// What the flush hears and whom it asks.

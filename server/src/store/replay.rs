@@ -81,7 +81,7 @@ fn remove_stubs(segments: Vec<(u64, PathBuf)>, damage: &mut Damage) -> Result<Ve
 
 /// The next offset at which an intact frame starts.
 pub(super) fn resync(bytes: &[u8], from: usize) -> Option<usize> {
-    let starts = bytes.get(from..)?.windows(4).enumerate().filter(|(_, w)| *w == wal::FRAME_MAGIC);
+    let starts = bytes.get(from..)?.windows(4).enumerate().filter(|(_, w)| wal::is_magic(w));
     starts.map(|(i, _)| from + i).find(|at| wal::decode(&bytes[*at..]).is_some())
 }
 
@@ -140,8 +140,8 @@ mod tests {
         let Ok(mut segment) = Segment::create(dir, first) else { panic!("cannot create") };
         for position in first..first + count {
             let mut bytes = Vec::new();
-            Frame { position, sequence: position, table: "t", writer: "a/b", rows: &[position as u8; 40] }
-                .encode_into(&mut bytes);
+            let (rows, joined) = (&[position as u8; 40][..], Vec::new());
+            Frame { position, sequence: position, table: "t", writer: "a/b", rows, joined }.encode_into(&mut bytes);
             assert!(segment.append_synced(&bytes).is_ok());
         }
     }

@@ -8,6 +8,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+mod together;
+
 const NEVER: Duration = Duration::from_secs(3600);
 
 fn settings(dir: &std::path::Path) -> StoreSettings {

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub(super) const SEGMENT_MAGIC: &[u8; 8] = b"COULWAL1";
 pub(super) const SEGMENT_HEADER_BYTES: usize = 8 + 8 + 4;
 pub(super) const FRAME_MAGIC: &[u8; 4] = b"CWF1";
+/// Of a frame with rows of several tables, which are kept together or not at all.
+pub(super) const JOINED_MAGIC: &[u8; 4] = b"CWF2";
 /// Magic, body length, checksum of the body.
 pub(super) const FRAME_HEADER_BYTES: usize = 4 + 4 + 4;
 /// Position, sequence, table name length, writer length.
@@ -31,12 +33,26 @@ pub(super) struct Frame<'a> {
     pub writer: &'a str,
     /// The rows as an Arrow IPC stream.
     pub rows: &'a [u8],
+    /// Rows of further tables that came with them.
+    pub joined: Vec<Part<'a>>,
 }
 
-impl Frame<'_> {
+/// Rows of one table within a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part<'a> {
+    pub table: &'a str,
+    pub rows: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// The rows of each table.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part<'a>> {
+        std::iter::once(Part { table: self.table, rows: self.rows }).chain(self.joined.iter().copied())
+    }
+
     pub(super) fn encode_into(&self, out: &mut Vec<u8>) {
         let start = out.len();
-        out.extend_from_slice(FRAME_MAGIC);
+        out.extend_from_slice(if self.joined.is_empty() { FRAME_MAGIC } else { JOINED_MAGIC });
         out.extend_from_slice(&[0; 8]);
         out.extend_from_slice(&self.position.to_le_bytes());
         out.extend_from_slice(&self.sequence.to_le_bytes());
@@ -45,7 +61,16 @@ impl Frame<'_> {
         out.extend_from_slice(&name_bytes(self.writer).to_le_bytes());
         out.extend_from_slice(self.table.as_bytes());
         out.extend_from_slice(self.writer.as_bytes());
+        if !self.joined.is_empty() {
+            out.extend_from_slice(&rows_length(self.rows));
+        }
         out.extend_from_slice(self.rows);
+        for Part { table, rows } in &self.joined {
+            out.extend_from_slice(&name_bytes(table).to_le_bytes());
+            out.extend_from_slice(table.as_bytes());
+            out.extend_from_slice(&rows_length(rows));
+            out.extend_from_slice(rows);
+        }
         let body = start + FRAME_HEADER_BYTES;
         let length = out.len() - body;
         assert!(length <= FRAME_BYTES_MAX, "a frame of {length} bytes would not be read back");
@@ -56,10 +81,19 @@ impl Frame<'_> {
     }
 }
 
+fn rows_length(rows: &[u8]) -> [u8; 4] {
+    u32::try_from(rows.len()).expect("the limit is far below 4 GiB").to_le_bytes()
+}
+
+/// Whether a frame may start with these four bytes.
+pub(super) fn is_magic(bytes: &[u8]) -> bool {
+    bytes == FRAME_MAGIC || bytes == JOINED_MAGIC
+}
+
 /// Reads the frame at the start of `bytes` and its length there; `None` if no whole, intact frame starts there.
 pub(super) fn decode(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
     let header = bytes.get(..FRAME_HEADER_BYTES)?;
-    if &header[..4] != FRAME_MAGIC {
+    if !is_magic(&header[..4]) {
         return None;
     }
     let length = u32_at(header, 4)? as usize;
@@ -73,14 +107,35 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
     let table_bytes = u16::from_le_bytes(body.get(16..18)?.try_into().ok()?) as usize;
     let writer_bytes = u16::from_le_bytes(body.get(18..20)?.try_into().ok()?) as usize;
     let names = body.get(BODY_FIXED_BYTES..)?;
+    let behind = names.get(table_bytes + writer_bytes..)?;
+    let (rows, joined) = if &header[..4] == FRAME_MAGIC { (behind, Vec::new()) } else { decode_joined(behind)? };
     let frame = Frame {
         position: u64_at(body, 0)?,
         sequence: u64_at(body, 8)?,
         table: std::str::from_utf8(names.get(..table_bytes)?).ok()?,
         writer: std::str::from_utf8(names.get(table_bytes..table_bytes + writer_bytes)?).ok()?,
-        rows: names.get(table_bytes + writer_bytes..)?,
+        rows,
+        joined,
     };
     Some((frame, FRAME_HEADER_BYTES + length))
+}
+
+/// The first table's rows, and those of the further ones, each with its length before it.
+fn decode_joined(bytes: &[u8]) -> Option<(&[u8], Vec<Part<'_>>)> {
+    let counted = |at: usize| {
+        let length = u32_at(bytes, at)? as usize;
+        Some((bytes.get(at + 4..at + 4 + length)?, at + 4 + length))
+    };
+    let (rows, mut at) = counted(0)?;
+    let mut joined = Vec::new();
+    while at < bytes.len() {
+        let name = u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?) as usize;
+        let table = std::str::from_utf8(bytes.get(at + 2..at + 2 + name)?).ok()?;
+        let (rows, end) = counted(at + 2 + name)?;
+        joined.push(Part { table, rows });
+        at = end;
+    }
+    Some((rows, joined))
 }
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -211,8 +266,25 @@ mod tests {
 
     fn encoded(position: u64, rows: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        Frame { position, sequence: 9, table: "gpu_samples", writer: "n/b", rows }.encode_into(&mut out);
+        let joined = Vec::new();
+        Frame { position, sequence: 9, table: "gpu_samples", writer: "n/b", rows, joined }.encode_into(&mut out);
         out
+    }
+
+    fn encoded_joined() -> Vec<u8> {
+        let mut out = Vec::new();
+        let joined = vec![Part { table: "inference_requests", rows: b"second" }, Part { table: "logs", rows: b"" }];
+        Frame { position: 8, sequence: 2, table: "spans", writer: "n/b", rows: b"first", joined }.encode_into(&mut out);
+        out
+    }
+
+    #[test]
+    fn tables_of_a_frame_come_back_together() {
+        let bytes = encoded_joined();
+        let (frame, length) = decode(&bytes).unwrap();
+        assert_eq!((frame.position, frame.sequence, frame.writer, length), (8, 2, "n/b", bytes.len()));
+        let parts: Vec<_> = frame.parts().map(|part| (part.table, part.rows)).collect();
+        assert_eq!(parts, [("spans", &b"first"[..]), ("inference_requests", &b"second"[..]), ("logs", &b""[..])]);
     }
 
     #[test]
@@ -225,14 +297,16 @@ mod tests {
 
     #[test]
     fn every_cut_and_every_flipped_bit_is_noticed() {
-        let bytes = encoded(7, b"rows");
-        for cut in 0..bytes.len() {
-            assert!(decode(&bytes[..cut]).is_none(), "cut at {cut}");
-        }
-        for bit in 0..bytes.len() * 8 {
-            let mut bad = bytes.clone();
-            bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode(&bad).is_none(), "bit {bit}");
+        for bytes in [encoded(7, b"rows"), encoded_joined()] {
+            for cut in 0..bytes.len() {
+                assert!(decode(&bytes[..cut]).is_none(), "cut at {cut}");
+            }
+            // Where a frame starts says which kind it is; the two words differ in more than one bit.
+            for bit in 0..bytes.len() * 8 {
+                let mut bad = bytes.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                assert!(decode(&bad).is_none(), "bit {bit}");
+            }
         }
     }
 

@@ -11,7 +11,8 @@ fn each_route_lets_in_the_roles_of_the_table_and_no_other() {
     for role in [Role::Writer, Role::Viewer] {
         let (secret, _) = server.token(role.as_str());
         for route in ROUTES {
-            let answer = server.ask(route.method, &example_path(route.pattern)).with_token(&secret).send();
+            let asked = server.ask(route.method, &example_path(route.pattern)).with_token(&secret);
+            let answer = asked.with("Content-Type", "application/json").send();
             let forbidden = matches!(route.needs, Needs::May(action) if !role.may(action));
             assert_eq!(answer.status == 403, forbidden, "{role:?} {} {}", route.method, route.pattern);
             if forbidden {

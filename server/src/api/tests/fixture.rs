@@ -7,6 +7,7 @@ use crate::deliver::Networks;
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::ingest::Ingest;
 use crate::ledger::Ledger;
+use crate::otlp::Otlp;
 use crate::query::{Engine, QuerySettings};
 use crate::store::{BucketVariables, Store, StoreSettings};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
@@ -102,8 +103,10 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
         variables: BucketVariables::default(),
         tables: None,
     };
+    let ingest = Ingest::new(store.clone());
     let services = Services {
-        ingest: Ingest::new(store.clone()),
+        otlp: Otlp::new(ingest.clone(), || NOW),
+        ingest,
         dispatch: Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings, || NOW),
         ledger,
         engine,
@@ -224,6 +227,12 @@ impl Got {
 
     pub(super) fn error_kind(&self) -> String {
         let body = self.json();
+        // OTLP's errors have codes of gRPC.
+        match body["code"].as_i64() {
+            Some(7) => return "forbidden".to_owned(),
+            Some(16) => return "unauthorized".to_owned(),
+            _ => {}
+        }
         // Under /prometheus errors are in the envelope of that API.
         let kind = body["error"]["kind"].as_str().or(body["errorType"].as_str());
         kind.unwrap().to_owned()

@@ -63,7 +63,9 @@ mod tests {
         let mut segment = wal::Segment::create(dir.path(), 5).expect("a segment can be made");
         let mut frames = Vec::new();
         for position in 5..8 {
-            wal::Frame { position, sequence: 1, table: "t", writer: "w", rows: b"rows" }.encode_into(&mut frames);
+            let joined = Vec::new();
+            wal::Frame { position, sequence: 1, table: "t", writer: "w", rows: b"rows", joined }
+                .encode_into(&mut frames);
         }
         assert!(segment.append_synced(&frames).is_ok());
         std::fs::read(wal::segment_path(dir.path(), 5)).expect("the segment is there")

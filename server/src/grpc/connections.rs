@@ -11,8 +11,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::transport::server::Connected;
 
-/// People and tools that ask at once, each with one or two connections.
-const CONNECTIONS_MAX: usize = 256;
 /// When the machine has no file handle left, another try soon would not find one.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
@@ -22,16 +20,20 @@ pub(super) struct Connection {
     _share: OwnedSemaphorePermit,
 }
 
-/// Accepts as long as it is polled.
-pub(super) fn accept(listener: TcpListener) -> impl Stream<Item = io::Result<Connection>> {
-    let shares = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    stream::unfold((listener, shares), |(listener, shares)| async move {
+/// Accepts as long as it is polled, `connections_max` at once.
+pub(super) fn accept(
+    listener: TcpListener,
+    what: &'static str,
+    connections_max: usize,
+) -> impl Stream<Item = io::Result<Connection>> {
+    let shares = Arc::new(Semaphore::new(connections_max));
+    stream::unfold((listener, shares), move |(listener, shares)| async move {
         let share = Arc::clone(&shares).acquire_owned().await.ok()?;
         let stream = loop {
             match listener.accept().await {
                 Ok((stream, _)) => break stream,
                 Err(error) => {
-                    tracing::warn!(%error, "a Flight SQL connection could not be accepted");
+                    tracing::warn!(%error, what, "a connection could not be accepted");
                     tokio::time::sleep(RETRY_AFTER).await;
                 }
             }
