@@ -2,6 +2,7 @@
 
 use crate::format::money;
 use crate::instant::{civil, month_range};
+use crate::order;
 
 mod costs;
 pub(crate) use costs::*;
@@ -153,7 +154,7 @@ pub(crate) fn is_over(period: &str, now_micros: i64) -> bool {
 /// Those whose bill changes most come first.
 pub(crate) fn by_change(compared: &PolicyComparison) -> Vec<&ComparedOwner> {
     let mut owners: Vec<&ComparedOwner> = compared.owners.iter().collect();
-    owners.sort_by_key(|o| std::cmp::Reverse((change(o).unsigned_abs(), o.a_micros.unsigned_abs())));
+    order::sort_by_key(&mut owners, |o| std::cmp::Reverse((change(o).unsigned_abs(), o.a_micros.unsigned_abs())));
     owners
 }
 

@@ -3,6 +3,7 @@
 use crate::address::Open;
 use crate::format::{self, Unit};
 use crate::jobs::runs;
+use crate::order;
 use crate::pages::app::App;
 use contract::answers::{FleetGpu, JobDetail};
 use leptos::prelude::*;
@@ -30,7 +31,7 @@ pub(super) fn strip(app: App, found: &JobDetail) -> impl IntoView + use<> {
     let left_out = rows.len().saturating_sub(ROWS_MAX);
     if left_out > 0 {
         let busy = |gpu: &&FleetGpu| gpu.gpu_busy_ratio.unwrap_or(-1.0);
-        rows.sort_by(|a, b| busy(a).total_cmp(&busy(b)));
+        order::sort_by(&mut rows, |a, b| busy(a).total_cmp(&busy(b)));
         rows.truncate(ROWS_MAX);
     }
     let note = (left_out > 0).then(|| {
