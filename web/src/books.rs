@@ -5,7 +5,9 @@ use crate::instant::{civil, month_range};
 use crate::order;
 
 mod costs;
+mod schedules;
 pub(crate) use costs::*;
+pub(crate) use schedules::*;
 
 answer! {
     /// A version of a document, of `GET /api/v1/documents`.
@@ -74,7 +76,7 @@ const fn kind(name: &'static str, label: &'static str, meaning: &'static str, ex
     DocumentKind { name, label, meaning, example }
 }
 
-pub(crate) static KINDS: [DocumentKind; 8] = [
+pub(crate) static KINDS: [DocumentKind; 9] = [
     kind(
         "prices",
         "Prices",
@@ -107,6 +109,12 @@ pub(crate) static KINDS: [DocumentKind; 8] = [
     ),
     kind("currency", "Currency", "the ledger's one currency; set once", "currency = \"USD\"\n"),
     kind("budgets", "Budgets", "what a team or project may spend", ""),
+    kind(
+        "schedules",
+        "Schedules",
+        "documents that are made and delivered at fixed times",
+        "[[schedule]]\nname = \"monthly-finance\"\ncron = \"30 6 1 * *\"\ntime_zone = \"Europe/Berlin\"\nreport = \"chargeback\"\nby = [\"cost_centre\", \"team\"]\nperiod = \"previous_month\"\nformat = \"pdf\"\nto = \"file:finance/monthly\"\n",
+    ),
     kind(
         "carbon",
         "Carbon",
@@ -251,6 +259,7 @@ mod tests {
         ];
         assert!(missing(&known).is_empty(), "the API does not have {:?}", missing(&known));
         assert!(missing(&costs::KNOWN).is_empty(), "the API does not have {:?}", missing(&costs::KNOWN));
+        assert!(missing(&schedules::KNOWN).is_empty(), "the API does not have {:?}", missing(&schedules::KNOWN));
     }
 
     #[test]
