@@ -3,7 +3,7 @@
 // Usage: node pages.mjs fleet|empty|money LINK SCREENSHOTS PID
 // `money` expects a fleet with prices, owners and budgets, and leads from the costs down to a row of the ledger.
 // `fleet` expects pages full of a simulated fleet and ends by killing the server, to see what the pages say then.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { chromium } from "playwright-core";
@@ -186,22 +186,60 @@ async function saved(page, click) {
   return readFileSync(await file.path(), "utf8");
 }
 
-// Table, CSV and PNG of a picture by the menu of its card.
-async function pictures(page) {
-  await go(page, "Costs");
-  const card = page.locator("section.card", { has: page.getByRole("heading", { name: "Who spends?" }) });
+// Table, CSV and PNG of a picture by the menu of its card: `head` begins the CSV.
+async function picture(page, title, head) {
+  const card = page.locator("section.card", { has: page.getByRole("heading", { name: title, exact: true }) });
   const choose = async (item) => {
     await card.getByRole("button", { name: "Table and files" }).click();
     await card.getByRole("button", { name: item }).click();
   };
   const csv = await saved(page, () => choose("Save as CSV"));
-  check(/^team,project,cost_micros,share_ratio\n/.test(csv), `a picture has its rows as CSV: ${csv.slice(0, 60)}`);
+  check(csv.startsWith(head) && csv.trim().includes("\n"), `${title} has its rows as CSV: ${csv.slice(0, 80)}`);
   const [png] = await Promise.all([page.waitForEvent("download", { timeout: WAIT_MS }), choose("Save as PNG")]);
   const bytes = readFileSync(await png.path());
-  check(bytes.subarray(1, 4).toString() === "PNG" && bytes.length > 2000, `and as PNG (${bytes.length} bytes)`);
+  check(bytes.subarray(1, 4).toString() === "PNG" && bytes.length > 2000, `${title} is a PNG (${bytes.length} bytes)`);
+  writeFileSync(path.join(screenshots, `card-${title.replaceAll(/\W+/g, "-")}.png`), bytes);
   await choose("Show as a table");
-  check((await card.getByRole("columnheader").count()) === 4, "and as a table");
+  const columns = head.trim().split(",").length;
+  check((await card.getByRole("columnheader").count()) >= columns, `${title} is a table`);
+  return () => choose("Show the picture");
+}
+
+async function pictures(page) {
+  await go(page, "Costs");
+  await picture(page, "Who spends?", "team,project,cost_micros,share_ratio\n");
   await look(page, "costs-picture-as-table");
+  await go(page, "Overview");
+  await picture(page, "What are the GPUs doing?", "time,gpus_active,gpus_held_idle");
+  await picture(page, "Who spends?", "team,cost_micros,share_ratio,gpu_hours\n");
+  await picture(page, "Which nodes?", "cluster,rack,node,gpus_active");
+  await look(page, "overview-pictures-as-tables");
+  await go(page, "Fleet");
+  const back = await picture(page, "What did each GPU do?", "cluster,node,gpu_index,gpu_uuid,gpu_model,active_ratio");
+  await back();
+  await page.locator(".heat-plot").waitFor({ timeout: WAIT_MS });
+}
+
+// Nothing is sent by itself until a schedule is stated; one is, in the page, and a document is made of it at once.
+async function schedules(page) {
+  await go(page, "Reports and close");
+  const card = page.locator("section.card", { has: page.getByRole("heading", { name: /sent by themselves/ }) });
+  check(/coulomb import schedules FILE/.test(await card.innerText()), "without schedules it says how to state one");
+  await card.getByRole("link", { name: "Prices and policy" }).click();
+  const text = page.getByLabel("Text of the document");
+  await page.waitForFunction(() => document.querySelector("textarea")?.value.includes("[[schedule]]"), null, { timeout: WAIT_MS });
+  check(/cron/.test(await text.inputValue()), "an example to begin with is there");
+  await page.getByRole("button", { name: "Check" }).click();
+  await page.getByText("Nothing was changed yet").waitFor({ timeout: WAIT_MS });
+  await page.getByRole("button", { name: /^State/ }).click();
+  await page.getByRole("link", { name: "schedules", exact: true }).waitFor({ timeout: WAIT_MS });
+  await go(page, "Reports and close");
+  await card.getByText("monthly-finance").waitFor({ timeout: WAIT_MS });
+  const told = await card.innerText();
+  check(/none yet/.test(told) && /30 6 1 \* \*/.test(told), `a schedule has its next run and no result yet: ${told}`);
+  check(/reports-dir/.test(told), "what keeps it from being delivered is told");
+  await look(page, "reports-schedules");
+  await lookNarrow(page, "reports-schedules");
 }
 
 // Jobs are filtered, sorted and paged by the server; one of them is opened, and none is said to be none.
@@ -244,6 +282,9 @@ async function jobs(page) {
   await page.getByRole("heading", { name: "What did its GPUs do?" }).waitFor({ timeout: WAIT_MS });
   check(new URL(page.url()).pathname === "/job", "a row leads to its job");
   const text = await mainText(page);
+  await (await picture(page, "How busy was each GPU?", "gpu_index,gpu_uuid,gpu_model,gpu_busy_ratio_mean"))();
+  await (await picture(page, "What did its GPUs do?", "time,gpu_busy_ratio"))();
+  await settled(page);
   check(/Cost so far/.test(text) && /What was paid for/.test(text), "a job tells what it cost");
   await look(page, "job");
   await lookNarrow(page, "job");
@@ -409,6 +450,7 @@ try {
     await costsDown(page);
     await pictures(page);
     await jobs(page);
+    await schedules(page);
     await views(page);
   } else {
     check(/GPU/.test(overview) && /\d/.test(overview), `Overview has figures: ${overview.slice(0, 200)}`);

@@ -2,10 +2,13 @@
 
 use crate::format::{self, money};
 use crate::instant::{DAY, civil, month_range};
+use crate::order;
 use contract::answers::CostMonth;
 
 mod costs;
+mod schedules;
 pub(crate) use costs::*;
+pub(crate) use schedules::*;
 
 answer! {
     /// A version of a document, of `GET /api/v1/documents`.
@@ -74,7 +77,7 @@ const fn kind(name: &'static str, label: &'static str, meaning: &'static str, ex
     DocumentKind { name, label, meaning, example }
 }
 
-pub(crate) static KINDS: [DocumentKind; 8] = [
+pub(crate) static KINDS: [DocumentKind; 9] = [
     kind(
         "prices",
         "Prices",
@@ -107,6 +110,12 @@ pub(crate) static KINDS: [DocumentKind; 8] = [
     ),
     kind("currency", "Currency", "the ledger's one currency; set once", "currency = \"USD\"\n"),
     kind("budgets", "Budgets", "what a team or project may spend", ""),
+    kind(
+        "schedules",
+        "Schedules",
+        "documents that are made and delivered at fixed times",
+        "[[schedule]]\nname = \"monthly-finance\"\ncron = \"30 6 1 * *\"\ntime_zone = \"Europe/Berlin\"\nreport = \"chargeback\"\nby = [\"cost_centre\", \"team\"]\nperiod = \"previous_month\"\nformat = \"pdf\"\nto = \"file:finance/monthly\"\n",
+    ),
     kind(
         "carbon",
         "Carbon",
@@ -168,7 +177,7 @@ pub(crate) fn closing_note(month: &CostMonth, first_open: Option<&str>, now_micr
 /// Those whose bill changes most come first.
 pub(crate) fn by_change(compared: &PolicyComparison) -> Vec<&ComparedOwner> {
     let mut owners: Vec<&ComparedOwner> = compared.owners.iter().collect();
-    owners.sort_by_key(|o| std::cmp::Reverse((change(o).unsigned_abs(), o.a_micros.unsigned_abs())));
+    order::sort_by_key(&mut owners, |o| std::cmp::Reverse((change(o).unsigned_abs(), o.a_micros.unsigned_abs())));
     owners
 }
 
@@ -265,6 +274,7 @@ mod tests {
         ];
         assert!(missing(&known).is_empty(), "the API does not have {:?}", missing(&known));
         assert!(missing(&costs::KNOWN).is_empty(), "the API does not have {:?}", missing(&costs::KNOWN));
+        assert!(missing(&schedules::KNOWN).is_empty(), "the API does not have {:?}", missing(&schedules::KNOWN));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod money;
 
 use crate::instant::{Civil, DAY, HOUR, MINUTE, SECOND, civil};
+use contract::GpuState;
 
 /// Shown for a null.
 pub(crate) const NOT_REPORTED: &str = "not reported";
@@ -233,6 +234,18 @@ pub(crate) fn age(micros: i64) -> String {
         t => (t / DAY, "d"),
     };
     format!("{n} {unit}")
+}
+
+/// The page's words for a state.
+pub(crate) fn state_label(state: GpuState) -> &'static str {
+    match state {
+        GpuState::Active => "active",
+        GpuState::HeldIdle => "held, idle",
+        GpuState::HeldEmpty => "held, empty",
+        GpuState::Unallocated => "unallocated",
+        GpuState::Down => "down",
+        GpuState::Unknown => "unknown",
+    }
 }
 
 /// `24 Nov 2026, 01:02:03 UTC`.

@@ -21,6 +21,7 @@ mod format;
 mod instant;
 mod jobs;
 mod metric;
+mod order;
 #[cfg(target_arch = "wasm32")]
 mod pages;
 mod roster;

@@ -1,6 +1,7 @@
 //! The nodes of a fleet as rows: filtered, summed and sorted. Pure.
 
 use crate::charts::share;
+use crate::order;
 use contract::answers::FleetNode;
 use contract::{ByState, GpuState};
 use std::cmp::Ordering;
@@ -128,7 +129,7 @@ pub(crate) fn sort(rows: &mut [NodeRow], by: &str) {
         "users" => |a, b| text_order(a.users.first().map(String::as_str), b.users.first().map(String::as_str)),
         _ => return,
     };
-    rows.sort_by(|a, b| match compare(a, b) {
+    order::sort_by(rows, |a, b| match compare(a, b) {
         (order, null) if null || !down => order,
         (order, _) => order.reverse(),
     });

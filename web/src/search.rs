@@ -2,6 +2,7 @@
 
 use crate::address::{Address, Open, Page};
 use crate::boards::DashboardEntry;
+use crate::order;
 use crate::views::{self, View};
 use contract::answers::Fleet;
 
@@ -86,7 +87,7 @@ pub(crate) fn hits(
         }
     }
     let first = words.first().copied().unwrap_or_default();
-    out.sort_by_key(|hit| !hit.label.to_lowercase().starts_with(first));
+    order::sort_by_key(&mut out, |hit| !hit.label.to_lowercase().starts_with(first));
     out.truncate(HITS_MAX);
     out
 }

@@ -2,8 +2,11 @@
 //!
 //! **Invariant:** the CSV has the rows and columns that are shown, in their order, with exact values; null is empty.
 
+pub(crate) mod gpus;
+
 use crate::csv::line;
-use crate::format::{self, money};
+use crate::format::{self, Unit, money};
+use crate::instant::rfc3339;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Head {
@@ -62,9 +65,33 @@ pub(crate) fn ratio(value: Option<f64>) -> Field {
     }
 }
 
+/// A number without a unit.
+pub(crate) fn amount(value: Option<f64>) -> Field {
+    match value {
+        Some(value) => Field { shown: format::digits(value), exact: value.to_string() },
+        None => missing(),
+    }
+}
+
+pub(crate) fn measured(unit: Unit, value: Option<f64>) -> Field {
+    match value {
+        Some(value) => Field { shown: format::value(unit, value), exact: value.to_string() },
+        None => missing(),
+    }
+}
+
+pub(crate) fn time(micros: i64) -> Field {
+    Field { shown: format::short_instant(micros), exact: rfc3339(micros) }
+}
+
 /// Null, which is not 0.
 pub(crate) fn missing() -> Field {
     Field { shown: format::NOT_REPORTED.to_owned(), exact: String::new() }
+}
+
+/// What stands below rows of which only the first are shown.
+pub(crate) fn beyond(left: usize) -> Option<String> {
+    (left > 0).then(|| format!("{} in the CSV only.", format::counted(left as u64, "further row")))
 }
 
 impl Sheet {

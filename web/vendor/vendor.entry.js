@@ -136,16 +136,79 @@ async function pictured(svg) {
   return image;
 }
 
-/** What is drawn in `host`, a canvas or an SVG, on a colour: `done` gets it as a PNG, twice as fine as the page. */
+/** What a picture of a card leaves out: what is pressed or follows the pointer. */
+const NOT_PICTURED = ".menu, .tip, header .control, .visually-hidden";
+
+/** A card as it lies on the page, title and key included: `done` gets it as a PNG, twice as fine as the page. */
 window.coulombPng = async (host, color, done) => {
-  const drawn = host.querySelector("canvas") ?? host.querySelector("svg.drawing");
-  if (!drawn) return;
-  const { width, height } = drawn.getBoundingClientRect();
+  const card = host.getBoundingClientRect();
   const out = document.createElement("canvas");
-  [out.width, out.height] = [width * 2, height * 2];
+  [out.width, out.height] = [card.width * 2, card.height * 2];
   const draw = out.getContext("2d");
+  draw.scale(2, 2);
+  draw.translate(-card.left, -card.top);
   draw.fillStyle = color;
-  draw.fillRect(0, 0, out.width, out.height);
-  draw.drawImage(drawn instanceof SVGElement ? await pictured(drawn) : drawn, 0, 0, out.width, out.height);
+  draw.fillRect(card.left, card.top, card.width, card.height);
+  for (const element of host.querySelectorAll("*")) {
+    const { left, top, width, height } = element.getBoundingClientRect();
+    const isPart = element.parentElement.closest("svg") || element.closest(NOT_PICTURED);
+    if (isPart || width < 1 || height < 1 || isScrolledAway(element, host)) continue;
+    if (element instanceof SVGElement) draw.drawImage(await pictured(element), left, top, width, height);
+    else if (element instanceof HTMLCanvasElement) draw.drawImage(element, left, top, width, height);
+    else box(draw, element);
+  }
   out.toBlob(done, "image/png");
 };
+
+/** Whether it reaches out of what scrolls around it. */
+function isScrolledAway(element, host) {
+  const { top, bottom } = element.getBoundingClientRect();
+  for (let around = element.parentElement; around && around !== host; around = around.parentElement) {
+    if (getComputedStyle(around).overflowY === "visible") continue;
+    const sight = around.getBoundingClientRect();
+    if (bottom > sight.bottom + 1 || top < sight.top - 1) return true;
+  }
+  return false;
+}
+
+/** A box's ground and its own words, each where it stands. */
+function box(draw, element) {
+  const looks = getComputedStyle(element);
+  const { left, top, width, height } = element.getBoundingClientRect();
+  draw.save();
+  draw.beginPath();
+  draw.rect(left, top, width, height);
+  draw.clip();
+  draw.fillStyle = looks.backgroundColor;
+  draw.fillRect(left, top, width, height);
+  const stops = looks.backgroundImage.match(/rgba?\([^)]*\)/g) ?? [];
+  if (looks.backgroundImage.startsWith("repeating")) {
+    draw.strokeStyle = stops[0];
+    draw.lineWidth = 1.5;
+    for (let x = left - height; x < left + width; x += 5) {
+      draw.beginPath();
+      draw.moveTo(x, top + height);
+      draw.lineTo(x + height, top);
+      draw.stroke();
+    }
+  } else if (looks.backgroundImage.startsWith("linear") && stops.length > 1) {
+    const ramp = draw.createLinearGradient(left, 0, left + width, 0);
+    stops.forEach((stop, i) => ramp.addColorStop(i / (stops.length - 1), stop));
+    draw.fillStyle = ramp;
+    draw.fillRect(left, top, width, height);
+  }
+  [draw.font, draw.fillStyle] = [looks.font, looks.color];
+  for (const text of element.childNodes) if (text.nodeType === Node.TEXT_NODE) words(draw, text);
+  draw.restore();
+}
+
+function words(draw, text) {
+  const range = document.createRange();
+  for (const { 0: word, index } of text.data.matchAll(/\S+/g)) {
+    range.setStart(text, index);
+    range.setEnd(text, index + word.length);
+    const { left, top, height } = range.getBoundingClientRect();
+    const { fontBoundingBoxAscent: up, fontBoundingBoxDescent: down } = draw.measureText(word);
+    draw.fillText(word, left, top + (height + up - down) / 2);
+  }
+}

@@ -2,10 +2,11 @@
 
 use crate::charts::colours::{OTHER, colours};
 use crate::format::Unit;
+use crate::order;
 use crate::sql::answer::{Kind, Table};
 use crate::sql::picture::{Line, Picture, micros_of, picture, unit_of};
 use contract::{GpuState, UNITS};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Names of a map of cells; a longer list is a table.
 const NAMES_MAX: usize = 64;
@@ -49,7 +50,7 @@ pub(crate) fn lines(table: &Table, is_stacked: bool) -> Option<Lines> {
 /// Panels that show the same names in another order show them in the same colours.
 fn colour_by_name(lines: &mut [Line]) {
     let mut names: Vec<String> = lines.iter().map(|line| line.label.clone()).collect();
-    names.sort();
+    order::sort(&mut names);
     let tokens = colours(&names);
     for line in lines {
         if let Ok(at) = names.binary_search(&line.label) {
@@ -74,16 +75,17 @@ fn state_token(state: GpuState) -> &'static str {
 fn with_gaps(found: &mut Lines) {
     let times = &found.times_unix_micros;
     let Some(step) = times.windows(2).map(|pair| pair[1] - pair[0]).filter(|gap| *gap > 0).min() else { return };
-    let after: BTreeSet<usize> = (1..times.len()).filter(|at| (times[*at] - times[*at - 1]) * 2 > step * 3).collect();
+    let after: Vec<usize> = (1..times.len()).filter(|at| (times[*at] - times[*at - 1]) * 2 > step * 3).collect();
     let spread = |old: Vec<Option<f64>>| {
-        let put = |(at, value)| if after.contains(&at) { vec![None, value] } else { vec![value] };
+        let put = |(at, value)| if after.binary_search(&at).is_ok() { vec![None, value] } else { vec![value] };
         old.into_iter().enumerate().flat_map(put).collect()
     };
     for line in &mut found.lines {
         line.values = spread(std::mem::take(&mut line.values));
     }
-    let put =
-        |(at, time): (usize, &i64)| if after.contains(&at) { vec![times[at - 1] + step, *time] } else { vec![*time] };
+    let put = |(at, time): (usize, &i64)| {
+        if after.binary_search(&at).is_ok() { vec![times[at - 1] + step, *time] } else { vec![*time] }
+    };
     found.times_unix_micros = times.iter().enumerate().flat_map(put).collect();
 }
 
@@ -152,10 +154,11 @@ pub(crate) fn cells(table: &Table) -> Option<Cells> {
             of_name.insert(at, value);
         }
     }
-    let times: BTreeSet<i64> = found.values().flat_map(BTreeMap::keys).copied().collect();
+    let mut times: Vec<i64> = found.values().flat_map(BTreeMap::keys).copied().collect();
+    order::sort(&mut times);
+    times.dedup();
     let (start, last) = (*times.first()?, *times.last()?);
-    let sorted: Vec<i64> = times.into_iter().collect();
-    let step = sorted.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(1).max(1);
+    let step = times.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(1).max(1);
     let columns = usize::try_from((last - start) / step + 1).ok().filter(|columns| *columns <= COLUMNS_MAX)?;
     let left_out = found.len().saturating_sub(NAMES_MAX);
     let shown: Vec<(String, BTreeMap<i64, f64>)> = found.into_iter().take(NAMES_MAX).collect();

@@ -1,5 +1,6 @@
 //! Jobs that overlap in time, put one below the other.
 
+use crate::order;
 use contract::answers::JobSpan;
 
 /// More lanes than this would push the charts out of sight; what does not fit is in the table below.
@@ -8,7 +9,7 @@ const LANES_MAX: usize = 8;
 /// Each job in the first lane that is free when it starts.
 pub(crate) fn lanes(jobs: &[JobSpan]) -> Vec<Vec<JobSpan>> {
     let mut ordered: Vec<&JobSpan> = jobs.iter().collect();
-    ordered.sort_by_key(|j| (j.from_unix_micros, j.to_unix_micros));
+    order::sort_by_key(&mut ordered, |j| (j.from_unix_micros, j.to_unix_micros));
     let mut lanes: Vec<Vec<JobSpan>> = Vec::new();
     for job in ordered {
         let is_free = |lane: &&mut Vec<JobSpan>| lane.last().is_none_or(|l| l.to_unix_micros <= job.from_unix_micros);

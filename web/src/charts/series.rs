@@ -1,5 +1,6 @@
 //! The order and the names in which series are shown.
 
+use crate::order;
 use contract::answers::Series;
 
 /// Names that people use, in the order in which they ask. What is not here follows.
@@ -54,7 +55,7 @@ pub(crate) struct Known<'a> {
 pub(crate) fn arrange(series: &[Series]) -> Known<'_> {
     let rank = |s: &&Series| NAMES.iter().position(|(name, _)| *name == s.name).unwrap_or(NAMES.len());
     let mut drawn: Vec<&Series> = series.iter().filter(|s| !NOT_DRAWN.contains(&s.name.as_str())).collect();
-    drawn.sort_by_key(rank);
+    order::sort_by_key(&mut drawn, rank);
     let (shown, missing) = drawn.into_iter().partition(|s| s.values.iter().any(Option::is_some));
     Known { shown, missing }
 }

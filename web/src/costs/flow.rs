@@ -9,6 +9,7 @@ use crate::charts::mark::{Anchor, Fill, Look, Picture, Shape, fitting, label, ma
 use crate::charts::sankey::{Flow, Node, Sankey};
 use crate::charts::treemap::Block;
 use crate::format::{self, money};
+use crate::order;
 use crate::sheet::{self, Sheet};
 use contract::answers::{Costs, WaterfallStep};
 
@@ -45,7 +46,7 @@ pub(crate) fn blocks(pivot: &CostPivot, here: &Address) -> Vec<Block> {
         if row.beyond_micros > 0 {
             parts.push(part(None, row.beyond_micros));
         }
-        parts.sort_by(|a, b| b.value.total_cmp(&a.value));
+        order::sort_by(&mut parts, |a, b| b.value.total_cmp(&a.value));
         Block { parts, ..block(name.clone(), row.cost_micros, colour, Some(inside.href())) }
     };
     let mut blocks: Vec<Block> = pivot.rows.iter().zip(&labels).zip(colours(&labels)).map(team).collect();
@@ -53,7 +54,7 @@ pub(crate) fn blocks(pivot: &CostPivot, here: &Address) -> Vec<Block> {
         let name = format!("{} more", format::count(pivot.rows_left_out));
         blocks.push(block(name, pivot.rest.cost_micros, OTHER, None));
     }
-    blocks.sort_by(|a, b| b.value.total_cmp(&a.value));
+    order::sort_by(&mut blocks, |a, b| b.value.total_cmp(&a.value));
     blocks
 }
 
@@ -145,7 +146,7 @@ pub(crate) fn flow(pivot: &CostPivot, here: &Address) -> Sankey {
             into.push(flow(from, at, cell.cost_micros, (middle[from].name.as_str(), last[at].name.as_str())));
         }
     }
-    into.sort_by_key(|flow| (flow.from, flow.to));
+    order::sort_by_key(&mut into, |flow| (flow.from, flow.to));
     Sankey { columns: vec![first, middle, last], flows: vec![out, into] }
 }
 

@@ -6,6 +6,7 @@ use super::slice::FIRST;
 use super::{Dimension, Priced, priced, rate};
 use crate::books::{CostPivot, PivotRow, signed};
 use crate::format;
+use crate::order;
 use crate::sheet::{self, Field, Head, Sheet};
 use contract::answers::{CostGroup, Costs, Energy};
 
@@ -144,20 +145,20 @@ pub(crate) fn sort(table: &mut Table, sort: &str, by: &Dimension) {
     let rows = &mut table.rows;
     match key {
         // Months are in the order of time, whatever their names are.
-        "name" if by.name == "period" => rows.sort_by(|a, b| a.name.cmp(&b.name)),
-        "name" => rows.sort_by_key(|row| row.label.to_lowercase()),
-        "gpu_hours" => rows.sort_by(|a, b| a.gpu_hours.total_cmp(&b.gpu_hours)),
-        "cost" => rows.sort_by_key(|row| row.cost_micros),
-        "rate" => rows.sort_by_key(Row::rate),
-        "unpriced" => rows.sort_by(|a, b| a.unpriced_gpu_hours.total_cmp(&b.unpriced_gpu_hours)),
-        "before" => rows.sort_by_key(|row| row.before_micros),
-        "change" => rows.sort_by_key(|row| row.change().map(|(change, _)| change)),
-        "energy" => rows.sort_by(|a, b| {
+        "name" if by.name == "period" => order::sort_by(rows, |a, b| a.name.cmp(&b.name)),
+        "name" => order::sort_by_key(rows, |row| row.label.to_lowercase()),
+        "gpu_hours" => order::sort_by(rows, |a, b| a.gpu_hours.total_cmp(&b.gpu_hours)),
+        "cost" => order::sort_by_key(rows, |row| row.cost_micros),
+        "rate" => order::sort_by_key(rows, Row::rate),
+        "unpriced" => order::sort_by(rows, |a, b| a.unpriced_gpu_hours.total_cmp(&b.unpriced_gpu_hours)),
+        "before" => order::sort_by_key(rows, |row| row.before_micros),
+        "change" => order::sort_by_key(rows, |row| row.change().map(|(change, _)| change)),
+        "energy" => order::sort_by(rows, |a, b| {
             let joules = |row: &Row| row.energy.measured_joules.unwrap_or(-1.0);
             joules(a).total_cmp(&joules(b))
         }),
         key => match COLUMN_KEYS.iter().position(|known| *known == key) {
-            Some(at) => rows.sort_by_key(|row| row.cells.get(at).copied().flatten()),
+            Some(at) => order::sort_by_key(rows, |row| row.cells.get(at).copied().flatten()),
             None => return,
         },
     }

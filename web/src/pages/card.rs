@@ -5,7 +5,7 @@ use super::app::App;
 use super::browser;
 use super::menu::{item, menu};
 use super::pieces::{failed, shape, skeleton};
-use crate::sheet::{Field, Head, Sheet};
+use crate::sheet::{Field, Head, Sheet, beyond};
 use leptos::html::Section;
 use leptos::prelude::*;
 use std::sync::Arc;
@@ -106,6 +106,9 @@ fn png(host: &web_sys::HtmlElement, name: String) {
     }
 }
 
+/// Rows that a browser shows without delay; the file has all.
+const ROWS_MAX: usize = 1_000;
+
 /// The rows as they are.
 fn rows(sheet: Signal<Sheet>) -> AnyView {
     let head = |head: &Head| view! { <th scope="col" class:number=head.is_number>{head.label.clone()}</th> };
@@ -121,11 +124,13 @@ fn rows(sheet: Signal<Sheet>) -> AnyView {
             return view! { <div class="say"><p>"There are no rows."</p></div> }.into_any();
         }
         let heads = sheet.heads.iter().map(head).collect_view();
-        let rows = sheet.rows.iter().map(|fields| row(&sheet.heads, fields)).collect_view();
+        let rows = sheet.rows.iter().take(ROWS_MAX).map(|fields| row(&sheet.heads, fields)).collect_view();
+        let beyond = beyond(sheet.rows.len().saturating_sub(ROWS_MAX));
         view! {
             <div class="scroller sheet" tabindex="0" role="region" aria-label="Rows of the picture">
                 <table class="sticky"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>
             </div>
+            {beyond.map(|text| view! { <div class="foot small muted">{text}</div> })}
         }
         .into_any()
     };

@@ -7,6 +7,7 @@ mod strip;
 
 use super::api::{Asked, ask};
 use super::app::App;
+use super::card::{Card, card};
 use super::panel::parts::{events, facts};
 use super::panel::series::{Shared, charts};
 use super::pieces::{answered, skeleton, stale_line};
@@ -14,6 +15,7 @@ use super::plot::Hover;
 use crate::address::encode;
 use crate::format;
 use crate::jobs::bucket_seconds;
+use crate::sheet::gpus;
 use contract::answers::JobDetail;
 use leptos::prelude::*;
 use std::sync::Arc;
@@ -41,19 +43,30 @@ fn waiting() -> impl IntoView {
 }
 
 fn filled(app: App, found: Signal<Arc<JobDetail>>, hover: Hover) -> impl IntoView {
+    let has_gpus = Memo::new(move |_| !found.read().gpus.is_empty());
     view! {
         {move || head::title(app, &found.read())}
         {move || head::stats(&found.read())}
-        {move || strip::strip(app, &found.read())}
+        {move || if has_gpus.get() { strip::strip(app, found) } else { strip::nothing(&found.read()) }}
         {move || advice::advice(&found.read())}
-        {move || telemetry(app, &found.read(), hover)}
+        {move || has_gpus.get().then(|| telemetry(app, found, hover))}
         {move || costs::costs(&found.read())}
         {move || happened(&found.read())}
         {move || about(&found.read())}
     }
 }
 
-fn telemetry(app: App, found: &JobDetail, hover: Hover) -> Option<impl IntoView + use<>> {
+fn telemetry(app: App, found: Signal<Arc<JobDetail>>, hover: Hover) -> AnyView {
+    let aside = move || {
+        let gpus = format::counted(found.read().gpus.len() as u64, "GPU");
+        format!("{gpus}; ratios are means, power and memory sums")
+    };
+    let head = Card { span: "c8", title: "What did its GPUs do?".to_owned().into(), aside: Signal::derive(aside) };
+    let sheet = Signal::derive(move || gpus::telemetry(&found.read()));
+    card(head, sheet, move || series(app, &found.read(), hover))
+}
+
+fn series(app: App, found: &JobDetail, hover: Hover) -> AnyView {
     let shared = Shared {
         range: found.window,
         times_unix_micros: found.times_unix_micros.clone(),
@@ -69,20 +82,7 @@ fn telemetry(app: App, found: &JobDetail, hover: Hover) -> Option<impl IntoView 
         };
         view! { <button class="control" on:click=whole>"Show the whole run"</button> }
     });
-    let gpus = format::counted(found.gpus.len() as u64, "GPU");
-    (!found.gpus.is_empty()).then(|| {
-        view! {
-            <section class="card c8">
-                <header>
-                    <h2>"What did its GPUs do?"</h2>
-                    <span class="aside">{format!("{gpus}; ratios are means, power and memory sums")}</span>
-                    <div class="grow"></div>
-                    {back}
-                </header>
-                <div class="body">{charts(&shared, &found.series, hover)}</div>
-            </section>
-        }
-    })
+    view! { <div class="body">{back} {charts(&shared, &found.series, hover)}</div> }.into_any()
 }
 
 fn happened(found: &JobDetail) -> Option<impl IntoView + use<>> {

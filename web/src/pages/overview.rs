@@ -48,7 +48,7 @@ fn sections(app: App, found: Signal<Arc<Overview>>, costs: Waiting<Costs>) -> im
         {attention::attention(app, found)}
         {money::money(app, costs)}
         {move || hours::hours(found.get())}
-        {move || strip::strip(app, &found.read())}
+        {strip::strip(app, found)}
     }
 }
 

@@ -4,6 +4,7 @@ use super::api::{Asked, Problem};
 use super::browser;
 use crate::charts::{share, spark};
 use crate::format;
+pub(crate) use crate::format::state_label;
 use contract::answers::Severity;
 use contract::{ByState, GpuState};
 use leptos::prelude::*;
@@ -66,18 +67,6 @@ pub(crate) fn severity_icon(severity: Severity) -> impl IntoView {
         Severity::Notice => ("severity notice", shape::NOTICE, "notice"),
     };
     view! { <span class=class title=word role="img" aria-label=word>{icon(path)}</span> }
-}
-
-/// The page's words for a state.
-pub(crate) fn state_label(state: GpuState) -> &'static str {
-    match state {
-        GpuState::Active => "active",
-        GpuState::HeldIdle => "held, idle",
-        GpuState::HeldEmpty => "held, empty",
-        GpuState::Unallocated => "unallocated",
-        GpuState::Down => "down",
-        GpuState::Unknown => "unknown",
-    }
 }
 
 /// What a state means, for a hover.

@@ -11,6 +11,7 @@ use contract::answers::Range;
 use leptos::html::Div;
 use leptos::prelude::*;
 use serde_json::json;
+use std::time::Duration;
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -96,10 +97,14 @@ pub(crate) fn plot(what: impl Fn() -> Option<Plot> + Send + Sync + 'static, hove
         app.colours.track();
         let ready = app.charts_ready.get();
         let (Some(host), Some(plot), true) = (host.get(), what.get(), ready) else { return };
-        kept.update_value(|slot| {
-            remove(slot);
-            *slot = draw(app, &host, &plot, hover);
-        });
+        let drawing = move || {
+            kept.try_update_value(|slot| {
+                remove(slot);
+                *slot = draw(app, &host, &plot, hover);
+            });
+        };
+        // A task each: a dozen charts in one would make the page deaf for that long.
+        set_timeout(drawing, Duration::ZERO);
     });
     on_cleanup(move || {
         kept.try_update_value(remove);

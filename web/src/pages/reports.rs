@@ -1,9 +1,11 @@
-//! Documents about money for those who pay, and the months of the ledger: which are closed, which may be.
+//! Documents about money for those who pay, now and by schedule, and the months of the ledger: which are closed,
+//! which may be.
 
 mod closing;
 mod controls;
 mod document;
 mod months;
+mod schedules;
 
 use super::api::{Asked, ask};
 use super::app::App;
@@ -19,6 +21,7 @@ pub(crate) fn reports() -> impl IntoView {
         {controls::controls(app, asked)}
         {document::document(app)}
         {months::months(app, asked)}
+        {schedules::schedules(app)}
     }
 }
 

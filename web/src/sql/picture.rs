@@ -4,7 +4,8 @@ use super::answer::{Kind, Table};
 use crate::charts::colours::{SERIES, colours};
 use crate::format::Unit;
 use crate::instant::parse_instant;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::order;
+use std::collections::BTreeMap;
 
 /// A longer list is a table.
 pub(crate) const BARS_MAX: usize = 50;
@@ -110,8 +111,8 @@ fn lines_by_name(table: &Table, time: usize, name: usize, number: usize) -> Opti
         *sums.entry(label(row)).or_default() += table.number(row, number).map_or(0.0, f64::abs);
     }
     let mut ranked: Vec<(String, f64)> = sums.into_iter().collect();
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let others: BTreeSet<String> =
+    order::sort_by(&mut ranked, |a, b| b.1.total_cmp(&a.1));
+    let others: Vec<String> =
         ranked.split_off(ranked.len().min(SERIES.len())).into_iter().map(|(label, _)| label).collect();
     let rest = |at: &Vec<usize>| {
         let values =
@@ -150,8 +151,8 @@ fn bars(table: &Table, name: usize, numbers: &[usize]) -> Picture {
 
 /// The shortest distance between two times, in whole seconds; what a point stands for.
 pub(crate) fn step_seconds(times: &[i64]) -> i64 {
-    let gaps: BTreeSet<i64> = times.windows(2).map(|pair| (pair[1] - pair[0]) / 1_000_000).collect();
-    gaps.into_iter().find(|gap| *gap > 0).unwrap_or(1)
+    let gaps = times.windows(2).map(|pair| (pair[1] - pair[0]) / 1_000_000);
+    gaps.filter(|gap| *gap > 0).min().unwrap_or(1)
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ use crate::format;
 use crate::instant::SECOND;
 use crate::metric::Metric;
 use crate::pages::app::App;
+use crate::pages::card::{Card, card};
 use crate::pages::drawing::follow_width;
 use crate::pages::pieces::{state_label, state_name};
+use crate::sheet::gpus;
 use contract::GpuState;
 use contract::answers::{Fleet, FleetGpu};
 use leptos::html::{Canvas, Div};
@@ -46,7 +48,7 @@ struct Map {
     brush: RwSignal<Option<(f64, f64)>>,
 }
 
-pub(super) fn heat(app: App, found: Signal<Arc<Fleet>>, shown: Memo<Vec<usize>>) -> impl IntoView {
+pub(super) fn heat(app: App, found: Signal<Arc<Fleet>>, shown: Memo<Vec<usize>>) -> AnyView {
     let metric = Memo::new(move |_| Metric::named(&found.read().metric).unwrap_or(&crate::metric::METRICS[0]));
     let map = Map {
         app,
@@ -64,19 +66,20 @@ pub(super) fn heat(app: App, found: Signal<Arc<Fleet>>, shown: Memo<Vec<usize>>)
         brush: RwSignal::new(None),
     };
     let bucket = move || format::duration(found.read().bucket_seconds * SECOND);
-    view! {
-        <section class="card c12">
-            <header>
-                <h2>{move || metric.get().question}</h2>
-                <span class="aside">{move || format!("one row a GPU, one column {}; drag to zoom in time", bucket())}</span>
-                <div class="grow"></div>
-                {move || key(metric.get(), map.extent.get())}
-            </header>
-            <div class="body">
-                {move || if map.layout.read().rows.is_empty() { nothing().into_any() } else { plot(map).into_any() }}
-            </div>
-        </section>
-    }
+    let head = Card {
+        span: "c12",
+        title: Signal::derive(move || metric.get().question.to_owned()),
+        aside: Signal::derive(move || format!("one row a GPU, one column {}; drag to zoom in time", bucket())),
+    };
+    let sheet = Signal::derive(move || gpus::heat(&found.read(), metric.get(), &shown.read()));
+    let is_empty = Memo::new(move |_| map.layout.read().rows.is_empty());
+    card(head, sheet, move || {
+        view! {
+            <div class="body">{move || if is_empty.get() { nothing().into_any() } else { plot(map).into_any() }}</div>
+            <div class="foot">{move || key(metric.get(), map.extent.get())}</div>
+        }
+        .into_any()
+    })
 }
 
 fn nothing() -> impl IntoView {

@@ -3,6 +3,7 @@
 use crate::books::CostPivot;
 use crate::costs::slice::{self, Filter};
 use crate::costs::{DIMENSIONS, Dimension};
+use crate::order;
 use crate::pages::api;
 use crate::pages::app::App;
 use leptos::prelude::*;
@@ -54,7 +55,7 @@ pub(super) fn teams(app: App) -> AnyView {
         if !now.is_empty() && !names.contains(&now) {
             names.push(now);
         }
-        names.sort();
+        order::sort(&mut names);
         let option = |name: String| {
             let value = name.clone();
             view! { <option value=name.clone() selected=move || *chosen.read() == value>{name.clone()}</option> }

@@ -3,51 +3,61 @@
 use crate::address::Open;
 use crate::format::{self, Unit};
 use crate::jobs::runs;
+use crate::order;
 use crate::pages::app::App;
+use crate::pages::card::{Card, card};
+use crate::sheet::gpus;
 use contract::answers::{FleetGpu, JobDetail};
 use leptos::prelude::*;
+use std::sync::Arc;
 
 /// Rows that are drawn; a larger job has its least busy GPUs here.
 const ROWS_MAX: usize = 64;
 
-pub(super) fn strip(app: App, found: &JobDetail) -> impl IntoView + use<> {
-    if found.gpus.is_empty() {
-        let text = match found.job.started_unix_micros {
-            Some(_) => {
-                "No sample of a GPU names this job. Collectors learn of it from its processes' environment and cgroups; until then only accounting knows what it held."
-            }
-            None => "It has not started.",
-        };
-        return view! {
-            <section class="card c8">
-                <header><h2>"How busy was each GPU?"</h2></header>
-                <div class="say"><p>{text}</p></div>
-            </section>
+pub(super) fn strip(app: App, found: Signal<Arc<JobDetail>>) -> AnyView {
+    let aside = move || {
+        let window = found.read().window;
+        format::window(window.from_unix_micros, window.to_unix_micros)
+    };
+    let head = Card { span: "c8", title: "How busy was each GPU?".to_owned().into(), aside: Signal::derive(aside) };
+    card(head, Signal::derive(move || gpus::of_job(&found.read())), move || ranks(app, &found.read()))
+}
+
+/// In its place where no GPU is known.
+pub(super) fn nothing(found: &JobDetail) -> AnyView {
+    let text = match found.job.started_unix_micros {
+        Some(_) => {
+            "No sample of a GPU names this job. Collectors learn of it from its processes' environment and cgroups; until then only accounting knows what it held."
         }
-        .into_any();
+        None => "It has not started.",
+    };
+    view! {
+        <section class="card c8">
+            <header><h2>"How busy was each GPU?"</h2></header>
+            <div class="say"><p>{text}</p></div>
+        </section>
     }
+    .into_any()
+}
+
+fn ranks(app: App, found: &JobDetail) -> AnyView {
     let mut rows: Vec<&FleetGpu> = found.gpus.iter().collect();
     let left_out = rows.len().saturating_sub(ROWS_MAX);
     if left_out > 0 {
         let busy = |gpu: &&FleetGpu| gpu.gpu_busy_ratio.unwrap_or(-1.0);
-        rows.sort_by(|a, b| busy(a).total_cmp(&busy(b)));
+        order::sort_by(&mut rows, |a, b| busy(a).total_cmp(&busy(b)));
         rows.truncate(ROWS_MAX);
     }
-    let note = (left_out > 0).then(|| {
-        let text = format!("The {ROWS_MAX} least busy GPUs; {left_out} busier ones are not drawn.");
-        view! { <div class="foot small muted">{text}</div> }
-    });
+    let note = (left_out > 0).then(|| format!("The {ROWS_MAX} least busy GPUs; {left_out} busier ones are not drawn."));
     view! {
-        <section class="card c8">
-            <header>
-                <h2>"How busy was each GPU?"</h2>
-                <span class="aside">{format::window(found.window.from_unix_micros, found.window.to_unix_micros)}</span>
-                <div class="grow"></div>
-                <div class="scale">"0 %" <span class="ramp"></span> "100 %" <span class="state"><i class="swatch unknown"></i> {format::NOT_REPORTED}</span></div>
-            </header>
-            <div class="body ranks">{rows.iter().map(|gpu| row(app, gpu)).collect_view()}</div>
-            {note}
-        </section>
+        <div class="body ranks">{rows.iter().map(|gpu| row(app, gpu)).collect_view()}</div>
+        <div class="foot legend">
+            <span class="scale">
+                "0 %" <span class="ramp"></span> "100 %"
+                <span class="state"><i class="swatch unknown"></i> {format::NOT_REPORTED}</span>
+            </span>
+            <span class="muted">{note}</span>
+        </div>
     }
     .into_any()
 }

@@ -3,28 +3,44 @@
 use crate::address::Page;
 use crate::costs::{Dimension, share};
 use crate::format::{self, money};
+use crate::pages::api::Problem;
 use crate::pages::app::App;
+use crate::pages::card::{Card, card};
 use crate::pages::costs::waterfall::waterfall;
 use crate::pages::pieces::{Waiting, refused, skeleton};
+use crate::sheet::gpus;
 use contract::answers::{CostGroup, Costs};
 use leptos::prelude::*;
+use std::sync::Arc;
 
 /// A glance has no more rows.
 const TEAMS_MAX: usize = 8;
 
+/// What is known of the money. A refresh that changes none of it leaves the cards as they are.
+#[derive(Clone, PartialEq)]
+enum Known {
+    Nothing,
+    Problem(Problem),
+    NoPrices,
+    Costs,
+}
+
 pub(super) fn money(app: App, costs: Waiting<Costs>) -> impl IntoView {
-    move || match costs.get() {
-        (Some(found), _) if !found.has_prices => no_prices().into_any(),
-        (Some(found), _) => {
-            let bought = found.clone();
-            let there = move || app.address.read().to_page(Page::Costs);
-            view! { {waterfall("c5", Signal::derive(move || bought.clone()), there)} {spenders(app, &found)} }
-                .into_any()
-        }
-        (None, Some(problem)) => {
+    let known = Memo::new(move |_| match costs.get() {
+        (Some(found), _) if found.has_prices => Known::Costs,
+        (Some(_), _) => Known::NoPrices,
+        (None, Some(problem)) => Known::Problem(problem),
+        (None, None) => Known::Nothing,
+    });
+    let found = Signal::derive(move || costs.get().0.unwrap_or_default());
+    let there = move || app.address.read().to_page(Page::Costs);
+    move || match known.get() {
+        Known::Costs => view! { {waterfall("c5", found, there)} {spenders(app, found)} }.into_any(),
+        Known::NoPrices => no_prices().into_any(),
+        Known::Problem(problem) => {
             view! { <section class="card c12"><div class="body">{refused(&problem)}</div></section> }.into_any()
         }
-        (None, None) => {
+        Known::Nothing => {
             view! { <div class="c5">{skeleton(360)}</div> <div class="c7">{skeleton(360)}</div> }.into_any()
         }
     }
@@ -42,8 +58,14 @@ fn no_prices() -> impl IntoView {
     }
 }
 
-fn spenders(app: App, found: &Costs) -> impl IntoView + use<> {
+fn spenders(app: App, found: Signal<Arc<Costs>>) -> AnyView {
     let by = Dimension::named("team").expect("costs are grouped by team");
+    let aside = Signal::derive(move || found.read().currency.clone());
+    let head = Card { span: "c7", title: "Who spends?".to_owned().into(), aside };
+    card(head, Signal::derive(move || gpus::spenders(&found.read(), by)), move || bars(app, &found.read(), by))
+}
+
+fn bars(app: App, found: &Costs, by: &Dimension) -> AnyView {
     let most = found.groups.iter().map(|group| group.cost_micros).max().unwrap_or(0);
     let row = |group: &CostGroup| {
         let label = by.label_of(group.name.as_deref());
@@ -67,15 +89,12 @@ fn spenders(app: App, found: &Costs) -> impl IntoView + use<> {
     let left = (found.groups.len() as u64).saturating_sub(TEAMS_MAX as u64) + found.groups_left_out;
     let more = (left > 0).then(|| format!("{} more", format::counted(left, "team")));
     view! {
-        <section class="card c7">
-            <header>
-                <h2>"Who spends?"</h2>
-                <span class="aside">{found.currency.clone()}</span>
-                <div class="grow"></div>
-                <a class="small" href=move || app.address.read().to_page(Page::Costs).href()>"All costs"</a>
-            </header>
-            <ol class="waterfall spenders">{found.groups.iter().take(TEAMS_MAX).map(row).collect_view()}</ol>
-            {more.map(|more| view! { <div class="foot small muted">{more}</div> })}
-        </section>
+        <ol class="waterfall spenders">{found.groups.iter().take(TEAMS_MAX).map(row).collect_view()}</ol>
+        <div class="foot legend">
+            <span class="muted">{more}</span>
+            <span class="grow"></span>
+            <a href=move || app.address.read().to_page(Page::Costs).href()>"All costs"</a>
+        </div>
     }
+    .into_any()
 }

@@ -1,8 +1,10 @@
 //! What did the GPUs do over time? Six states, stacked, always in the same order.
 
 use crate::format::{self, Unit};
+use crate::pages::card::{Card, card};
 use crate::pages::pieces::{state_label, state_meaning};
 use crate::pages::plot::{Hover, Line, Look, Plot, plot};
+use crate::sheet::gpus;
 use contract::answers::{Overview, StateBucket};
 use contract::{ByState, GpuState};
 use leptos::prelude::*;
@@ -10,21 +12,27 @@ use std::sync::Arc;
 
 const HEIGHT: u32 = 284;
 
-pub(super) fn over_time(found: Signal<Arc<Overview>>) -> impl IntoView {
+pub(super) fn over_time(found: Signal<Arc<Overview>>) -> AnyView {
     let hidden = RwSignal::new([false; 6]);
     let hover: Hover = RwSignal::new(None);
-    view! {
-        <section class="card c8">
-            <header><h2>"What are the GPUs doing?"</h2> <span class="aside">"mean number of GPUs in each state"</span></header>
+    let head = Card {
+        span: "c8",
+        title: "What are the GPUs doing?".to_owned().into(),
+        aside: "mean number of GPUs in each state".to_owned().into(),
+    };
+    let sheet = Signal::derive(move || gpus::by_state(&found.read()));
+    card(head, sheet, move || {
+        view! {
             <div class="body">
-                <div class="chart" role="img" aria-label="GPUs in each state over time; the table below has the sums">
+                <div class="chart" role="img" aria-label="GPUs in each state over time; the menu has the rows">
                     {plot(move || Some(stacked(&found.read(), hidden.get())), hover)}
                     {move || hover.get().and_then(|(at, x)| tip(&found.read(), at, x))}
                 </div>
                 {legend(hidden)}
             </div>
-        </section>
-    }
+        }
+        .into_any()
+    })
 }
 
 /// Sums from the bottom up, drawn from the top down so that each lies on what is above it.

@@ -2,6 +2,7 @@
 
 use crate::format;
 use crate::instant::HOUR;
+use crate::order;
 use crate::pages::pieces::{state_label, state_name};
 use contract::GpuState;
 use contract::answers::{DeviceEvent, JobSpan, Range, StateSpan};
@@ -75,7 +76,7 @@ pub(in crate::pages) fn events(events: &[DeviceEvent]) -> AnyView {
         return view! { <p class="muted small">"None in this range."</p> }.into_any();
     }
     let mut newest: Vec<&DeviceEvent> = events.iter().collect();
-    newest.sort_by_key(|e| std::cmp::Reverse(e.time_unix_micros));
+    order::sort_by_key(&mut newest, |e| std::cmp::Reverse(e.time_unix_micros));
     let row = |e: &&DeviceEvent| {
         let kind = e.code.map_or_else(|| e.kind.clone(), |code| format!("{} {code}", e.kind));
         view! {
@@ -102,7 +103,7 @@ pub(super) fn jobs(jobs: &[JobSpan]) -> AnyView {
         return view! { <p class="muted small">"No job held it in this range."</p> }.into_any();
     }
     let mut newest: Vec<&JobSpan> = jobs.iter().collect();
-    newest.sort_by_key(|j| std::cmp::Reverse(j.from_unix_micros));
+    order::sort_by_key(&mut newest, |j| std::cmp::Reverse(j.from_unix_micros));
     let row = |j: &&JobSpan| {
         let hours = (j.to_unix_micros - j.from_unix_micros) as f64 / HOUR as f64;
         view! {

@@ -6,6 +6,7 @@ use crate::books::{
 use crate::costs::table::change as told;
 use crate::csv;
 use crate::format::{self, money};
+use crate::order;
 use crate::pages::api::{self, Asked, Problem, ask};
 use crate::pages::app::App;
 use crate::pages::browser;
@@ -82,7 +83,7 @@ fn month_choice(app: App, months: Asked<Costs>, month: Memo<String>) -> impl Int
         let mut known: Vec<String> =
             months.value.get().map(|c| c.months.iter().map(|m| m.period.clone()).collect()).unwrap_or_default();
         known.extend([month.get(), month_of(app.now_micros())]);
-        known.sort();
+        order::sort(&mut known);
         known.dedup();
         known.into_iter().rev()
     };

@@ -4,6 +4,7 @@ use super::{kind, month, path};
 use crate::address::RANGE;
 use crate::books::{FORMATS, GROUPS, GROUPS_MAX, REPORTS, groups, month_of, turned};
 use crate::format::money;
+use crate::order;
 use crate::pages::api::Asked;
 use crate::pages::app::App;
 use crate::pages::pieces::{icon, shape};
@@ -39,7 +40,7 @@ fn months(app: App, asked: Asked<Costs>) -> impl IntoView {
         let mut known: Vec<String> =
             asked.value.get().map(|c| c.months.iter().map(|m| m.period.clone()).collect()).unwrap_or_default();
         known.extend([month_of(app.now_micros())].into_iter().chain(month(app, &app.address.read())));
-        known.sort();
+        order::sort(&mut known);
         known.dedup();
         known.reverse();
         known

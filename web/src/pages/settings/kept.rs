@@ -1,6 +1,7 @@
 //! What the tables hold.
 
 use crate::format;
+use crate::order;
 use crate::pages::app::App;
 use crate::pages::pieces::skeleton;
 use contract::answers::{Status, TableStatus};
@@ -27,7 +28,7 @@ pub(super) fn kept(app: App) -> impl IntoView {
 
 fn filled(status: &Status) -> impl IntoView + use<> {
     let mut tables: Vec<&TableStatus> = status.tables.iter().collect();
-    tables.sort_by(|a, b| b.stored_bytes.cmp(&a.stored_bytes).then_with(|| a.name.cmp(&b.name)));
+    order::sort_by(&mut tables, |a, b| b.stored_bytes.cmp(&a.stored_bytes).then_with(|| a.name.cmp(&b.name)));
     let rows: u64 = tables.iter().map(|table| table.rows).sum();
     let bytes: u64 = tables.iter().map(|table| table.stored_bytes).sum();
     view! {
