@@ -1,10 +1,12 @@
 //! What the server and its commands say to each other and no page asks for; the rest is in `contract::answers`.
 
+mod alerts;
 mod boards;
 mod pivot;
 mod planning;
 mod schedules;
 
+pub use alerts::*;
 pub use boards::*;
 pub use pivot::*;
 pub use planning::*;

@@ -5,6 +5,7 @@
 //! that is needs what stands there. **Invariant:** every answer that is not 2xx or 3xx is a `contract` error with
 //! the request's id, under `/prometheus` one in its envelope, and for OTLP a status of its own. **Not here:** TLS and other people's origins; there is no CORS.
 
+mod alerts;
 mod anomalies;
 mod backup;
 mod bills;

@@ -1,11 +1,12 @@
 //! The `coulomb` commands that ask a running server: query, import, documents, prices, policy, budgets, anomalies,
-//! close, report, schedules, bill, reconcile, token, check, backup, verify; and restore, which makes the folder of one
+//! close, report, schedules, alerts, rules, bill, reconcile, token, check, backup, verify; and restore, which makes the folder of one
 //! that is not there yet.
 //!
 //! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
 //! through the HTTP API, as any other program would. **Invariant:** a token is never printed, except the new one
 //! that `token create` was asked for.
 
+mod alerts;
 mod backup;
 mod bills;
 mod books;
@@ -23,6 +24,7 @@ mod schedules;
 mod token;
 mod verify;
 
+pub use alerts::{AlertsCommand, RulesCommand, alerts, rules};
 pub use backup::{BackupCommand, backup};
 pub use bills::{BillCommand, ReconcileCommand, bill, reconcile};
 pub use books::{CloseCommand, DocumentsCommand, PolicyCommand, close, documents, policy};

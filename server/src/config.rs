@@ -5,17 +5,15 @@
 //! structs of checked values. **Not here:** secrets, other than the text of `COULOMB_TOKEN` on its way to a client
 //! and a bucket's credentials on their way to the store.
 
+mod command;
 mod listen;
 
-use crate::client::{
-    AnomaliesCommand, BackupCommand, BillCommand, BudgetsCommand, CheckCommand, CloseCommand, DocumentsCommand,
-    ImportCommand, PolicyCommand, PricesCommand, QueryCommand, ReconcileCommand, ReportCommand, RestoreCommand,
-    SchedulesCommand, TokenCommand, VerifyCommand,
-};
 use crate::dispatch::DispatchSettings;
 use crate::query::QuerySettings;
 use crate::store::{self, BucketSettings, BucketVariables, StoreSettings};
-use clap::{Args, Parser, Subcommand};
+use crate::watch::WatchSettings;
+use clap::Args;
+pub use command::{Command, CommandLine};
 pub use listen::{Asked, OtlpListen};
 use listen::{OFF, flight_address, http_address, otlp_address};
 use serde::Deserialize;
@@ -53,54 +51,6 @@ const KEEP_REPLACED_SECONDS: u64 = 3600;
 const SECONDS_MAX: u64 = 24 * 3600;
 /// Under this DataFusion cannot sort one batch of our widest table.
 const QUERY_MEMORY_BYTES_MIN: u64 = 16 << 20;
-
-/// GPU observability and cost analytics: the server and its command line.
-#[derive(Debug, Parser)]
-#[command(name = "coulomb", version, about)]
-pub struct CommandLine {
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Run the server.
-    Serve(ServeFlags),
-    /// Ask a running server by SQL.
-    Query(QueryCommand),
-    /// Send files of jobs or samples to a running server.
-    Import(ImportCommand),
-    /// List, show and take back what was stated about money; `import` states it.
-    Documents(DocumentsCommand),
-    /// Compare two policies on the same month.
-    Policy(PolicyCommand),
-    /// Show the prices that hold, with their documents and lines, and the GPUs that have none.
-    Prices(PricesCommand),
-    /// Show how each budget stands: spent, forecast, thresholds, and when it will be exceeded.
-    Budgets(BudgetsCommand),
-    /// Show days that cost more or less than days like them, and what drove them.
-    Anomalies(AnomaliesCommand),
-    /// Close a month of the ledger: its rows never change from then on.
-    Close(CloseCommand),
-    /// Make a document about use and money: CSV, Parquet, XLSX, HTML, PDF or a FOCUS file.
-    Report(ReportCommand),
-    /// Show documents that are made by schedule, when the next are due and what became of the last; or run one now.
-    Schedules(SchedulesCommand),
-    /// List bills of providers and take them back; `import bill` brings them.
-    Bill(BillCommand),
-    /// Say by how much the ledger of a month and the bill differ, and why.
-    Reconcile(ReconcileCommand),
-    /// Make, list and revoke API tokens, or make a one-time login link for a browser.
-    Token(TokenCommand),
-    /// Say whether a server can be reached, is ready, takes the token and has fresh rows.
-    Check(CheckCommand),
-    /// Copy everything that a running server has into one archive, while it runs.
-    Backup(BackupCommand),
-    /// Make a data directory out of an archive; no server is asked.
-    Restore(RestoreCommand),
-    /// Have a running server read every file that it keeps, or check an archive.
-    Verify(VerifyCommand),
-}
 
 #[derive(Debug, Args)]
 pub struct ServeFlags {
@@ -152,6 +102,9 @@ pub struct ServeFlags {
     /// Networks beside the public internet that webhooks may be sent to, as in 10.20.0.0/16,10.7.1.5 (default: none).
     #[arg(long, env = "COULOMB_OUTGOING_ALLOW", value_name = "CIDR", value_delimiter = ',')]
     outgoing_allow: Vec<String>,
+    /// Where people find this server; messages about alerts lead there (default: http:// and the address of --listen).
+    #[arg(long, env = "COULOMB_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
     /// What is logged to standard error, as in `info` or `coulomb=debug,warn` (default: what goes
     /// wrong, and what the server does itself).
     #[arg(long, env = "COULOMB_LOG", value_name = "FILTER")]
@@ -176,6 +129,7 @@ struct SettingsFile {
     keep_replaced_seconds: Option<u64>,
     reports_dir: Option<PathBuf>,
     outgoing_allow: Option<Vec<String>>,
+    public_url: Option<String>,
     log: Option<String>,
 }
 
@@ -248,6 +202,7 @@ pub struct ServeSettings {
     /// Tables whose rows are not kept for ever, and for how many days they are.
     pub retain_days: Vec<(String, u32)>,
     pub dispatch: DispatchSettings,
+    pub watch: WatchSettings,
     pub log: String,
 }
 
@@ -274,24 +229,13 @@ impl ServeSettings {
             query_memory_bytes,
             u64::MAX,
         )?;
-        let query_timeout_seconds = within(
-            "query_timeout_seconds",
-            flags.query_timeout_seconds.or(file.query_timeout_seconds).unwrap_or(QUERY_TIMEOUT_SECONDS),
-            1,
-            SECONDS_MAX,
-        )?;
-        let flush_after_seconds = within(
-            "flush_after_seconds",
-            flags.flush_after_seconds.or(file.flush_after_seconds).unwrap_or(FLUSH_AFTER_SECONDS),
-            1,
-            SECONDS_MAX,
-        )?;
-        let keep_replaced_seconds = within(
-            "keep_replaced_seconds",
-            flags.keep_replaced_seconds.or(file.keep_replaced_seconds).unwrap_or(KEEP_REPLACED_SECONDS),
-            1,
-            SECONDS_MAX,
-        )?;
+        let seconds = |name, told: Option<u64>, otherwise: u64| within(name, told.unwrap_or(otherwise), 1, SECONDS_MAX);
+        let told = flags.query_timeout_seconds.or(file.query_timeout_seconds);
+        let query_timeout_seconds = seconds("query_timeout_seconds", told, QUERY_TIMEOUT_SECONDS)?;
+        let told = flags.flush_after_seconds.or(file.flush_after_seconds);
+        let flush_after_seconds = seconds("flush_after_seconds", told, FLUSH_AFTER_SECONDS)?;
+        let told = flags.keep_replaced_seconds.or(file.keep_replaced_seconds);
+        let keep_replaced_seconds = seconds("keep_replaced_seconds", told, KEEP_REPLACED_SECONDS)?;
         let store = StoreSettings {
             data_dir: data_dir.clone(),
             tables,
@@ -309,9 +253,16 @@ impl ServeSettings {
             spill_bytes_max: SPILL_BYTES_MAX,
         };
         let allowed = file.outgoing_allow.filter(|_| flags.outgoing_allow.is_empty()).unwrap_or(flags.outgoing_allow);
+        let networks = crate::deliver::Networks::parse(allowed.iter().map(String::as_str))?;
+        let public_url = flags.public_url.or(file.public_url).unwrap_or_else(|| format!("http://{listen}"));
+        let watch = WatchSettings {
+            networks: networks.clone(),
+            secrets_dir: data_dir.join("secrets"),
+            external_url: public_url.trim_end_matches('/').to_owned(),
+        };
         let dispatch = DispatchSettings {
             reports_dir: flags.reports_dir.or(file.reports_dir),
-            networks: crate::deliver::Networks::parse(allowed.iter().map(String::as_str))?,
+            networks,
             secrets_dir: data_dir.join("secrets"),
             variables: BucketVariables(bucket_variables()),
             tables: store.tables.clone(),
@@ -319,7 +270,7 @@ impl ServeSettings {
         let log = flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned());
         let retain = if flags.retain_days.is_empty() { file.retain_days } else { flags.retain_days };
         let retain_days = retain.iter().map(|text| parse_retain(text)).collect::<Result<_, _>>()?;
-        Ok(Self { listen, flight_listen, otlp_listen, data_dir, store, query, retain_days, dispatch, log })
+        Ok(Self { listen, flight_listen, otlp_listen, data_dir, store, query, retain_days, dispatch, watch, log })
     }
 }
 
@@ -357,7 +308,7 @@ impl fmt::Display for ServeSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "data={:?} tables={} listen={} flight_listen={} otlp_listen={} query_memory_bytes={} resident_bytes_max={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} keep_replaced_seconds={} reports_dir={:?} outgoing_allow={} log={:?}",
+            "data={:?} tables={} listen={} flight_listen={} otlp_listen={} query_memory_bytes={} resident_bytes_max={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} keep_replaced_seconds={} reports_dir={:?} outgoing_allow={} public_url={} log={:?}",
             self.data_dir,
             self.store.tables.as_ref().map_or_else(|| "local".to_owned(), ToString::to_string),
             self.listen,
@@ -371,6 +322,7 @@ impl fmt::Display for ServeSettings {
             self.store.remove_after.as_secs(),
             self.dispatch.reports_dir,
             self.dispatch.networks,
+            self.watch.external_url,
             self.log
         )
     }
@@ -392,6 +344,7 @@ fn within(name: &'static str, value: u64, min: u64, max: u64) -> Result<u64, Con
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use clap::Parser;
 
     fn serve(arguments: &[&str]) -> Result<ServeSettings, ConfigError> {
         let line = CommandLine::try_parse_from(["coulomb", "serve"].iter().chain(arguments)).unwrap();

@@ -3,6 +3,7 @@
 //! Each module is a room with one door. Who may import whom is a table in `tests/tests/architecture.rs`.
 
 pub mod access;
+pub mod alert;
 pub mod answers;
 pub mod api;
 pub mod archive;
@@ -21,4 +22,6 @@ pub mod otlp;
 pub mod query;
 pub mod report;
 pub mod schedule;
+pub mod shelf;
 pub mod store;
+pub mod watch;

@@ -6,7 +6,7 @@ use coulomb::access::Access;
 use coulomb::api::{self, Services};
 use coulomb::client::{self, ClientError};
 use coulomb::config::{Asked, Command, CommandLine, OtlpListen, ServeFlags, ServeSettings};
-use coulomb::dashboards::Shelf;
+use coulomb::dashboards;
 use coulomb::dispatch::Dispatch;
 use coulomb::flight;
 use coulomb::grpc;
@@ -15,11 +15,13 @@ use coulomb::ledger::Ledger;
 use coulomb::otlp::{self, Otlp};
 use coulomb::query::Engine;
 use coulomb::store::Store;
+use coulomb::watch::{self, Watch};
 use std::io::{BufWriter, Write, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
 
 /// Rows expire by the day; an hour more of them is not felt.
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Report(command) => asked(client::report(&command, &mut out)),
         Command::Schedules(command) => asked(client::schedules(&command, &mut out)),
+        Command::Alerts(command) => asked(client::alerts(&command, now_micros(), &mut out)),
+        Command::Rules(command) => asked(client::rules(&command, &mut out)),
         Command::Bill(command) => asked(client::bill(&command, &mut out)),
         Command::Reconcile(command) => asked(client::reconcile(&command, &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),
@@ -100,11 +104,17 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         let dispatch = dispatch.clone();
         async move { dispatch.keep().await }
     });
+    let alerts = Arc::new(watch::shelf(&settings.data_dir));
+    let watch = Watch::open(store.clone(), engine.clone(), Arc::clone(&alerts), settings.watch, now_micros).await?;
+    let watching = tokio::spawn({
+        let watch = watch.clone();
+        async move { watch.keep().await }
+    });
     let flight =
         settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
     let otlp = Otlp::new(ingest.clone(), now_micros);
     let otlp_grpc = settings.otlp_listen.map(|listen| start_otlp(&otlp, &access, listen)).transpose()?.flatten();
-    let dashboards = Arc::new(Shelf::new(&settings.data_dir));
+    let dashboards = Arc::new(dashboards::shelf(&settings.data_dir));
     let services = Services {
         store: store.clone(),
         ingest,
@@ -113,18 +123,13 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         ledger,
         dispatch: dispatch.clone(),
         access,
+        watch: watch.clone(),
         dashboards,
+        alerts,
         clock: now_micros,
     };
     let server = api::start(services, settings.listen)?;
-    writeln!(stdout(), "coulomb: listening on http://{}", server.address)?;
-    if let Some(flight) = &flight {
-        writeln!(stdout(), "coulomb: Flight SQL on grpc://{}", flight.address)?;
-    }
-    if let Some(otlp) = &otlp_grpc {
-        writeln!(stdout(), "coulomb: OTLP on grpc://{}", otlp.address)?;
-    }
-    stdout().flush()?;
+    announce(&server, flight.as_ref(), otlp_grpc.as_ref())?;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("asked to terminate, shutting down"),
         _ = interrupt.recv() => tracing::info!("interrupted, shutting down"),
@@ -135,14 +140,27 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         }
     };
     let (stopped, (), ()) = tokio::join!(server.stop(), stop(flight), stop(otlp_grpc));
-    keeping.abort();
-    deriving.abort();
-    accounting.abort();
-    dispatching.abort();
-    dispatch.finish().await;
+    [keeping, deriving, accounting, dispatching, watching].iter().for_each(JoinHandle::abort);
+    tokio::join!(dispatch.finish(), watch.finish());
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");
     Ok(stopped?)
+}
+
+/// Where it listens, for people and for programs that started it.
+fn announce(
+    server: &api::Running,
+    flight: Option<&grpc::Running>,
+    otlp: Option<&grpc::Running>,
+) -> std::io::Result<()> {
+    writeln!(stdout(), "coulomb: listening on http://{}", server.address)?;
+    if let Some(flight) = flight {
+        writeln!(stdout(), "coulomb: Flight SQL on grpc://{}", flight.address)?;
+    }
+    if let Some(otlp) = otlp {
+        writeln!(stdout(), "coulomb: OTLP on grpc://{}", otlp.address)?;
+    }
+    stdout().flush()
 }
 
 /// A port that nobody has asked for may be another program's, such as an OpenTelemetry collector's.

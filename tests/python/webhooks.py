@@ -17,6 +17,14 @@ SECRET, ANSWERS = sys.argv[1], sys.argv[2:]
 LOCK = threading.Lock()
 
 
+def document(data):
+    """What a delivered document says of itself, held against its content."""
+    content = data.pop("content")
+    content = base64.b64decode(content) if data["encoding"] == "base64" else content.encode()
+    whole = hashlib.sha256(content).hexdigest() == data["sha256"] and len(content) == data["bytes"]
+    return {"whole": whole, "begins": content[:40].decode("latin-1"), **data}
+
+
 class Receiver(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -26,19 +34,8 @@ class Receiver(BaseHTTPRequestHandler):
             message, verified = Webhook(SECRET).verify(body, dict(self.headers.items())), True
         except WebhookVerificationError:
             message, verified = json.loads(body), False
-        data = message["data"]
-        content = data.pop("content")
-        content = base64.b64decode(content) if data["encoding"] == "base64" else content.encode()
-        whole = hashlib.sha256(content).hexdigest() == data["sha256"] and len(content) == data["bytes"]
-        said = {
-            "path": self.path,
-            "id": self.headers["webhook-id"],
-            "verified": verified,
-            "whole": whole,
-            "answer": answer,
-            "begins": content[:40].decode("latin-1"),
-            **data,
-        }
+        said = {"path": self.path, "id": self.headers["webhook-id"], "verified": verified, "answer": answer}
+        said |= document(message["data"]) if "data" in message else message
         with LOCK:
             print("request: " + json.dumps(said), flush=True)
         if answer == "hold":

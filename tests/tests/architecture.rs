@@ -12,7 +12,7 @@ struct Room {
 }
 
 /// `main.rs` and `lib.rs` wire, so they may name every door.
-const SERVER: [Room; 23] = [
+const SERVER: [Room; 25] = [
     Room { name: "error", may: &[] },
     // What api and client say to each other.
     Room { name: "answers", may: &[] },
@@ -29,17 +29,22 @@ const SERVER: [Room; 23] = [
     // Makes documents and delivers them by schedule.
     Room { name: "dispatch", may: &["store", "query", "cost", "ledger", "report", "schedule", "deliver", "error"] },
     Room { name: "insight", may: &["query", "cost", "error"] },
-    Room { name: "alert", may: &["query", "insight", "error"] },
+    // Rules and their states; lends the reading of documents, cron expressions and addresses.
+    Room { name: "alert", may: &["cost", "schedule", "deliver", "error"] },
+    // Asks what rules ask, and tells receivers.
+    Room { name: "watch", may: &["store", "query", "cost", "alert", "shelf", "deliver", "error"] },
+    // Texts in a folder; knows nothing of what they say.
+    Room { name: "shelf", may: &["cost", "error"] },
     Room { name: "report", may: &["query", "cost", "error"] },
     Room { name: "access", may: &["error"] },
     // The format of backups; what is in them is the store's.
     Room { name: "archive", may: &["error"] },
     // Asks whether statements can be asked, and which tables have rows.
-    Room { name: "dashboards", may: &["query", "error"] },
+    Room { name: "dashboards", may: &["query", "cost", "shelf", "error"] },
     // The commands that ask a server; the store lends its reading of files to the importer.
     Room { name: "client", may: &["answers", "config", "store", "archive", "error"] },
     // Knows the settings that each room takes, and the flags of each command.
-    Room { name: "config", may: &["store", "query", "deliver", "dispatch", "client", "error"] },
+    Room { name: "config", may: &["store", "query", "deliver", "dispatch", "watch", "client", "error"] },
     Room {
         name: "api",
         may: &[
@@ -52,12 +57,14 @@ const SERVER: [Room; 23] = [
             "ledger",
             "insight",
             "alert",
+            "watch",
             "report",
             "schedule",
             "dispatch",
             "access",
             "archive",
             "dashboards",
+            "shelf",
             "error",
         ],
     },
@@ -89,14 +96,26 @@ const SERVER_TECHNOLOGIES: [Technology; 23] = [
     Technology { name: "object_store", rooms: &["store", "query"] },
     Technology {
         name: "arrow",
-        rooms: &["store", "ingest", "query", "ledger", "dispatch", "api", "flight", "client", "report", "dashboards"],
+        rooms: &[
+            "store",
+            "ingest",
+            "query",
+            "ledger",
+            "dispatch",
+            "api",
+            "flight",
+            "client",
+            "report",
+            "dashboards",
+            "watch",
+        ],
     },
     Technology { name: "polars", rooms: &["report"] },
     Technology { name: "typst", rooms: &["report"] },
     Technology { name: "typst_layout", rooms: &["report"] },
     Technology { name: "typst_pdf", rooms: &["report"] },
     Technology { name: "rust_xlsxwriter", rooms: &["report"] },
-    Technology { name: "rusqlite", rooms: &["store", "access", "alert"] },
+    Technology { name: "rusqlite", rooms: &["store", "access"] },
     Technology { name: "clap", rooms: &["config", "client", "main"] },
     Technology { name: "ureq", rooms: &["client", "deliver"] },
     Technology { name: "croner", rooms: &["schedule"] },
@@ -104,7 +123,7 @@ const SERVER_TECHNOLOGIES: [Technology; 23] = [
     Technology { name: "base64", rooms: &["deliver", "dispatch"] },
     Technology {
         name: "tokio",
-        rooms: &["store", "ingest", "query", "ledger", "dispatch", "api", "flight", "grpc", "otlp", "alert", "main"],
+        rooms: &["store", "ingest", "query", "ledger", "dispatch", "api", "flight", "grpc", "otlp", "watch", "main"],
     },
 ];
 

@@ -23,6 +23,8 @@ pub enum Action {
     KeepBooks,
     /// Keep and remove dashboards, which everybody sees.
     EditDashboards,
+    /// Keep rules of alerts, and silence and acknowledge what they see.
+    KeepWatch,
     /// Make, list and revoke tokens.
     Administer,
 }

@@ -24,7 +24,8 @@ const VERIFY_SIZE_HEADER: &str = "coulomb-verify-bytes";
 type Part = Result<Bytes, io::Error>;
 
 pub(super) async fn backup(state: web::Data<State>) -> Result<HttpResponse, Refusal> {
-    let own = super::dashboards::own_files(&state).await?;
+    let mut own = super::dashboards::own_files(&state).await?;
+    own.extend(super::alerts::own_files(&state).await?);
     let backup = state.store.backup().await?;
     let bytes = backup
         .files
@@ -57,7 +58,7 @@ fn gone<T>(_: T) -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes it any more")
 }
 
-/// The tables and the database, then the dashboards that are the user's own.
+/// The tables and the database, then the dashboards and rules that are the user's own.
 async fn write(backup: &Backup, own: &[(String, Arc<str>)], now: i64, send: &Sender<Part>) -> io::Result<()> {
     let mut archive = ArchiveWriter::new(now);
     for file in &backup.files {

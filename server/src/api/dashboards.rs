@@ -9,11 +9,14 @@ use crate::access::Identity;
 use crate::answers::{
     DashboardAnswer, DashboardEntry, DashboardFault, DashboardPanel, DashboardThreshold, DashboardVariable,
 };
+use crate::cost::LineFault;
 use crate::dashboards::{
-    BUCKETS_MAX, Choices, Dashboard, DashboardError, Fault, Need, Panel, Shelf, Shelved, Statement, TEXT_BYTES_MAX,
-    Variable, arrived, check, grafana, parse,
+    BUCKETS_MAX, Choices, Dashboard, DashboardError, Need, Panel, TEXT_BYTES_MAX, Variable, arrived, check, grafana,
+    parse,
 };
 use crate::error::ErrorKind;
+use crate::query::Statement;
+use crate::shelf::{Shelf, ShelfError, Shelved};
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
@@ -35,10 +38,16 @@ impl From<DashboardError> for Refusal {
     }
 }
 
+impl From<ShelfError> for Refusal {
+    fn from(error: ShelfError) -> Self {
+        Self { known: error.known().to_vec(), ..Self::of_kind(error.kind(), error.to_string()) }
+    }
+}
+
 /// Files are read beside the workers.
 async fn on_shelf<T: Send + 'static>(
     state: &State,
-    work: impl FnOnce(&Shelf) -> Result<T, DashboardError> + Send + 'static,
+    work: impl FnOnce(&Shelf<Dashboard>) -> Result<T, ShelfError> + Send + 'static,
 ) -> Result<T, Refusal> {
     let shelf = Arc::clone(&state.dashboards);
     let done = web::block(move || work(&shelf)).await;
@@ -53,14 +62,14 @@ pub(super) async fn own_files(state: &State) -> Result<Vec<(String, Arc<str>)>, 
 /// `GET /api/v1/dashboards`.
 pub(super) async fn all(state: web::Data<State>) -> Answer {
     let shelved = on_shelf(&state, Shelf::all).await?;
-    let needs = shelved.iter().filter_map(|s| s.board.as_ref()).flat_map(|board| board.needs.iter().cloned());
+    let needs = shelved.iter().filter_map(|s| s.read.as_ref()).flat_map(|board| board.needs.iter().cloned());
     let met = arrived(&state.engine, needs.collect()).await?;
     let entries: Vec<DashboardEntry> = shelved.iter().map(|shelved| entry(shelved, &met)).collect();
     Ok(HttpResponse::Ok().json(entries))
 }
 
-fn entry(shelved: &Shelved, met: &BTreeSet<Need>) -> DashboardEntry {
-    let board = shelved.board.as_deref();
+fn entry(shelved: &Shelved<Dashboard>, met: &BTreeSet<Need>) -> DashboardEntry {
+    let board = shelved.read.as_deref();
     let unmet =
         |board: &Dashboard| board.needs.iter().filter(|need| !met.contains(*need)).map(ToString::to_string).collect();
     let missing: Vec<String> = board.map(unmet).unwrap_or_default();
@@ -76,11 +85,11 @@ fn entry(shelved: &Shelved, met: &BTreeSet<Need>) -> DashboardEntry {
     }
 }
 
-fn origin(shelved: &Shelved) -> &'static str {
+fn origin(shelved: &Shelved<Dashboard>) -> &'static str {
     if shelved.is_own { "own" } else { "shipped" }
 }
 
-fn faults(found: &[Fault]) -> Vec<DashboardFault> {
+fn faults(found: &[LineFault]) -> Vec<DashboardFault> {
     found.iter().map(|fault| DashboardFault { line: fault.line as u64, text: fault.what.clone() }).collect()
 }
 
@@ -130,8 +139,8 @@ pub(super) async fn one(
         response.content_type("application/toml; charset=utf-8");
         return Ok(response.body(shelved.text.to_string()));
     }
-    let Some(board) = &shelved.board else {
-        return Err(DashboardError::Faulty { name: shelved.name, faults: shelved.faults }.into());
+    let Some(board) = &shelved.read else {
+        return Err(ShelfError::Faulty { name: shelved.name, faults: shelved.faults }.into());
     };
     let currency = state.ledger.statements().currency.to_string();
     if form == Form::Json {
@@ -141,7 +150,7 @@ pub(super) async fn one(
     Ok(HttpResponse::Ok().json(grafana(&shelved.name, board, &shapes, &currency)))
 }
 
-fn answer(shelved: &Shelved, board: &Dashboard, currency: String) -> DashboardAnswer {
+fn answer(shelved: &Shelved<Dashboard>, board: &Dashboard, currency: String) -> DashboardAnswer {
     DashboardAnswer {
         name: shelved.name.clone(),
         title: board.title.clone(),
@@ -217,12 +226,12 @@ pub(super) async fn put(
     let body = read_ingest_body(&request, payload, &state, TEXT_BYTES_MAX).await?;
     let text = std::str::from_utf8(&body).map_err(|_| Refusal::invalid("a dashboard is UTF-8 text"))?.to_owned();
     let name = name.into_inner();
-    let board = parse(&text).map_err(|faults| DashboardError::Faulty { name: name.clone(), faults })?;
+    let board = parse(&text).map_err(|faults| ShelfError::Faulty { name: name.clone(), faults })?;
     check(&state.engine, &name, &board).await?;
     let met = arrived(&state.engine, board.needs.iter().cloned().collect()).await?;
     if asked.dry_run {
-        let (text, board) = (text.into(), Some(Arc::new(board)));
-        let tried = Shelved { name, is_own: true, hides_shipped: false, text, board, faults: Vec::new() };
+        let (text, read) = (text.into(), Some(Arc::new(board)));
+        let tried = Shelved { name, is_own: true, hides_shipped: false, text, read, faults: Vec::new() };
         return Ok(HttpResponse::Ok().json(entry(&tried, &met)));
     }
     let kept = on_shelf(&state, move |shelf| shelf.put(&name, &text)).await?;

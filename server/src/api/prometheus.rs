@@ -5,6 +5,7 @@
 
 mod answer;
 mod parameters;
+mod rules;
 
 use super::error::Refusal;
 use super::serve::State;
@@ -13,6 +14,7 @@ use crate::query::promql::{Between, POINTS_MAX, Steps};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use parameters::Parameters;
+pub(super) use rules::{alerts, rules};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -146,11 +148,6 @@ pub(super) async fn build_info() -> HttpResponse {
         "buildDate": "",
         "goVersion": "",
     }))
-}
-
-/// `rules`: none are kept here.
-pub(super) async fn rules() -> HttpResponse {
-    success(json!({ "groups": [] }))
 }
 
 /// `query_exemplars`: samples have none.

@@ -1,8 +1,8 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
 use super::{
-    anomalies, backup, bills, budgets, costs, dashboards, ingest, jobs, ledger_rows, metrics, money, openapi, otlp,
-    ownership, prices, prometheus, query, questions, reports, schedules, sessions,
+    alerts, anomalies, backup, bills, budgets, costs, dashboards, ingest, jobs, ledger_rows, metrics, money, openapi,
+    otlp, ownership, prices, prometheus, query, questions, reports, schedules, sessions,
 };
 use crate::access::Action;
 use actix_web::http::Method;
@@ -34,6 +34,7 @@ const INGEST: Needs = Needs::May(Action::Ingest);
 const READ: Needs = Needs::May(Action::Read);
 const KEEP_BOOKS: Needs = Needs::May(Action::KeepBooks);
 const EDIT_DASHBOARDS: Needs = Needs::May(Action::EditDashboards);
+const KEEP_WATCH: Needs = Needs::May(Action::KeepWatch);
 const ADMINISTER: Needs = Needs::May(Action::Administer);
 
 pub(super) const ROUTES: &[Route] = &[
@@ -74,6 +75,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/prometheus/api/v1/metadata", READ),
     route("GET", "/prometheus/api/v1/status/buildinfo", READ),
     route("GET", "/prometheus/api/v1/rules", READ),
+    route("GET", "/prometheus/api/v1/alerts", READ),
     route("GET", "/prometheus/api/v1/query_exemplars", READ),
     route("POST", "/prometheus/api/v1/query_exemplars", READ),
     route("GET", "/api/v1/documents", READ),
@@ -105,6 +107,14 @@ pub(super) const ROUTES: &[Route] = &[
     route("PUT", "/api/v1/dashboards/{name}", EDIT_DASHBOARDS),
     route("DELETE", "/api/v1/dashboards/{name}", EDIT_DASHBOARDS),
     route("GET", "/api/v1/dashboards/{name}/panels/{index}.svg", READ),
+    route("GET", "/api/v1/alerts", READ),
+    route("POST", "/api/v1/alerts/{fingerprint}/acknowledge", KEEP_WATCH),
+    route("GET", "/api/v1/alerts/texts", READ),
+    route("PUT", "/api/v1/alerts/texts/{name}", KEEP_WATCH),
+    route("DELETE", "/api/v1/alerts/texts/{name}", KEEP_WATCH),
+    route("POST", "/api/v1/silences", KEEP_WATCH),
+    route("DELETE", "/api/v1/silences/{id}", KEEP_WATCH),
+    route("POST", "/api/v1/receivers/{name}/test", KEEP_WATCH),
     route("POST", "/api/v1/backup", ADMINISTER),
     route("POST", "/api/v1/verify", ADMINISTER),
 ];
@@ -190,7 +200,22 @@ pub(super) fn configure(app: &mut ServiceConfig) {
         .configure(configure_prometheus)
         .configure(configure_money)
         .configure(configure_bills)
-        .configure(configure_dashboards);
+        .configure(configure_dashboards)
+        .configure(configure_alerts);
+}
+
+fn configure_alerts(app: &mut ServiceConfig) {
+    app.route("/api/v1/alerts", web::get().to(alerts::alerts))
+        .route("/api/v1/alerts/texts", web::get().to(alerts::texts))
+        .service(
+            web::resource("/api/v1/alerts/texts/{name}")
+                .route(web::put().to(alerts::put_text))
+                .route(web::delete().to(alerts::remove_text)),
+        )
+        .route("/api/v1/alerts/{fingerprint}/acknowledge", web::post().to(alerts::acknowledge))
+        .route("/api/v1/silences", web::post().to(alerts::state_silence))
+        .route("/api/v1/silences/{id}", web::delete().to(alerts::end_silence))
+        .route("/api/v1/receivers/{name}/test", web::post().to(alerts::test_receiver));
 }
 
 fn configure_dashboards(app: &mut ServiceConfig) {
@@ -254,5 +279,6 @@ fn configure_prometheus(app: &mut ServiceConfig) {
         .route("/prometheus/api/v1/label/{name}/values", web::get().to(prometheus::label_values))
         .route("/prometheus/api/v1/metadata", web::get().to(prometheus::metadata))
         .route("/prometheus/api/v1/status/buildinfo", web::get().to(prometheus::build_info))
-        .route("/prometheus/api/v1/rules", web::get().to(prometheus::rules));
+        .route("/prometheus/api/v1/rules", web::get().to(prometheus::rules))
+        .route("/prometheus/api/v1/alerts", web::get().to(prometheus::alerts));
 }

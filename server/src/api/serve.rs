@@ -2,14 +2,17 @@
 
 use super::{front, metrics::Metrics, pages, routes};
 use crate::access::Access;
-use crate::dashboards::Shelf;
+use crate::alert::Stated;
+use crate::dashboards::Dashboard;
 use crate::dispatch::Dispatch;
 use crate::error::ErrorKind;
 use crate::ingest::Ingest;
 use crate::ledger::Ledger;
 use crate::otlp::Otlp;
 use crate::query::Engine;
+use crate::shelf::Shelf;
 use crate::store::Store;
+use crate::watch::Watch;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
@@ -52,7 +55,9 @@ pub struct Services {
     pub ledger: Ledger,
     pub dispatch: Dispatch,
     pub access: Access,
-    pub dashboards: Arc<Shelf>,
+    pub watch: Watch,
+    pub dashboards: Arc<Shelf<Dashboard>>,
+    pub alerts: Arc<Shelf<Stated>>,
     /// Unix microseconds, UTC.
     pub clock: fn() -> i64,
 }
@@ -66,7 +71,9 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) dispatch: Dispatch,
     pub(super) access: Access,
-    pub(super) dashboards: Arc<Shelf>,
+    pub(super) watch: Watch,
+    pub(super) dashboards: Arc<Shelf<Dashboard>>,
+    pub(super) alerts: Arc<Shelf<Stated>>,
     pub(super) clock: fn() -> i64,
     pub(super) metrics: Metrics,
     pub(super) loopback_only: bool,
@@ -97,7 +104,9 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
         ledger: services.ledger,
         dispatch: services.dispatch,
         access: services.access,
+        watch: services.watch,
         dashboards: services.dashboards,
+        alerts: services.alerts,
         clock: services.clock,
         metrics: Metrics::default(),
         loopback_only: address.ip().is_loopback(),

@@ -14,12 +14,12 @@ pub(super) fn is_safe(path: &str) -> bool {
     path.len() <= PATH_BYTES_MAX
         && parts <= PARTS_MAX
         && path.split('/').all(plain)
-        && (path == "meta.sqlite" || (parts > 2 && path.starts_with("tables/")) || is_dashboard(path, parts))
+        && (path == "meta.sqlite" || (parts > 2 && path.starts_with("tables/")) || is_own_text(path, parts))
 }
 
-/// The user's own are texts in one folder.
-fn is_dashboard(path: &str, parts: usize) -> bool {
-    parts == 2 && path.starts_with("dashboards/") && path.ends_with(".toml")
+/// Dashboards and rules of the user's own are texts in a folder each.
+fn is_own_text(path: &str, parts: usize) -> bool {
+    parts == 2 && ["dashboards/", "alerts/"].iter().any(|folder| path.starts_with(folder)) && path.ends_with(".toml")
 }
 
 #[cfg(test)]
@@ -35,6 +35,7 @@ mod tests {
             "tables/jobs/_delta_log/00000000000000000000.json",
             "tables/a/day=2026-01-01/x.parquet",
             "dashboards/mine.toml",
+            "alerts/mine.toml",
         ] {
             assert!(is_safe(good), "{good}");
         }
@@ -65,7 +66,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_safe_path_stays_below(path in "(tables|dashboards|[.a/]{1,3})(/[a-z./=\\\\-]{0,9}){0,9}") {
+        fn a_safe_path_stays_below(path in "(tables|dashboards|alerts|[.a/]{1,3})(/[a-z./=\\\\-]{0,9}){0,9}") {
             if is_safe(&path) {
                 prop_assert!(Path::new(&path).components().all(|c| matches!(c, Component::Normal(_))), "{}", path);
             }

@@ -171,6 +171,54 @@ impl<'t> Document<'t> {
         found
     }
 
+    /// A span like `90s`, `5m`, `1h30m` or `2d`, in microseconds.
+    pub fn span(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Option<i64> {
+        let (at, value) = fields.take(name)?;
+        let read = value.as_str().and_then(span);
+        if read.is_none() {
+            self.fault(at, format!("{name} is a span like \"90s\", \"5m\", \"1h30m\" or \"2d\""));
+        }
+        read
+    }
+
+    /// A number.
+    pub fn number(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Option<f64> {
+        let (at, value) = fields.take(name)?;
+        let read = match &value {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().replace('_', "").parse().ok(),
+            DeValue::Float(number) => number.as_str().replace('_', "").parse().ok(),
+            _ => None,
+        };
+        let read = read.filter(|number: &f64| number.is_finite());
+        if read.is_none() {
+            self.fault(at, format!("{name} is a number"));
+        }
+        read
+    }
+
+    pub fn truth(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Option<bool> {
+        let (at, value) = fields.take(name)?;
+        let read = value.as_bool();
+        if read.is_none() {
+            self.fault(at, format!("{name} is true or false"));
+        }
+        read
+    }
+
+    /// A table of texts, by names that the document chooses; with the byte of each.
+    pub fn named_texts(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Vec<(usize, String, String)> {
+        let Some(table) = self.table(fields, name) else { return Vec::new() };
+        let mut named = Vec::new();
+        for (key, value) in table.rest() {
+            let at = value.span().start;
+            match value.into_inner() {
+                DeValue::String(text) => named.push((at, key, text.into_owned())),
+                _ => self.fault(at, format!("{name}.{key} is a text in quotation marks")),
+            }
+        }
+        named
+    }
+
     /// A date, which means its start in UTC, or a time with its zone: Unix microseconds.
     pub(super) fn instant(&mut self, fields: &mut Fields<'t>, name: &'static str) -> Option<i64> {
         let (at, value) = fields.take(name)?;
@@ -282,10 +330,41 @@ fn decimal_of(value: &DeValue<'_>) -> Option<Decimal> {
     parse_decimal(text).ok()
 }
 
+/// Microseconds; each unit at most once, the greatest first.
+fn span(text: &str) -> Option<i64> {
+    const UNITS: [(char, i64); 4] = [('d', 86_400_000_000), ('h', 3_600_000_000), ('m', 60_000_000), ('s', 1_000_000)];
+    let (mut rest, mut micros) = (text, 0_i64);
+    for (unit, size) in UNITS {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        if digits > 0 && rest[digits..].starts_with(unit) {
+            micros = rest[..digits].parse::<i64>().ok()?.checked_mul(size)?.checked_add(micros)?;
+            rest = &rest[digits + 1..];
+        }
+    }
+    (rest.is_empty() && !text.is_empty()).then_some(micros)
+}
+
 fn instant(text: &str) -> Option<i64> {
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         return Some(date.and_time(NaiveTime::MIN).and_utc().timestamp_micros());
     }
     // Whatever is no time with a zone is none.
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_read_unit_by_unit() {
+        for (text, seconds) in
+            [("90s", 90), ("5m", 300), ("1h30m", 5_400), ("2d", 172_800), ("0s", 0), ("1d1s", 86_401)]
+        {
+            assert_eq!(span(text), Some(seconds * 1_000_000), "{text}");
+        }
+        for text in ["", "5", "m", "30m1h", "1h 30m", "-5m", "1.5h", "99999999999999999999s", "9999999999999d", "5ms"] {
+            assert_eq!(span(text), None, "{text}");
+        }
+    }
 }

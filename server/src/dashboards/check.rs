@@ -1,9 +1,11 @@
 //! Whether the statements of a dashboard can be asked, and what columns they answer.
 
 use super::board::{Choices, Dashboard, Kind, Panel, Variable};
-use super::error::{DashboardError, Fault};
+use super::error::DashboardError;
+use crate::cost::LineFault as Fault;
 use crate::error::ErrorKind;
 use crate::query::{Engine, Parameter, QueryError};
+use crate::shelf::ShelfError;
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -54,7 +56,7 @@ pub async fn check(engine: &Engine, name: &str, board: &Dashboard) -> Result<Vec
         return Ok(shapes);
     }
     faults.sort();
-    Err(DashboardError::Faulty { name: name.to_owned(), faults })
+    Err(ShelfError::Faulty { name: name.to_owned(), faults }.into())
 }
 
 /// What is the asker's to mend is a fault of the text.

@@ -1,8 +1,9 @@
 //! A dashboard as Grafana's JSON: panels of the Prometheus data source where a panel says PromQL, and of the data source
 //! Infinity, which sends SQL to the query endpoint and reads CSV, for all others. Pure.
 
-use super::board::{Choices, Dashboard, Kind, Panel, Severity, Statement, Unit, Variable, with_placeholders};
+use super::board::{Choices, Dashboard, Kind, Panel, Severity, Unit, Variable};
 use super::check::{ColumnShape, Role};
+use crate::query::{Statement, with_placeholders};
 use serde_json::{Value, json};
 
 /// The format of Grafana 10 and later.

@@ -1,7 +1,8 @@
 //! From the text to a dashboard, strictly: an unknown key, a wrong type or an odd value is a fault with its line.
 
-use super::board::{Choices, Dashboard, Kind, Need, Panel, Severity, Statement, Unit, Variable};
-use super::error::Fault;
+use super::board::{Choices, Dashboard, Kind, Need, Panel, Severity, Unit, Variable};
+use crate::cost::LineFault as Fault;
+use crate::query::Statement;
 use serde::Deserialize;
 use toml::Spanned;
 

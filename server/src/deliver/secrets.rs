@@ -16,7 +16,7 @@ const OTHERS: u32 = 0o007;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    #[error("there is no secret {name:?}: put a line like whsec_… into {path:?} on the server")]
+    #[error("there is no secret {name:?}: put it as a line into {path:?} on the server, like whsec_… for a signature")]
     Missing { name: String, path: PathBuf },
     #[error("the secret {name:?} may be read by everybody on the server: chmod 600 {path:?}")]
     Open { name: String, path: PathBuf },
@@ -42,8 +42,14 @@ impl Secrets {
         Self(folder)
     }
 
-    /// Read anew each time: a secret that was changed holds at once.
+    /// A key that requests are signed with.
     pub fn key(&self, name: &str) -> Result<Key, SecretError> {
+        let key = Key::parse(&self.text(name)?);
+        key.map_err(|source| SecretError::Key { name: name.to_owned(), path: self.0.join(name), source })
+    }
+
+    /// A secret as it is written, without the blanks around it. Read anew each time: one that was changed holds at once.
+    pub fn text(&self, name: &str) -> Result<String, SecretError> {
         let (path, name) = (self.0.join(name), name.to_owned());
         let missing = || SecretError::Missing { name: name.clone(), path: path.clone() };
         if !is_secret_name(&name) {
@@ -60,7 +66,7 @@ impl Secrets {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(missing()),
             Err(source) => Err(SecretError::Read { name, path, source }),
             Ok((mode, _)) if mode & OTHERS != 0 => Err(SecretError::Open { name, path }),
-            Ok((_, text)) => Key::parse(&text).map_err(|source| SecretError::Key { name, path, source }),
+            Ok((_, text)) => Ok(text.trim().to_owned()),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Runs as rows of the table `report_runs`.
 
 use super::DispatchError;
+use crate::query::Rows;
 use crate::schedule::{Run, RunState};
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::error::ArrowError;
 use contract::Table;
 use std::collections::BTreeMap;
@@ -22,50 +21,20 @@ pub(super) fn select_from(table: &str, rest: &str) -> String {
     format!("select {COLUMNS} from {table} {rest}")
 }
 
-/// Columns of an answer by their position.
-struct Columns {
-    texts: BTreeMap<usize, StringArray>,
-    numbers: BTreeMap<usize, Int64Array>,
-}
-
-impl Columns {
-    fn of(batch: &RecordBatch) -> Result<Self, ArrowError> {
-        let (mut texts, mut numbers) = (BTreeMap::new(), BTreeMap::new());
-        for (at, column) in batch.columns().iter().enumerate() {
-            let is_number =
-                matches!(column.data_type(), DataType::Int64 | DataType::Timestamp(TimeUnit::Microsecond, _));
-            if is_number {
-                numbers.insert(at, cast(column, &DataType::Int64)?.as_primitive::<Int64Type>().clone());
-            } else {
-                texts.insert(at, cast(column, &DataType::Utf8)?.as_string::<i32>().clone());
-            }
-        }
-        Ok(Self { texts, numbers })
-    }
-
-    fn text(&self, at: usize, row: usize) -> Option<String> {
-        self.texts.get(&at).filter(|column| column.is_valid(row)).map(|column| column.value(row).to_owned())
-    }
-
-    fn number(&self, at: usize, row: usize) -> Option<i64> {
-        self.numbers.get(&at).filter(|column| column.is_valid(row)).map(|column| column.value(row))
-    }
-}
-
 /// Of an answer with [`COLUMNS`].
 pub(super) fn read(batches: &[RecordBatch]) -> Result<Vec<Run>, DispatchError> {
     let mut runs = Vec::new();
     for batch in batches {
-        let columns = Columns::of(batch).map_err(|error| DispatchError::Internal(error.to_string()))?;
+        let rows = Rows::new(batch);
         for row in 0..batch.num_rows() {
-            runs.push(one(&columns, row).ok_or_else(|| DispatchError::Internal("a run lacks a value".to_owned()))?);
+            runs.push(one(&rows, row).ok_or_else(|| DispatchError::Internal("a run lacks a value".to_owned()))?);
         }
     }
     Ok(runs)
 }
 
-fn one(columns: &Columns, row: usize) -> Option<Run> {
-    let (text, number) = (|at| columns.text(at, row), |at| columns.number(at, row));
+fn one(rows: &Rows<'_>, row: usize) -> Option<Run> {
+    let (text, number) = (|at| rows.text(at, row).map(str::to_owned), |at| rows.int(at, row));
     Some(Run {
         schedule: text(0)?.into(),
         slot_micros: number(1)?,
@@ -89,11 +58,9 @@ fn one(columns: &Columns, row: usize) -> Option<Run> {
 /// Names and times of an answer of two columns.
 pub(super) fn last(batches: &[RecordBatch]) -> BTreeMap<Arc<str>, i64> {
     let mut last = BTreeMap::new();
-    for columns in batches.iter().filter_map(|batch| Columns::of(batch).ok().map(|columns| (batch.num_rows(), columns)))
-    {
-        let (rows, columns) = columns;
-        let pairs = (0..rows).filter_map(|row| Some((columns.text(0, row)?.into(), columns.number(1, row)?)));
-        last.extend(pairs);
+    for batch in batches {
+        let rows = Rows::new(batch);
+        last.extend((0..batch.num_rows()).filter_map(|row| Some((rows.text(0, row)?.into(), rows.int(1, row)?))));
     }
     last
 }

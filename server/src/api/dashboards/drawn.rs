@@ -7,6 +7,7 @@ use crate::api::serve::State;
 use crate::dashboards::{Dashboard, DashboardError, Kind, Panel, Points, Unit, first_choice, points};
 use crate::query::Parameter;
 use crate::report::{Drawing, Scale, drawing};
+use crate::shelf::ShelfError;
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, SecondsFormat};
 use contract::answers::Range;
@@ -28,8 +29,8 @@ pub(in super::super) async fn svg(
     let index: usize = index.parse().map_err(|_| Refusal::not_found(format!("{index:?} is no number of a panel")))?;
     let sought = name.clone();
     let shelved = on_shelf(&state, move |shelf| shelf.get(&sought)).await?;
-    let Some(board) = &shelved.board else {
-        return Err(DashboardError::Faulty { name, faults: shelved.faults }.into());
+    let Some(board) = &shelved.read else {
+        return Err(ShelfError::Faulty { name, faults: shelved.faults }.into());
     };
     let count = board.panels.len();
     let panel = board.panels.get(index).ok_or(DashboardError::NoPanel { name, index, count })?;

@@ -2,7 +2,7 @@
 
 use crate::access::Access;
 use crate::api::{Running, Services, start};
-use crate::dashboards::Shelf;
+use crate::dashboards;
 use crate::deliver::Networks;
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::ingest::Ingest;
@@ -10,6 +10,7 @@ use crate::ledger::Ledger;
 use crate::otlp::Otlp;
 use crate::query::{Engine, QuerySettings};
 use crate::store::{BucketVariables, Store, StoreSettings};
+use crate::watch::{self, Watch, WatchSettings};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::ipc::writer::StreamWriter;
 use serde_json::{Value, json};
@@ -103,14 +104,22 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
         variables: BucketVariables::default(),
         tables: None,
     };
+    let alerts = Arc::new(watch::shelf(dir));
+    let watching = WatchSettings {
+        networks: Networks::default(),
+        secrets_dir: dir.join("secrets"),
+        external_url: "http://coulomb.test".to_owned(),
+    };
     let ingest = Ingest::new(store.clone());
     let services = Services {
+        watch: Watch::open(store.clone(), engine.clone(), Arc::clone(&alerts), watching, || NOW).await.unwrap(),
+        alerts,
         otlp: Otlp::new(ingest.clone(), || NOW),
         ingest,
         dispatch: Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings, || NOW),
         ledger,
         engine,
-        dashboards: Arc::new(Shelf::new(dir)),
+        dashboards: Arc::new(dashboards::shelf(dir)),
         access: Access::open(dir, NOW).unwrap(),
         clock: || NOW,
         store: store.clone(),

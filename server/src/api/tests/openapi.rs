@@ -147,6 +147,15 @@ fn schemas_have_the_members_of_the_answers() {
     check("Schedules", Schedules::default());
     check("ScheduleState", ScheduleState::default());
     check("ScheduleRun", ScheduleRun::default());
+    check("Alerts", Alerts::default());
+    check("AlertState", AlertState::default());
+    check("AlertRule", AlertRule::default());
+    check("AlertReceiver", AlertReceiver::default());
+    check("AlertSilence", AlertSilence::default());
+    check("AlertText", AlertText::default());
+    check("AlertFault", AlertFault::default());
+    check("SilenceRequest", SilenceRequest::default());
+    check("AcknowledgeRequest", AcknowledgeRequest::default());
     check("CostAnomalies", CostAnomalies::default());
     check("CostAnomaly", CostAnomaly::default());
     check("CostDriver", CostDriver::default());

@@ -85,7 +85,12 @@ fn listings_are_cut_at_their_limit_with_a_warning() {
     let known = json!([{ "type": "counter", "help": "Bytes read from block devices since boot", "unit": "bytes" }]);
     assert_eq!(one, json!({ "coulomb_host_disk_read_bytes_total": known }));
     assert_eq!(data(server.ask("GET", "/prometheus/api/v1/status/buildinfo"))["version"], "2.42.0");
-    assert_eq!(data(server.ask("GET", "/prometheus/api/v1/rules")), json!({ "groups": [] }));
+    let rules = data(server.ask("GET", "/prometheus/api/v1/rules"));
+    let groups = rules["groups"].as_array().unwrap().iter();
+    let names: Vec<&str> = groups.map(|group| group["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["collection", "hardware", "jobs", "money"], "the shipped texts");
+    assert_eq!(rules["groups"][1]["rules"][0]["type"], "alerting");
+    assert_eq!(data(server.ask("GET", "/prometheus/api/v1/alerts")), json!({ "alerts": [] }));
     assert_eq!(data(server.ask("POST", "/prometheus/api/v1/query_exemplars")), json!([]));
 }
 

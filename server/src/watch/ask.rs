@@ -1,0 +1,102 @@
+//! What a rule asks, and the rows of its answer.
+
+use super::WatchError;
+use crate::alert::{Asks, Labels, Rule, Seen};
+use crate::query::promql::{NAME, Outcome};
+use crate::query::{Engine, Parameter, Statement};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Things that a rule may speak of at once.
+const SEEN_MAX: usize = 10_000;
+/// The column that a threshold is held against.
+const VALUE: &str = "value";
+const MICROS_PER_MILLI: i64 = 1000;
+
+/// What the rule sees at an instant.
+pub(super) async fn ask(engine: &Engine, rule: &Rule, now_micros: i64) -> Result<Vec<Seen>, WatchError> {
+    let seen = match &rule.asks {
+        Asks::Sql(sql) => {
+            let statement = Statement::new(sql);
+            let range = [Parameter::Time(now_micros - rule.over_micros), Parameter::Time(now_micros)];
+            let batches = engine.sql(&statement.sql, statement.values(&range)).await?.collect().await?;
+            let mut seen = Vec::new();
+            for batch in &batches {
+                rows(batch, &mut seen)?;
+            }
+            seen
+        }
+        Asks::PromQl(query) => {
+            let limit = Duration::from_micros(rule.every_micros.unsigned_abs());
+            vector(engine.promql(query, now_micros.div_euclid(MICROS_PER_MILLI), Some(limit)).await?.outcome)
+        }
+    };
+    match seen.len() {
+        0..=SEEN_MAX => Ok(seen),
+        many => Err(WatchError::Refused(format!("it answers {many} rows, more than {SEEN_MAX}; group or filter them"))),
+    }
+}
+
+/// Whether any of the tables that the rule needs has a row within the time that it looks at.
+pub(super) async fn has_rows(engine: &Engine, rule: &Rule, now_micros: i64) -> Result<bool, WatchError> {
+    for table in &rule.needs {
+        // Names of tables are bound nowhere; one that is no plain name is a table that does not exist.
+        if !table.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Err(WatchError::Refused(format!("it needs {table:?}, which is no name of a table")));
+        }
+        let sql = format!("select 1 from {table} where time > $1 and time <= $2 limit 1");
+        let range = vec![Parameter::Time(now_micros - rule.over_micros), Parameter::Time(now_micros)];
+        let found = engine.sql(&sql, range).await?.collect().await?;
+        if found.iter().any(|batch| batch.num_rows() > 0) {
+            return Ok(true);
+        }
+    }
+    Ok(rule.needs.is_empty())
+}
+
+/// Texts are labels, `value` is the value, other numbers are for the sentences.
+fn rows(batch: &RecordBatch, seen: &mut Vec<Seen>) -> Result<(), WatchError> {
+    let from = seen.len();
+    seen.resize_with(from + batch.num_rows(), Seen::default);
+    let rows = &mut seen[from..];
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let name: Arc<str> = field.name().as_str().into();
+        if field.data_type().is_numeric() || field.data_type() == &DataType::Null {
+            let numbers = cast(column, &DataType::Float64).map_err(WatchError::internal)?;
+            let numbers = numbers.as_primitive::<Float64Type>();
+            for (at, row) in rows.iter_mut().enumerate().filter(|(at, _)| numbers.is_valid(*at)) {
+                match &*name {
+                    VALUE => row.value = Some(numbers.value(at)),
+                    _ => drop(row.numbers.insert(Arc::clone(&name), numbers.value(at))),
+                }
+            }
+        } else {
+            let texts = cast(column, &DataType::Utf8).map_err(WatchError::internal)?;
+            let texts = texts.as_string::<i32>();
+            for (at, row) in rows.iter_mut().enumerate().filter(|(at, _)| texts.is_valid(*at)) {
+                row.labels.insert(Arc::clone(&name), texts.value(at).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Series with their values; a scalar is a value without labels.
+fn vector(outcome: Outcome) -> Vec<Seen> {
+    let seen = |labels: Labels, value: Option<f64>| Seen { labels, value, numbers: BTreeMap::new() };
+    match outcome {
+        Outcome::Vector(lines) => lines
+            .into_iter()
+            .map(|line| {
+                let labels = line.labels.iter().filter(|(name, _)| *name != NAME);
+                seen(labels.map(|(n, v)| (n.into(), v.into())).collect(), line.values.first().copied().flatten())
+            })
+            .collect(),
+        Outcome::Scalar(values) => values.first().map(|value| seen(Labels::new(), Some(*value))).into_iter().collect(),
+        Outcome::Text(_) | Outcome::Matrix(_) => Vec::new(),
+    }
+}

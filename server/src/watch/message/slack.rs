@@ -1,0 +1,47 @@
+//! The incoming webhook of Slack.
+
+use super::{Message, Spoken};
+use crate::alert::{ALERTNAME, SEVERITY};
+use serde_json::{Value, json};
+
+/// Slack shows some 3,000 characters of a section.
+const SHOWN_MAX: usize = 10;
+const SENTENCE_CHARS_MAX: usize = 200;
+
+pub(super) fn body(message: &Message<'_>) -> Value {
+    let title = title(message);
+    let lines = |alerts: &[Spoken], mark: &str| -> Vec<String> {
+        let lines = alerts.iter().take(SHOWN_MAX).map(|alert| {
+            let link = message.link(alert);
+            format!("{mark} <{link}|{}> ({})", escaped(&alert.summary()), escaped(alert.label(SEVERITY)))
+        });
+        let more = alerts.len().saturating_sub(SHOWN_MAX);
+        lines.chain((more > 0).then(|| format!("and {more} more"))).collect()
+    };
+    let text =
+        [lines(&message.firing, ":red_circle:"), lines(&message.over, ":large_green_circle:")].concat().join("\n");
+    json!({
+        "text": title,
+        "blocks": [
+            { "type": "section", "text": { "type": "mrkdwn", "text": format!("*{title}*\n{text}") } },
+        ],
+    })
+}
+
+/// What stands in a notification of a telephone.
+fn title(message: &Message<'_>) -> String {
+    let names: std::collections::BTreeSet<&str> = message.alerts().map(|alert| alert.label(ALERTNAME)).collect();
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    let counts = match (message.firing.len(), message.over.len()) {
+        (0, over) => format!("{over} resolved"),
+        (firing, 0) => format!("{firing} firing"),
+        (firing, over) => format!("{firing} firing, {over} resolved"),
+    };
+    escaped(&format!("{names}: {counts}"))
+}
+
+/// The three characters that mean something to Slack.
+fn escaped(text: &str) -> String {
+    let short: String = text.chars().take(SENTENCE_CHARS_MAX).collect();
+    short.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
