@@ -91,6 +91,40 @@ async function prices(page) {
   check(true, "a text that is right is said to be");
 }
 
+// What fires is acknowledged and silenced, a rule shows its statement; an empty server has nothing to say and says so.
+async function alerts(page) {
+  await go(page, "Alerts");
+  await look(page, `alerts-${mode}`);
+  await lookNarrow(page, `alerts-${mode}`);
+  if (mode === "empty") {
+    const text = await mainText(page);
+    check(/Nothing fires/.test(text) && /Nobody is told/.test(text), `empty Alerts say so: ${text.slice(0, 200)}`);
+    return;
+  }
+  const rule = '[[rule]]\nname = "Broken"\nsql = "select \'n1\' as node"\nevery = "1s"\nseverity = "critical"\nsummary = "{node} is broken"\n';
+  const kept = await page.evaluate(async (body) => (await fetch("/api/v1/alerts/texts/mine", { method: "PUT", body })).status, rule);
+  check(kept === 200, `a rule is kept: ${kept}`);
+  const first = page.locator(".finding", { hasText: "n1 is broken" }).first();
+  for (let look = 0; look < 20 && (await first.count()) === 0; look += 1) {
+    await page.waitForTimeout(500);
+    await page.reload();
+    await settled(page);
+  }
+  await first.getByRole("button", { name: /^Acknowledge/ }).click();
+  await page.getByText("somebody works at it").first().waitFor({ timeout: WAIT_MS });
+  await first.getByRole("button", { name: /^Silence/ }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("textbox").fill("a test of the pages");
+  await dialog.getByRole("button", { name: "Silence it" }).click();
+  await page.getByText("a test of the pages").waitFor({ timeout: WAIT_MS });
+  check(true, "an alert is acknowledged and silenced");
+  await page.getByRole("button", { name: "NodeSilent" }).click();
+  await dialog.getByText("host_samples").waitFor({ timeout: WAIT_MS });
+  await look(page, "alerts-rule");
+  await page.keyboard.press("Escape");
+  check((await dialog.count()) === 0, "Escape closes a statement");
+}
+
 // By the keyboard alone: a name is completed, the statement runs, its rows, chart, plan and fault are shown.
 async function sql(page) {
   const field = page.getByLabel("SQL statement");
@@ -423,6 +457,7 @@ try {
   await look(page, `fleet-${mode}`);
   await lookNarrow(page, `fleet-${mode}`);
 
+  if (mode !== "money") await alerts(page);
   await go(page, "Reports and close");
   check((await page.locator("iframe[sandbox='']").count()) === 1, "a document is shown in a frame that runs nothing");
   await look(page, `reports-${mode}`);

@@ -24,6 +24,7 @@ const VARIABLE: &str = "var-";
 pub(crate) enum Page {
     Overview,
     Fleet,
+    Alerts,
     Jobs,
     /// One of them.
     Job,
@@ -45,6 +46,7 @@ impl Page {
         match self {
             Self::Overview | Self::Missing => "/",
             Self::Fleet => "/fleet",
+            Self::Alerts => "/alerts",
             Self::Jobs => "/jobs",
             Self::Job => "/job",
             Self::Costs => "/costs",
@@ -61,6 +63,7 @@ impl Page {
         match self {
             Self::Overview => "Overview",
             Self::Fleet => "Fleet",
+            Self::Alerts => "Alerts",
             Self::Jobs => "Jobs",
             Self::Job => "Job",
             Self::Costs => "Costs",
@@ -200,6 +203,7 @@ impl Address {
             _ if board.is_some() => Page::Dashboard,
             "" | "/overview" => Page::Overview,
             "/fleet" => Page::Fleet,
+            "/alerts" => Page::Alerts,
             "/jobs" => Page::Jobs,
             "/job" => Page::Job,
             "/costs" => Page::Costs,

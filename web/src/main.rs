@@ -10,6 +10,7 @@ mod answer;
 
 mod access;
 mod address;
+mod alerts;
 mod boards;
 mod books;
 mod charts;

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a view reads signals and draws; numbers become text in `format`, places are computed in `charts`.
 
+mod alerts;
 mod api;
 mod app;
 mod browser;

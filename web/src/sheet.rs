@@ -65,6 +65,10 @@ pub(crate) fn ratio(value: Option<f64>) -> Field {
     }
 }
 
+pub(crate) fn count(n: u64) -> Field {
+    Field { shown: format::count(n), exact: n.to_string() }
+}
+
 /// A number without a unit.
 pub(crate) fn amount(value: Option<f64>) -> Field {
     match value {

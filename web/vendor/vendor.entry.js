@@ -207,8 +207,13 @@ function words(draw, text) {
   for (const { 0: word, index } of text.data.matchAll(/\S+/g)) {
     range.setStart(text, index);
     range.setEnd(text, index + word.length);
-    const { left, top, height } = range.getBoundingClientRect();
-    const { fontBoundingBoxAscent: up, fontBoundingBoxDescent: down } = draw.measureText(word);
-    draw.fillText(word, left, top + (height + up - down) / 2);
+    const { left, top, width, height } = range.getBoundingClientRect();
+    const { width: drawn, fontBoundingBoxAscent: up, fontBoundingBoxDescent: down } = draw.measureText(word);
+    // Where the canvas has another font than the page, a word still takes the room that it has there.
+    draw.save();
+    draw.translate(left, top + (height + up - down) / 2);
+    draw.scale(width / drawn, 1);
+    draw.fillText(word, 0, 0);
+    draw.restore();
   }
 }

@@ -1,6 +1,6 @@
 //! Rows of the pictures of GPUs: what they did over time, node by node, GPU by GPU. Pure.
 
-use super::{Field, Head, Sheet, amount, measured, micros, named, number, ratio, text, time};
+use super::{Field, Head, Sheet, amount, count, measured, micros, named, number, ratio, text, time};
 use crate::charts::series;
 use crate::costs::{Dimension, share};
 use crate::format::{Unit, state_label};
@@ -33,7 +33,7 @@ pub(crate) fn nodes(found: &Overview) -> Sheet {
     heads.extend(state_heads(|state| format!("gpus_{state}")));
     let row = |node: &contract::answers::NodeCell| {
         let rack = node.rack.clone().unwrap_or_default();
-        let counts = states(&node.gpus, |count| amount(Some(*count as f64)));
+        let counts = states(&node.gpus, |n| count(*n));
         [vec![named(&node.cluster), named(rack), named(&node.node)], counts].concat()
     };
     Sheet { name: "nodes-by-state".to_owned(), heads, rows: found.nodes.iter().map(row).collect() }
@@ -65,7 +65,7 @@ pub(crate) fn heat(found: &Fleet, metric: &Metric, shown: &[usize]) -> Sheet {
     });
     let nodes = shown.iter().filter_map(|at| found.nodes.get(*at));
     let row = |(node, gpu): (&contract::answers::FleetNode, &FleetGpu)| {
-        let who = vec![named(&node.cluster), named(&node.node), amount(Some(gpu.gpu_index as f64))];
+        let who = vec![named(&node.cluster), named(&node.node), named(gpu.gpu_index.to_string())];
         let what = vec![named(&gpu.gpu_uuid), named(&gpu.gpu_model)];
         let cells = match metric.unit {
             None => states(&parts(&gpu.cells), |part| ratio(Some(*part))),
@@ -112,7 +112,7 @@ pub(crate) fn of_job(found: &JobDetail) -> Sheet {
     let mut heads = vec![number("GPU", "gpu_index"), text("UUID", "gpu_uuid"), text("Model", "gpu_model")];
     heads.extend(summary_heads("gpu_busy_ratio"));
     let row = |gpu: &FleetGpu| {
-        let who = vec![amount(Some(gpu.gpu_index as f64)), named(&gpu.gpu_uuid), named(&gpu.gpu_model)];
+        let who = vec![named(gpu.gpu_index.to_string()), named(&gpu.gpu_uuid), named(&gpu.gpu_model)];
         [who, summary(Unit::Ratio, &gpu.cells)].concat()
     };
     Sheet { name: format!("job-{}-gpus", found.job.job_id), heads, rows: found.gpus.iter().map(row).collect() }
