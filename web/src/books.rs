@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(notes(end - DAY / 2), ["", "", "over, can be closed", "ends in 1 day"]);
         assert_eq!(notes(end)[3], "over, can be closed ten minutes after its end");
         let later = month("2026-10", false, true);
-        assert_eq!(closing_note(&later, Some("2026-09"), end), "over, September 2026 is closed first");
+        assert_eq!(closing_note(&later, Some("2026-09"), end), "over, Sep 2026 is closed first");
         assert_eq!((month_of(end), month_of(end - 1)), ("2026-11".to_owned(), "2026-10".to_owned()));
         assert!(keeps_books("finance") && keeps_books("admin") && !keeps_books("viewer"));
     }
