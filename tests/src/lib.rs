@@ -6,6 +6,7 @@
 mod bucket;
 pub mod fleet;
 pub mod focus_validator;
+pub mod hook;
 mod http;
 mod program;
 mod server;

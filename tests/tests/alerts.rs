@@ -1,44 +1,18 @@
 //! Alerts end to end: a signed webhook over errors and kills, commands, and a real Alertmanager as receiver.
 
-use coulomb_tests::{Program, Server, run, send, target_dir, workspace_root};
+use coulomb_tests::hook::{Hook, SECRET, put_secret};
+use coulomb_tests::{Program, Server, run, send};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-/// `whsec_` and 24 bytes; nothing but the file on the server and the receiver may hold it.
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const START_AT_MOST: Duration = Duration::from_secs(60);
 const SEEN_AT_MOST: Duration = Duration::from_secs(120);
 /// Looks come each second and files are read each two.
 const SURELY_SEEN: Duration = Duration::from_secs(8);
 const THIS_MACHINE: [&str; 2] = ["--outgoing-allow", "127.0.0.1/32"];
-
-struct Receiver {
-    program: Program,
-    url: String,
-}
-
-impl Receiver {
-    fn start(answers: &[&str]) -> Self {
-        let python = target_dir().join("python/bin/python");
-        assert!(python.is_file(), "{python:?} is missing: `cargo xtask test` installs it");
-        let script = workspace_root().join("tests/python/webhooks.py");
-        let mut program = Program::start(Command::new(python).arg(script).arg(SECRET).args(answers));
-        let url = program.wait_for_line("receiver: ", START_AT_MOST);
-        Self { program, url }
-    }
-
-    /// What came so far.
-    fn requests(&self) -> Vec<Value> {
-        let log = self.program.log();
-        let lines = log.lines().filter_map(|line| line.strip_prefix("request: "));
-        lines.map(|line| serde_json::from_str(line).expect("the receiver prints JSON")).collect()
-    }
-}
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -71,13 +45,6 @@ fn put(data: &Path, name: &str, text: &str) {
     fs::write(data.join("alerts").join(name), text).expect("a file can be written");
 }
 
-fn put_secret(data: &Path) {
-    let file = data.join("secrets/ops");
-    fs::create_dir_all(data.join("secrets")).expect("a folder can be made");
-    fs::write(&file, SECRET).expect("a file can be written");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is ours");
-}
-
 fn nodes(request: &Value, status: &str) -> Vec<String> {
     let alerts = request["alerts"].as_array().expect("a list of alerts").iter();
     let alerts = alerts.filter(|alert| alert["status"] == status);
@@ -89,10 +56,10 @@ fn nodes(request: &Value, status: &str) -> Vec<String> {
 
 #[test]
 fn a_webhook_is_signed_tried_again_and_told_once_also_over_kills() {
-    let receiver = Receiver::start(&["500", "200"]);
+    let receiver = Hook::start(&["500", "200"]);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let mut server = Server::start_in(folder.path(), &THIS_MACHINE);
-    put_secret(&server.data);
+    put_secret(&server.data, "ops");
     let to = format!(
         "[[receiver]]\nname = \"ops\"\nkind = \"webhook\"\nurl = \"{}/part-that-only-the-receiver-knows\"\n\
          secret = \"ops\"\n[[route]]\nto = \"ops\"\nwait = \"0s\"\ninterval = \"1s\"\n",
@@ -142,7 +109,7 @@ fn a_webhook_is_signed_tried_again_and_told_once_also_over_kills() {
 
 #[test]
 fn addresses_of_this_network_are_refused_unless_they_are_allowed() {
-    let receiver = Receiver::start(&[]);
+    let receiver = Hook::start(&[]);
     let server = Server::start();
     let to = format!("[[receiver]]\nname = \"inside\"\nkind = \"webhook\"\nurl = \"{}/\"\n", receiver.url);
     put(&server.data, "receivers.toml", &to);

@@ -1,41 +1,16 @@
 //! Documents by schedule: to a folder, a bucket and a webhook, once each, also with kills and two servers at once.
 
-use coulomb_tests::{Bucket, Program, Server, run, target_dir, workspace_root};
+use coulomb_tests::hook::{Hook, SECRET, put_secret};
+use coulomb_tests::{Bucket, Server, run};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
-/// `whsec_` and 24 bytes; nothing but the file on the server and the receiver may hold it.
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const START_AT_MOST: Duration = Duration::from_secs(60);
 /// Cron counts minutes, and a server looks every two seconds.
 const SEEN_AT_MOST: Duration = Duration::from_secs(240);
 const THIS_MACHINE: [&str; 2] = ["--outgoing-allow", "127.0.0.1/32"];
-
-struct Receiver {
-    program: Program,
-    url: String,
-}
-
-impl Receiver {
-    fn start(answers: &[&str]) -> Self {
-        let python = target_dir().join("python/bin/python");
-        assert!(python.is_file(), "{python:?} is missing: `cargo xtask test` installs it");
-        let script = workspace_root().join("tests/python/webhooks.py");
-        let mut program = Program::start(Command::new(python).arg(script).arg(SECRET).args(answers));
-        let url = program.wait_for_line("receiver: ", START_AT_MOST);
-        Self { program, url }
-    }
-
-    /// What came so far.
-    fn requests(&self) -> Vec<Value> {
-        let log = self.program.log();
-        let lines = log.lines().filter_map(|line| line.strip_prefix("request: "));
-        lines.map(|line| serde_json::from_str(line).expect("the receiver prints JSON")).collect()
-    }
-}
 
 fn schedule(name: &str, cron: &str, rest: &str) -> String {
     format!("[[schedule]]\nname = \"{name}\"\ncron = \"{cron}\"\nperiod = \"week_to_date\"\n{rest}\n")
@@ -58,14 +33,6 @@ fn try_to_state(server: &Server, text: &str) -> Output {
 fn state(server: &Server, text: &str) {
     let stated = try_to_state(server, text);
     assert!(stated.status.success(), "{}", said(&stated));
-}
-
-fn put_secret(data: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let file = data.join("secrets/finance-hook");
-    std::fs::create_dir_all(data.join("secrets")).expect("a folder can be made");
-    std::fs::write(&file, SECRET).expect("a file can be written");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -153,7 +120,7 @@ fn whoever_only_reads_runs_nothing() {
 
 #[test]
 fn a_webhook_is_signed_and_tried_again_until_it_is_taken() {
-    let receiver = Receiver::start(&["500", "200"]);
+    let receiver = Hook::start(&["500", "200"]);
     let server = Server::start_with(&THIS_MACHINE);
     import_jobs(&server);
     let to = format!("{}/hooks/part-that-only-the-receiver-knows", receiver.url);
@@ -161,7 +128,7 @@ fn a_webhook_is_signed_and_tried_again_until_it_is_taken() {
     state(&server, &schedule("hook", "0 0 1 1 *", &rest));
     let missing = run(&mut server.command(&["schedules", "run", "hook"]));
     assert!(!missing.status.success() && said(&missing).contains("there is no secret"), "{}", said(&missing));
-    put_secret(&server.data);
+    put_secret(&server.data, "finance-hook");
     // Its next try comes by itself, ten seconds after the first, and one more after the receiver's error.
     wait_until("a delivery", || runs(&server, "hook") == [("delivered".to_owned(), "3".to_owned())]);
     let requests = receiver.requests();
@@ -191,7 +158,7 @@ fn a_webhook_is_signed_and_tried_again_until_it_is_taken() {
 
 #[test]
 fn addresses_of_this_network_are_refused_and_who_wants_no_more_gets_none() {
-    let receiver = Receiver::start(&["410", "302"]);
+    let receiver = Hook::start(&["410", "302"]);
     let server = Server::start();
     let rest = format!("report = \"showback\"\nto = \"{}/\"", receiver.url);
     state(&server, &schedule("inside", "0 0 1 1 *", &rest));
@@ -243,9 +210,9 @@ fn a_bucket_takes_documents_beside_the_tables_and_not_among_them() {
 #[test]
 fn two_servers_and_a_kill_deliver_each_slot_once() {
     let (bucket, dirs) = (Bucket::start(), [folder(), folder()]);
-    let receiver = Receiver::start(&["hold"]);
+    let receiver = Hook::start(&["hold"]);
     let [mut a, mut b] = [0, 1].map(|at: usize| {
-        put_secret(dirs[at].path());
+        put_secret(dirs[at].path(), "finance-hook");
         start_on(&bucket, dirs[at].path())
     });
     let to = format!("report = \"showback\"\nto = \"{}/\"\nsecret = \"finance-hook\"", receiver.url);
