@@ -3,6 +3,7 @@
 mod batch;
 mod check;
 mod config;
+mod input;
 mod metrics;
 mod record;
 mod replay;

@@ -5,6 +5,7 @@
 
 use crate::batch;
 use crate::config::{RecordOptions, RunOptions, UplinkOptions};
+use crate::input::{Feed, Inputs};
 use crate::metrics::{self, Counters};
 use crate::record::Recording;
 use crate::send::{self, Client, Drain, Loss, Uplink, WhenFull};
@@ -61,8 +62,10 @@ pub(crate) fn connect(
 pub(crate) fn run(options: &RunOptions, signals: Signals) -> anyhow::Result<()> {
     let writer = new_writer(&options.source.node)?;
     let (uplink, counters) = connect(&options.uplink, writer, WhenFull::DropOldest, signals)?;
+    let uplink = Arc::new(uplink);
     let mut live = Live::open(&options.source, Arc::clone(&counters));
     let node = live.node().clone();
+    let inputs = Inputs::new(Feed::new(node.clone(), Arc::clone(&uplink), Arc::clone(&counters)));
     let mut waiting = Sample::default();
     let mut since = Instant::now();
     each_tick(options.source.interval, None, signals, |now_unix_micros, elapsed| {
@@ -77,6 +80,7 @@ pub(crate) fn run(options: &RunOptions, signals: Signals) -> anyhow::Result<()> 
         Ok(())
     })?;
     put(&uplink, &waiting);
+    inputs.stop();
     let rows = uplink.finish(Drain::For(FINISH_SECONDS_MAX));
     if rows > 0 {
         tracing::warn!(rows, "unsent rows stay in the spool and are sent by the next start");

@@ -94,7 +94,7 @@ pub(crate) struct Uplink {
     shared: Arc<Shared>,
     when_full: WhenFull,
     signals: Signals,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Uplink {
@@ -112,7 +112,7 @@ impl Uplink {
             .name("uplink".to_owned())
             .spawn(move || turns::send_until_end(&sender, &client))
             .map_err(SendError::Thread)?;
-        Ok(Self { shared, when_full, signals, thread: Some(thread) })
+        Ok(Self { shared, when_full, signals, thread: Mutex::new(Some(thread)) })
     }
 
     /// Puts a batch into the spool, from where it is sent. Returns after it is written through.
@@ -160,7 +160,7 @@ impl Uplink {
     }
 
     /// Ends the sending; returns the rows that stay in the spool.
-    pub(crate) fn finish(mut self, drain: Drain) -> u64 {
+    pub(crate) fn finish(&self, drain: Drain) -> u64 {
         let deadline = match drain {
             Drain::All => None,
             Drain::For(limit) => Some(Instant::now() + limit),
@@ -183,7 +183,8 @@ impl Uplink {
             state = self.shared.changed.wait_timeout(state, SIGNAL_CHECK).unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(state);
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the sending thread panicked; unsent rows stay in the spool");
         }
         0

@@ -127,10 +127,15 @@ const SERVER_TECHNOLOGIES: [Technology; 23] = [
     },
 ];
 
-const COLLECTOR_TECHNOLOGIES: [Technology; 3] = [
+const COLLECTOR_TECHNOLOGIES: [Technology; 8] = [
     Technology { name: "nvml_wrapper", rooms: &["source"] },
     Technology { name: "nvml_wrapper_sys", rooms: &["source"] },
-    Technology { name: "ureq", rooms: &["send"] },
+    Technology { name: "ureq", rooms: &["send", "input"] },
+    Technology { name: "kube", rooms: &["input"] },
+    Technology { name: "k8s_openapi", rooms: &["input"] },
+    Technology { name: "tokio", rooms: &["input"] },
+    Technology { name: "tonic", rooms: &["input"] },
+    Technology { name: "coulomb_otlp", rooms: &["input"] },
 ];
 
 /// A source never knows who will look at its rows or how they travel.
@@ -158,7 +163,7 @@ const EDGES: [(&str, &[&str]); 7] = [
 const NEVER_BELOW: [(&str, &[&str]); 4] = [
     ("coulomb-web", &["arrow", "parquet", "datafusion", "tokio", "prost"]),
     ("coulomb-otlp", &["tokio", "tonic", "datafusion", "parquet", "hyper"]),
-    ("coulomb-collector", &["datafusion", "actix-web", "deltalake-core", "tokio"]),
+    ("coulomb-collector", &["datafusion", "actix-web", "deltalake-core"]),
     ("coulomb-contract", &["tokio", "datafusion", "parquet", "ureq"]),
 ];
 
