@@ -2,12 +2,14 @@
 
 mod alerts;
 mod boards;
+mod inference;
 mod pivot;
 mod planning;
 mod schedules;
 
 pub use alerts::*;
 pub use boards::*;
+pub use inference::*;
 pub use pivot::*;
 pub use planning::*;
 pub use schedules::*;

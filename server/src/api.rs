@@ -18,6 +18,7 @@ mod dashboards;
 mod error;
 mod focus;
 mod front;
+mod inference;
 mod ingest;
 mod jobs;
 mod ledger_rows;

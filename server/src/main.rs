@@ -11,9 +11,11 @@ use coulomb::dispatch::Dispatch;
 use coulomb::flight;
 use coulomb::grpc;
 use coulomb::ingest::Ingest;
+use coulomb::insight::Inference;
 use coulomb::ledger::Ledger;
 use coulomb::otlp::{self, Otlp};
 use coulomb::query::Engine;
+use coulomb::scaler;
 use coulomb::store::Store;
 use coulomb::watch::{self, Watch};
 use std::io::{BufWriter, Write, stderr, stdout};
@@ -26,6 +28,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Rows expire by the day; an hour more of them is not felt.
 const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
+/// Autoscalers ask two to four times a minute.
+const OBSERVE_EVERY: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     let mut out = BufWriter::new(stdout());
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Report(command) => asked(client::report(&command, &mut out)),
         Command::Schedules(command) => asked(client::schedules(&command, &mut out)),
+        Command::Inference(command) => asked(client::inference(&command, &mut out)),
         Command::Alerts(command) => asked(client::alerts(&command, now_micros(), &mut out)),
         Command::Rules(command) => asked(client::rules(&command, &mut out)),
         Command::Bill(command) => asked(client::bill(&command, &mut out)),
@@ -110,8 +115,13 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         let watch = watch.clone();
         async move { watch.keep().await }
     });
-    let flight =
-        settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
+    let inference = Inference::open(engine.clone(), now_micros)?;
+    let observing = tokio::spawn(observe(inference.clone()));
+    let start_flight = |listen| {
+        let scaler = scaler::routes(inference.clone(), access.clone());
+        flight::start(engine.clone(), access.clone(), listen, scaler)
+    };
+    let flight = settings.flight_listen.map(start_flight).transpose()?;
     let otlp = Otlp::new(ingest.clone(), now_micros);
     let otlp_grpc = settings.otlp_listen.map(|listen| start_otlp(&otlp, &access, listen)).transpose()?.flatten();
     let dashboards = Arc::new(dashboards::shelf(&settings.data_dir));
@@ -124,6 +134,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         dispatch: dispatch.clone(),
         access,
         watch: watch.clone(),
+        inference,
         dashboards,
         alerts,
         clock: now_micros,
@@ -140,7 +151,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         }
     };
     let (stopped, (), ()) = tokio::join!(server.stop(), stop(flight), stop(otlp_grpc));
-    [keeping, deriving, accounting, dispatching, watching].iter().for_each(JoinHandle::abort);
+    [keeping, deriving, accounting, dispatching, watching, observing].iter().for_each(JoinHandle::abort);
     tokio::join!(dispatch.finish(), watch.finish());
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");
@@ -171,6 +182,18 @@ fn start_otlp(otlp: &Otlp, access: &Access, listen: OtlpListen) -> anyhow::Resul
             Ok(None)
         }
         (started, _) => Ok(Some(started?)),
+    }
+}
+
+/// Looks at services of inference, so that who scales them is answered at once.
+async fn observe(inference: Inference) {
+    let mut turns = tokio::time::interval(OBSERVE_EVERY);
+    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        if let Err(error) = inference.observe().await {
+            tracing::warn!(%error, "services of inference could not be looked at");
+        }
     }
 }
 

@@ -12,7 +12,7 @@ struct Room {
 }
 
 /// `main.rs` and `lib.rs` wire, so they may name every door.
-const SERVER: [Room; 25] = [
+const SERVER: [Room; 26] = [
     Room { name: "error", may: &[] },
     // What api and client say to each other.
     Room { name: "answers", may: &[] },
@@ -72,6 +72,8 @@ const SERVER: [Room; 25] = [
     Room { name: "grpc", may: &["error"] },
     // Ingest lends its reading of outside Arrow bytes to the parameters of a statement.
     Room { name: "flight", may: &["ingest", "query", "access", "grpc", "error"] },
+    // KEDA's questions, at the port of Flight SQL.
+    Room { name: "scaler", may: &["insight", "access", "grpc", "error"] },
     // Over HTTP `api` asks it, over gRPC it answers itself.
     Room { name: "otlp", may: &["ingest", "access", "grpc", "error"] },
     Room { name: "main", may: &[] },
@@ -86,7 +88,7 @@ struct Technology {
 const SERVER_TECHNOLOGIES: [Technology; 23] = [
     Technology { name: "actix_web", rooms: &["api"] },
     Technology { name: "arrow_flight", rooms: &["flight"] },
-    Technology { name: "tonic", rooms: &["flight", "grpc", "otlp"] },
+    Technology { name: "tonic", rooms: &["flight", "grpc", "otlp", "scaler"] },
     Technology { name: "coulomb_otlp", rooms: &["otlp", "api"] },
     Technology { name: "http_body", rooms: &["otlp"] },
     Technology { name: "datafusion", rooms: &["query"] },
@@ -108,6 +110,8 @@ const SERVER_TECHNOLOGIES: [Technology; 23] = [
             "report",
             "dashboards",
             "watch",
+            // Shows what is known of services as a table.
+            "insight",
         ],
     },
     Technology { name: "polars", rooms: &["report"] },
@@ -123,7 +127,10 @@ const SERVER_TECHNOLOGIES: [Technology; 23] = [
     Technology { name: "base64", rooms: &["deliver", "dispatch"] },
     Technology {
         name: "tokio",
-        rooms: &["store", "ingest", "query", "ledger", "dispatch", "api", "flight", "grpc", "otlp", "watch", "main"],
+        rooms: &[
+            "store", "ingest", "query", "ledger", "dispatch", "api", "flight", "grpc", "otlp", "scaler", "watch",
+            "main",
+        ],
     },
 ];
 

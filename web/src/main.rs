@@ -19,6 +19,7 @@ mod contrast;
 mod costs;
 mod csv;
 mod format;
+mod inference;
 mod instant;
 mod jobs;
 mod metric;

@@ -6,6 +6,7 @@ use crate::dashboards;
 use crate::deliver::Networks;
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::ingest::Ingest;
+use crate::insight::Inference;
 use crate::ledger::Ledger;
 use crate::otlp::Otlp;
 use crate::query::{Engine, QuerySettings};
@@ -114,6 +115,7 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
     let services = Services {
         watch: Watch::open(store.clone(), engine.clone(), Arc::clone(&alerts), watching, || NOW).await.unwrap(),
         alerts,
+        inference: Inference::open(engine.clone(), || NOW).unwrap(),
         otlp: Otlp::new(ingest.clone(), || NOW),
         ingest,
         dispatch: Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings, || NOW),
