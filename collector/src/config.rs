@@ -1,5 +1,6 @@
 //! The only place that reads flags and the environment. Every default is visible here.
 
+use crate::input::logs::Pattern;
 use crate::send::{ClientSettings, TokenSource};
 use crate::spool::SpoolSettings;
 use clap::builder::NonEmptyStringValueParser;
@@ -96,10 +97,23 @@ pub(crate) struct SourceOptions {
     pub nvml_library: Option<PathBuf>,
 }
 
+/// What is read beside the devices.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InputOptions {
+    /// Read lines of these files as they grow, such as /var/log/slurm/{job}.out or /var/log/pods/*/*/*.log; repeatable.
+    #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse)]
+    pub logs: Vec<Pattern>,
+    /// Read the journal of systemd, through this program (default: journalctl).
+    #[arg(long, value_name = "PROGRAM", num_args = 0..=1, default_missing_value = "journalctl", require_equals = true)]
+    pub journal: Option<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
     #[command(flatten)]
     pub source: SourceOptions,
+    #[command(flatten)]
+    pub inputs: InputOptions,
     #[command(flatten)]
     pub uplink: UplinkOptions,
 }
