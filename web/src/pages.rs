@@ -16,6 +16,7 @@ mod frame;
 mod job;
 mod jobs;
 mod login;
+mod logs;
 mod menu;
 mod overview;
 mod panel;

@@ -8,7 +8,9 @@ mod window;
 
 use super::app::App;
 use super::pieces::{icon, shape};
-use super::{alerts, browser, costs, dashboards, fleet, job, jobs, overview, panel, prices, reports, settings, sql};
+use super::{
+    alerts, browser, costs, dashboards, fleet, job, jobs, logs, overview, panel, prices, reports, settings, sql,
+};
 use crate::address::Page;
 use leptos::prelude::*;
 
@@ -20,6 +22,7 @@ const GROUPS: &[(&str, &[(Page, &str)])] = &[
             (Page::Overview, shape::OVERVIEW),
             (Page::Fleet, shape::FLEET),
             (Page::Jobs, shape::JOBS),
+            (Page::Logs, shape::LOGS),
             (Page::Alerts, shape::ALERTS),
             (Page::Dashboards, shape::DASHBOARDS),
             (Page::Sql, shape::SQL),
@@ -37,6 +40,7 @@ pub(crate) fn frame(page: Page) -> impl IntoView {
         Page::Overview => overview::overview().into_any(),
         Page::Fleet => fleet::fleet().into_any(),
         Page::Alerts => alerts::alerts().into_any(),
+        Page::Logs => logs::logs().into_any(),
         Page::Jobs => jobs::jobs().into_any(),
         Page::Job => job::job().into_any(),
         Page::Costs => costs::costs().into_any(),
