@@ -74,11 +74,11 @@ impl Joined {
     /// Takes a line at a time of any clock that goes on.
     pub(super) fn push(&mut self, line: Line, now: Duration) {
         self.read_to = line.end;
-        let parsed = cri::parse(&line.text);
-        let (stream, partial) = parsed.as_ref().map_or(("", false), |cri| (cri.stream, cri.partial));
-        let (time, message) = match &parsed {
-            Some(cri) => (Some(cri.time.to_owned()), cri.message.to_owned()),
-            None => (None, line.text),
+        let parsed =
+            cri::parse(&line.text).map(|cri| (cri.stream, cri.partial, cri.time.to_owned(), cri.message.to_owned()));
+        let (stream, partial, time, message) = match parsed {
+            Some((stream, partial, time, message)) => (stream, partial, Some(time), message),
+            None => ("", false, None, line.text),
         };
         if let Some(open) = self.open.get_mut(stream) {
             let goes_on = open.partial;
@@ -100,14 +100,13 @@ impl Joined {
             return;
         }
         let traceback = if message.starts_with(TRACEBACK) { Traceback::Frames } else { Traceback::None };
-        let stream_name = parsed.is_some().then_some(stream);
         let record = Record {
             start: line.start,
             end: line.end,
             text: message,
             cut: line.cut,
             replaced: line.replaced,
-            stream: stream_name,
+            stream: time.is_some().then_some(stream),
             time,
         };
         self.open.insert(stream, Open { record, lines: 1, traceback, partial, changed: now });

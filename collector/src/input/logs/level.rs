@@ -68,7 +68,7 @@ pub(super) fn of_text(line: &str) -> Option<Level> {
 }
 
 /// At most so many bytes, whole characters.
-pub(super) fn until(text: &str, bytes: usize) -> &str {
+pub(in crate::input) fn until(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     &text[..end]
 }

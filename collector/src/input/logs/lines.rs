@@ -96,7 +96,7 @@ fn without_colours(text: &str) -> String {
             '\0' => {}
             '\u{1b}' if characters.peek() == Some(&'[') => {
                 // Parameters up to a letter end it.
-                drop(characters.by_ref().skip(1).find(|c| ('@'..='~').contains(c)));
+                let _end = characters.by_ref().skip(1).find(|c| ('@'..='~').contains(c));
             }
             other => out.push(other),
         }

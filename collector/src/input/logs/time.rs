@@ -91,7 +91,7 @@ impl Scan<'_> {
         let hours = ahead.digits(2)?;
         // With or without a colon; minutes may be missing.
         let mut further = Scan(ahead.0);
-        drop(further.one_of(b":"));
+        let _colon = further.one_of(b":");
         let minutes = further.digits(2).inspect(|_| ahead.0 = further.0).unwrap_or(0);
         if hours > 15 || minutes > 59 {
             return None;
