@@ -152,7 +152,7 @@ impl Uplink {
         }
         let appended = state.spool.append(table, rows, &payload);
         // While the spool is held nothing of it is sent and forgotten.
-        if let Some(Err(error)) = note.map(Note::after) {
+        if let Some(Err(error)) = note.map(|note| note.after()) {
             tracing::error!(%error, "it could not be noted how far rows come; a restart may send them again");
         }
         let dropped = match appended {

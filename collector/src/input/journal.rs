@@ -116,8 +116,12 @@ fn take(
     let mut batch: Vec<Entry> = Vec::new();
     let (mut bytes, mut since) = (0, Instant::now());
     loop {
-        let received =
-            if feed.is_half_full() { Err(RecvTimeoutError::Timeout) } else { entries.recv_timeout(LOOK_EVERY) };
+        let received = if feed.is_half_full() {
+            feed.ends_within(LOOK_EVERY);
+            Err(RecvTimeoutError::Timeout)
+        } else {
+            entries.recv_timeout(LOOK_EVERY)
+        };
         let ended = received == Err(RecvTimeoutError::Disconnected);
         if let Some(entry) = received.ok().as_deref().and_then(|line| Entry::parse(line, crate::run::unix_micros_now()))
         {

@@ -140,7 +140,9 @@ impl Tailing {
                 match known {
                     Some(known) if known.offset == metadata.len() => {}
                     None if is_old => self.rest_at_end(&origin, identity, metadata.len()),
-                    None if self.is_copy(&origin.path) => drop(self.copies.insert(identity)),
+                    None if self.is_copy(&origin.path) => {
+                        self.copies.insert(identity);
+                    }
                     known => self.open(origin, known, now),
                 }
             }
@@ -189,6 +191,8 @@ impl Tailing {
     /// The rest of a file that was cut.
     fn open_copy(&mut self, origin: Origin, position: &Position, now: Duration) {
         match Tail::open(origin.clone(), Some(position), now) {
+            // Another file has come in its place meanwhile.
+            Ok(tail) if tail.position().offset < position.offset => {}
             Ok(mut tail) => {
                 tail.is_named = false;
                 self.copies.remove(&tail.identity);
