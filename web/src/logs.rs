@@ -102,9 +102,9 @@ impl Level {
     }
 }
 
-/// The request for the records of an address; `before` is where an older page begins.
-pub(crate) fn path(address: &Address, before: Option<&str>) -> String {
-    let mut path = format!("/api/v1/logs?{}&limit={PAGE_RECORDS}", address.window_query());
+/// The request for some records of an address; `before` is where an older page begins.
+pub(crate) fn path(address: &Address, before: Option<&str>, records: usize) -> String {
+    let mut path = format!("/api/v1/logs?{}&limit={records}", address.window_query());
     let filters = [
         ("cluster", address.cluster.as_str()),
         ("text", address.own("q")),
@@ -195,7 +195,7 @@ mod tests {
     fn an_address_is_a_request() {
         let address = Address::parse("/logs", "?q=%22a%20b%22&severity=warn&on=n1&run=7&cluster=c");
         assert!(is_filtered(&address) && !is_filtered(&Address::of_page(Page::Logs)));
-        let asked = path(&address, Some("5.1"));
+        let asked = path(&address, Some("5.1"), 7);
         for part in ["text=%22a%20b%22", "severity=warn", "node=n1", "job=7", "cluster=c", "before=5.1", "from=now-24h"]
         {
             assert!(asked.contains(part), "{part} in {asked}");

@@ -4,10 +4,12 @@ mod controls;
 mod counts;
 mod records;
 
+pub(super) use records::few;
+
 use super::api::{self, Asked, Problem, ask};
 use super::app::App;
 use super::pieces::{answered, skeleton, stale_line};
-use crate::logs::{self, LogRecord, Logs};
+use crate::logs::{self, LogRecord, Logs, PAGE_RECORDS};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use std::sync::Arc;
@@ -44,7 +46,7 @@ impl Older {
     }
 
     fn load(self, app: App, before: String) {
-        let path = app.address.with_untracked(|a| logs::path(a, Some(&before)));
+        let path = app.address.with_untracked(|a| logs::path(a, Some(&before), PAGE_RECORDS));
         self.busy.set(true);
         spawn_local(async move {
             let got = api::get::<Logs>(&path, None).await;
@@ -66,7 +68,7 @@ impl Older {
 
 pub(crate) fn logs() -> impl IntoView {
     let app = App::here();
-    let question = Memo::new(move |_| app.address.with(|a| logs::path(a, None)));
+    let question = Memo::new(move |_| app.address.with(|a| logs::path(a, None, PAGE_RECORDS)));
     let asked: Asked<Logs> = ask(move || question.get());
     let (older, follows) = (Older::new(), RwSignal::new(false));
     // Another question has other older pages; so has one whose newest records change.

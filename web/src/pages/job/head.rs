@@ -1,18 +1,14 @@
 //! Who it is, and its headline numbers.
 
+use super::said;
 use crate::format::{self, money};
-use crate::instant::{MINUTE, rfc3339};
 use crate::jobs::{cost, cost_note, gpu_hours, length, phase_class, wait};
-use crate::logs::of_job;
 use crate::pages::app::App;
 use crate::pages::browser;
 use crate::pages::stat::{More, Stat, stat};
 use contract::GpuState;
 use contract::answers::JobDetail;
 use leptos::prelude::*;
-
-/// Around a job, of its logs.
-const MARGIN: i64 = 10 * MINUTE;
 
 pub(super) fn title(app: App, found: &JobDetail) -> impl IntoView + use<> {
     let job = &found.job;
@@ -23,10 +19,7 @@ pub(super) fn title(app: App, found: &JobDetail) -> impl IntoView + use<> {
         let current = (*attempt == job.attempt).then_some("page");
         view! { <a class="control" href=href aria-current=current>{format!("Attempt {}", attempt + 1)}</a> }
     });
-    // A little before and behind: what prepares and cleans up says something, too.
-    let from = found.range.from_unix_micros - MARGIN;
-    let to = found.job.ended_unix_micros.map_or("now".to_owned(), |at| rfc3339(at + MARGIN));
-    let said = app.address.with_untracked(|a| of_job(a, &job.cluster, &job.job_id, (rfc3339(from), to)).href());
+    let said = said::address(app, found).href();
     let attempts = (found.attempts.len() > 1).then(|| attempts.collect_view());
     view! {
         <div class="filters">

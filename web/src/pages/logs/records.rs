@@ -24,7 +24,6 @@ pub(super) fn records(app: App, found: Signal<Arc<Logs>>, older: Older) -> impl 
     };
     let newest = move || list(app, &found.read().records);
     let rest = move || older.records.with(|records| list(app, records));
-    let wraps = move || app.address.with(|a| a.own("wrap").is_empty());
     view! {
         <section class="card c12">
             <header>
@@ -33,16 +32,28 @@ pub(super) fn records(app: App, found: Signal<Arc<Logs>>, older: Older) -> impl 
                 <div class="grow"></div>
                 <button class="control" on:click=save title="The records that are loaded, as CSV">{icon(shape::DOWNLOAD)} "CSV"</button>
             </header>
-            <div class="scroller" tabindex="0">
-                <table class="sticky logs" class:wrap=wraps>
-                    <thead>
-                        <tr><th><span class="visually-hidden">"More"</span></th><th>"Time, UTC"</th><th>"Severity"</th><th>"Node"</th><th>"Job"</th><th>"Message"</th></tr>
-                    </thead>
-                    <tbody>{newest}{rest}</tbody>
-                </table>
-            </div>
+            {table(app, view! { {newest} {rest} }.into_any())}
             {move || more(app, found, older)}
         </section>
+    }
+}
+
+/// Records within another page.
+pub(in crate::pages) fn few(app: App, records: &[LogRecord]) -> AnyView {
+    table(app, list(app, records).into_any()).into_any()
+}
+
+fn table(app: App, rows: AnyView) -> impl IntoView {
+    let wraps = move || app.address.with(|a| a.own("wrap").is_empty());
+    let heads = ["Time, UTC", "Severity", "Node", "Job", "Message"];
+    let heads = heads.map(|head| view! { <th>{head}</th> }).into_iter().collect_view();
+    view! {
+        <div class="scroller" tabindex="0">
+            <table class="sticky logs" class:wrap=wraps>
+                <thead><tr><th><span class="visually-hidden">"More"</span></th> {heads}</tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
     }
 }
 
