@@ -237,6 +237,8 @@ impl Tailing {
                     for record in looked.records {
                         Counters::add(&self.feed.counters().log_bytes_cut, record.cut);
                         Counters::add(&self.feed.counters().log_records_replaced, u64::from(record.replaced));
+                        // Lines of one instant keep their order by when they were read.
+                        let clock = Now { unix_micros: clock.unix_micros + rows.len() as i64, ..clock };
                         let row = reading::row(record, &tail.origin, clock);
                         bytes += row.bytes();
                         rows.push(row);

@@ -33,6 +33,9 @@ const WIDTHS: [i64; 16] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 36
 const DAY_SECONDS: i64 = 86_400;
 const SECOND: i64 = 1_000_000;
 
+/// Records of one microsecond that pages may pass over; more have come by mistake.
+const SKIP_MAX: u64 = 64 * 1024;
+
 /// Where a page begins: behind so many records of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogCursor {
@@ -51,7 +54,7 @@ impl FromStr for LogCursor {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parsed = text.split_once('.').and_then(|(time, skip)| {
-            let skip = skip.parse().ok().filter(|skip| *skip <= u64::from(u32::MAX))?; // what is no number is no cursor
+            let skip = skip.parse::<u64>().ok().filter(|skip| *skip <= SKIP_MAX)?; // what is no number is no cursor
             Some(Self { time_unix_micros: time.parse().ok()?, skip })
         });
         parsed.ok_or_else(|| format!("{text:?} is no place in a list of records; give `before` of an answer"))
@@ -131,10 +134,10 @@ fn cursor(records: &[LogRecord], last: &LogRecord, before: Option<LogCursor>) ->
 }
 
 async fn records(asking: &Asking, filter: &Filter, slice: Slice, limit: usize) -> Result<Vec<LogRecord>, QueryError> {
-    // Records of one time are in one order, whatever files they are in.
+    // Records of one time are in the order in which they were read, whatever files they are in.
     let sql = format!(
         "select {} from logs where time >= $1 and time < $2{} \
-         order by time desc, time_nanos desc, cluster, node, service, body limit {limit}",
+         order by time desc, time_nanos desc, observed_at desc, cluster, node, service, body limit {limit}",
         record::COLUMNS,
         filter.conditions(3)
     );

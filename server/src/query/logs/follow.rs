@@ -111,7 +111,11 @@ async fn of_batch(engine: &Engine, filter: &Filter, batch: RecordBatch) -> Resul
     let asking = Asking::new(engine)?;
     let snapshot = Snapshot { hot: vec![batch], files: Arc::default(), ..snapshot(&engine.inner.store) };
     let sql = |table: &str| {
-        format!("select {} from {table} where true{} order by time, time_nanos", record::COLUMNS, filter.conditions(1))
+        format!(
+            "select {} from {table} where true{} order by time, time_nanos, observed_at",
+            record::COLUMNS,
+            filter.conditions(1)
+        )
     };
     let mut records = record::of(&asking.rows_with(snapshot, sql, filter.values().collect()).await?);
     let beyond = records.len().saturating_sub(RECORDS_AT_ONCE);
