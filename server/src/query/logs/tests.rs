@@ -1,4 +1,4 @@
-//! The search against a plain loop over the same rows: hot, in files, merged, after a restart.
+//! The search against a plain loop over the same rows: hot, in files, after a restart.
 
 use super::super::QueryError;
 use super::super::tests::{Scene, T0};
@@ -72,7 +72,7 @@ fn said() -> impl Strategy<Value = Said> {
 }
 
 #[test]
-fn the_index_never_loses_a_match_across_flush_merge_and_restart() {
+fn the_index_never_loses_a_match_across_flush_and_restart() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut runner = TestRunner::new(Config { cases: 6, ..Config::default() });
     let asked = ["a", "aa ba", "\"connection reset\"", "-a", "b*", "ärger", "/a[b ]/", "reset -aa", "~"];
@@ -83,7 +83,7 @@ fn the_index_never_loses_a_match_across_flush_merge_and_restart() {
             for (at, part) in parts.iter().enumerate() {
                 scene.add("logs", part.iter().map(json_of).collect()).await;
                 rows.extend(part.iter().cloned());
-                // Each restart leaves a file; enough of them are merged.
+                // Each restart leaves a file.
                 if at > 0 {
                     scene = scene.reopen();
                 }
