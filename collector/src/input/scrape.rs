@@ -152,7 +152,11 @@ impl Running {
             cluster: &feed.node().cluster,
             node,
             now_micros,
-            before: self.before.map(|(micros, at)| (micros, now.duration_since(at).as_secs_f64())),
+            // Until it is known what is measured here, a row could be a second one.
+            before: self
+                .before
+                .filter(|_| feed.measured().is_known())
+                .map(|(micros, at)| (micros, now.duration_since(at).as_secs_f64())),
         };
         let made = gpu::rows(&read.gpus, &look, &mut self.xids, |gpu_uuid| feed.measured().has(gpu_uuid));
         let (rows, late) = self.rows.points(read.page.points, now_micros);

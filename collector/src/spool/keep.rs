@@ -14,6 +14,9 @@ const QUARTERS: u64 = 3;
 pub(crate) enum KeepError {
     #[error("the spool is full, the rows in it wait for the server")]
     Full,
+    /// Send less at once.
+    #[error("the rows take {bytes} bytes, the spool has {max} for them, send fewer records at once")]
+    TooLarge { bytes: u64, max: u64 },
     #[error("the spool's disk takes nothing: {0}")]
     Disk(#[from] io::Error),
     #[error("rows could not be encoded: {0}")]
@@ -32,7 +35,11 @@ impl Spool {
             return Err(io::Error::other("rows wait in memory").into());
         }
         let bytes: u64 = frames.iter().map(|(_, _, payload)| Self::room_for(payload.len())).sum();
-        if self.bytes() + bytes > self.settings.bytes_max / 4 * QUARTERS {
+        let max = self.settings.bytes_max / 4 * QUARTERS;
+        if bytes > max {
+            return Err(KeepError::TooLarge { bytes, max });
+        }
+        if self.bytes() + bytes > max {
             return Err(KeepError::Full);
         }
         let files_before = self.number_next;

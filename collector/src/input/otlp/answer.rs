@@ -21,6 +21,9 @@ pub(super) enum Refused {
     Invalid(String),
     #[error("the message has more than {BODY_BYTES_MAX} bytes, packed or unpacked, send fewer records at once")]
     TooLarge,
+    /// Its rows are.
+    #[error("{0}")]
+    TooMuch(String),
     #[error(transparent)]
     Message(#[from] OtlpError),
     #[error("other requests have the memory, send it again")]
@@ -42,7 +45,7 @@ impl Refused {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Invalid(_) | Self::Message(OtlpError::Malformed(_)) => StatusCode::BAD_REQUEST,
-            Self::TooLarge | Self::Message(OtlpError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge | Self::TooMuch(_) | Self::Message(OtlpError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::Spool(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Token => StatusCode::UNAUTHORIZED,
@@ -55,7 +58,7 @@ impl Refused {
     pub(super) fn code(&self) -> Code {
         match self {
             Self::Invalid(_) | Self::Message(OtlpError::Malformed(_)) => Code::InvalidArgument,
-            Self::TooLarge | Self::Message(OtlpError::TooLarge(_)) => Code::ResourceExhausted,
+            Self::TooLarge | Self::TooMuch(_) | Self::Message(OtlpError::TooLarge(_)) => Code::ResourceExhausted,
             Self::Busy | Self::Spool(_) => Code::Unavailable,
             Self::Token => Code::Unauthenticated,
             Self::Unsupported(_) => Code::Unimplemented,

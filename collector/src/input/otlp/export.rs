@@ -47,6 +47,7 @@ impl From<KeepError> for Refused {
     fn from(error: KeepError) -> Self {
         match error {
             KeepError::Full | KeepError::Disk(_) => Self::Spool(error.to_string()),
+            KeepError::TooLarge { .. } => Self::TooMuch(error.to_string()),
             KeepError::Encode(_) => {
                 tracing::error!(%error, "rows of OTLP could not be kept");
                 Self::Internal
