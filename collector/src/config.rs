@@ -1,5 +1,9 @@
 //! The only place that reads flags and the environment. Every default is visible here.
 
+mod inputs;
+
+pub(crate) use inputs::InputOptions;
+
 use crate::send::{ClientSettings, TokenSource};
 use crate::spool::SpoolSettings;
 use clap::builder::NonEmptyStringValueParser;
@@ -102,6 +106,8 @@ pub(crate) struct RunOptions {
     pub source: SourceOptions,
     #[command(flatten)]
     pub uplink: UplinkOptions,
+    #[command(flatten)]
+    pub inputs: InputOptions,
 }
 
 #[derive(Debug, Args)]
