@@ -105,9 +105,9 @@ pub(crate) struct RunOptions {
     #[command(flatten)]
     pub source: SourceOptions,
     #[command(flatten)]
-    pub uplink: UplinkOptions,
-    #[command(flatten)]
     pub inputs: InputOptions,
+    #[command(flatten)]
+    pub uplink: UplinkOptions,
 }
 
 #[derive(Debug, Args)]

@@ -7,13 +7,19 @@
 mod measured;
 pub(crate) mod otlp;
 pub(crate) mod scrape;
+mod journal;
+pub(crate) mod logs;
+mod note;
 
 use crate::batch::{self, TableBatch};
+use crate::config::InputOptions;
 use crate::metrics::Counters;
-use crate::send::Uplink;
+use crate::send::{Note, SendError, Uplink};
 use crate::source::{NodeIdentity, Sample};
 use crate::spool::KeepError;
 use measured::Measured;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -87,27 +93,21 @@ impl Feed {
         Ok(())
     }
 
-    /// Waits for `time`, or less when the collector ends; true when it does.
-    pub(crate) fn ends_within(&self, time: Duration) -> bool {
-        let over = self.end.over.lock().unwrap_or_else(PoisonError::into_inner);
-        let (over, _) =
-            self.end.changed.wait_timeout_while(over, time, |over| !*over).unwrap_or_else(PoisonError::into_inner);
-        *over
-    }
-}
-
-/// The threads of the inputs that were asked for.
-#[derive(Debug)]
-pub(crate) struct Inputs {
-    feed: Feed,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Inputs {
-    pub(crate) fn new(feed: Feed) -> Self {
-        Self { feed, threads: Vec::new() }
-    }
-
+    /// Puts rows together with how far their input has come: whatever happens, a restart finds both or none. An error
+    /// means that nothing was put.
+    pub(crate) fn put_noted(&self, batch: &TableBatch, note: &mut dyn Note) -> Result<(), SendError> {
+        match self.uplink.put_noted(batch, note) {
+            Err(error @ SendError::Note(_)) => return Err(error),
+            // The uplink counts the loss and tells it as an event; the input goes on.
+            Err(error) => tracing::error!(%error, table = batch.0.name, rows = batch.1.num_rows(), "rows were lost"),
+            Ok(()) => {}
+        }
+        Counters::add(&self.counters.rows_collected, batch.1.num_rows() as u64);
+    /// Whether rows that can wait where they are should do so: the other half of the spool is for those that cannot.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.uplink.is_half_full()
+    pub(crate) fn uplink(&self) -> &Uplink {
+        &self.uplink
     /// What the collector measures itself, so that no input gives it a second time.
     pub(crate) fn measures<'a>(&self, gpu_uuids: impl Iterator<Item = &'a Arc<str>>) {
         self.feed.measured.add(gpu_uuids);
@@ -117,6 +117,24 @@ impl Inputs {
     pub(crate) fn start(&mut self, name: &str, input: impl FnOnce(Feed) + Send + 'static) -> std::io::Result<()> {
         let feed = self.feed.clone();
         self.threads.push(std::thread::Builder::new().name(name.to_owned()).spawn(move || input(feed))?);
+        Ok(())
+    }
+
+    /// Starts those that read the node's logs.
+    pub(crate) fn start_logs(
+        &mut self,
+        options: &InputOptions,
+        spool: &Path,
+        driver_tells_xids: Arc<AtomicBool>,
+    ) -> std::io::Result<()> {
+        if !options.logs.is_empty() {
+            let (patterns, spool) = (options.logs.clone(), spool.to_owned());
+            self.start("logs", move |feed| logs::run(feed, patterns, &spool))?;
+        }
+        if let Some(program) = options.journal.clone() {
+            let (settings, spool) = (journal::Settings { program, driver_tells_xids }, spool.to_owned());
+            self.start("journal", move |feed| journal::run(feed, &settings, &spool))?;
+        }
         Ok(())
     }
 

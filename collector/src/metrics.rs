@@ -36,6 +36,8 @@ pub(crate) struct Counters {
     pub otlp_requests: AtomicU64,
     pub otlp_refused: AtomicU64,
     pub otlp_records_rejected: AtomicU64,
+    pub log_bytes_cut: AtomicU64,
+    pub log_records_replaced: AtomicU64,
     nvml_errors: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -55,7 +57,7 @@ impl Counters {
     /// The counters in Prometheus' text format.
     pub(crate) fn text(&self) -> String {
         let mut out = String::with_capacity(2048);
-        let rows: [(&str, &str, &str, &AtomicU64); 18] = [
+        let rows: [(&str, &str, &str, &AtomicU64); 20] = [
             ("rows_collected_total", "counter", "Rows that the sources gave", &self.rows_collected),
             ("rows_sent_total", "counter", "Rows that the server acknowledged", &self.rows_sent),
             ("rows_refused_total", "counter", "Rows that the server refused for good", &self.rows_refused),
@@ -83,6 +85,13 @@ impl Counters {
                 "counter",
                 "Records of kept requests that are no rows",
                 &self.otlp_records_rejected,
+            ),
+            ("log_cut_bytes_total", "counter", "Bytes cut off long lines of log files", &self.log_bytes_cut),
+            (
+                "log_records_replaced_total",
+                "counter",
+                "Records of log files with bytes that are no UTF-8",
+                &self.log_records_replaced,
             ),
         ];
         for (name, kind, help, value) in rows {

@@ -15,6 +15,7 @@ use crate::spool::Spool;
 use anyhow::Context as _;
 use contract::WriterId;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Rows reach the server this late at most: fresh enough to watch, few enough requests for ten thousand GPUs.
@@ -67,11 +68,14 @@ pub(crate) fn run(options: &RunOptions, signals: Signals) -> anyhow::Result<()> 
     let node = live.node().clone();
     let mut inputs = Inputs::new(Feed::new(node.clone(), Arc::clone(&uplink), Arc::clone(&counters)));
     start_inputs(options, &mut inputs)?;
+    let driver_tells_xids = Arc::new(AtomicBool::new(false));
+    inputs.start_logs(&options.inputs, &options.uplink.spool, Arc::clone(&driver_tells_xids))?;
     let mut waiting = Sample::default();
     let mut since = Instant::now();
     each_tick(options.source.interval, None, signals, |now_unix_micros, elapsed| {
         let sample = live.look(now_unix_micros, elapsed);
         inputs.measures(live.gpus().uuids());
+        driver_tells_xids.store(live.gpus().tells_xids(), Ordering::Relaxed);
         Counters::add(&counters.rows_collected, sample.rows() as u64);
         waiting.append(sample);
         waiting.events.extend(uplink.take_losses().into_iter().map(|loss| loss_event(loss, &node, now_unix_micros)));

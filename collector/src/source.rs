@@ -13,6 +13,7 @@ pub(crate) mod simulated;
 
 pub(crate) use live::Live;
 pub(crate) use nvml::xid;
+pub(crate) use nvml::xid_row;
 
 use std::sync::Arc;
 

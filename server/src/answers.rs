@@ -2,12 +2,14 @@
 
 mod alerts;
 mod boards;
+mod logs;
 mod pivot;
 mod planning;
 mod schedules;
 
 pub use alerts::*;
 pub use boards::*;
+pub use logs::*;
 pub use pivot::*;
 pub use planning::*;
 pub use schedules::*;

@@ -21,6 +21,7 @@ mod front;
 mod ingest;
 mod jobs;
 mod ledger_rows;
+mod logs;
 mod metrics;
 mod money;
 mod openapi;

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Command::Schedules(command) => asked(client::schedules(&command, &mut out)),
         Command::Alerts(command) => asked(client::alerts(&command, now_micros(), &mut out)),
         Command::Rules(command) => asked(client::rules(&command, &mut out)),
+        Command::Logs(command) => asked(client::logs(&command, &mut out)),
         Command::Bill(command) => asked(client::bill(&command, &mut out)),
         Command::Reconcile(command) => asked(client::reconcile(&command, &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),

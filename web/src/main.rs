@@ -21,6 +21,7 @@ mod csv;
 mod format;
 mod instant;
 mod jobs;
+mod logs;
 mod metric;
 mod order;
 #[cfg(target_arch = "wasm32")]

@@ -17,6 +17,7 @@ mod job;
 mod jobs;
 mod later;
 mod login;
+mod logs;
 mod menu;
 mod overview;
 mod panel;

@@ -1,6 +1,7 @@
 //! Flags of what arrives or is watched beside the looks at devices.
 
 use super::parse_interval;
+use crate::input::logs::Pattern;
 use crate::input::otlp;
 use crate::input::scrape::{Scrape, Target};
 use anyhow::Context as _;
@@ -35,6 +36,12 @@ pub(crate) struct InputOptions {
     /// File with the token that senders of OTLP need, read for each request.
     #[arg(long, value_name = "FILE")]
     otlp_token_file: Option<PathBuf>,
+    /// Read lines of these files as they grow, such as /var/log/slurm/{job}.out or /var/log/pods/*/*/*.log; repeatable.
+    #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse)]
+    pub logs: Vec<Pattern>,
+    /// Read the journal of systemd, through this program (default: journalctl).
+    #[arg(long, value_name = "PROGRAM", num_args = 0..=1, default_missing_value = "journalctl", require_equals = true)]
+    pub journal: Option<String>,
 }
 
 impl InputOptions {

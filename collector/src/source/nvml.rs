@@ -88,6 +88,11 @@ impl Gpus {
         }
     }
 
+    /// Whether the driver tells of errors (Xids) itself.
+    pub(crate) fn tells_xids(&self) -> bool {
+        self.xids.is_some()
+    }
+
     /// Reads every device once and adds its rows and events.
     pub(crate) fn look(&mut self, interval: Interval, processes: &mut Processes, sample: &mut Sample) {
         self.up += Duration::try_from_secs_f64(interval.seconds).unwrap_or_default();
@@ -240,6 +245,11 @@ fn event(
     now: i64,
 ) -> DeviceEventRow {
     DeviceEventRow { time_unix_micros: now, node: node.clone(), gpu_uuid, kind, code, job_id: None, severity, message }
+}
+
+/// The event of an error that the kernel tells of.
+pub(crate) fn xid_row(node: &NodeIdentity, code: u64, now_unix_micros: i64) -> DeviceEventRow {
+    events::xid(node, None, None, code, now_unix_micros)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use super::ServeFlags;
 use crate::client::{
     AlertsCommand, AnomaliesCommand, BackupCommand, BillCommand, BudgetsCommand, CheckCommand, CloseCommand,
-    DocumentsCommand, ImportCommand, PolicyCommand, PricesCommand, QueryCommand, ReconcileCommand, ReportCommand,
-    RestoreCommand, RulesCommand, SchedulesCommand, TokenCommand, VerifyCommand,
+    DocumentsCommand, ImportCommand, LogsCommand, PolicyCommand, PricesCommand, QueryCommand, ReconcileCommand,
+    ReportCommand, RestoreCommand, RulesCommand, SchedulesCommand, TokenCommand, VerifyCommand,
 };
 use clap::{Parser, Subcommand};
 
@@ -44,6 +44,8 @@ pub enum Command {
     Alerts(AlertsCommand),
     /// Show the rules of alerts and how their looks go; check, keep and remove texts of them.
     Rules(RulesCommand),
+    /// Show the newest records of logs that pass a filter, or those that come.
+    Logs(LogsCommand),
     /// List bills of providers and take them back; `import bill` brings them.
     Bill(BillCommand),
     /// Say by how much the ledger of a month and the bill differ, and why.

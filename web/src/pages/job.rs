@@ -3,6 +3,7 @@
 mod advice;
 mod costs;
 mod head;
+mod said;
 mod strip;
 
 use super::api::{Asked, ask};
@@ -51,6 +52,7 @@ fn filled(app: App, found: Signal<Arc<JobDetail>>, hover: Hover) -> impl IntoVie
         {move || advice::advice(&found.read())}
         {move || has_gpus.get().then(|| telemetry(app, found, hover))}
         {move || costs::costs(&found.read())}
+        {said::said(app, found)}
         {move || happened(&found.read())}
         {move || about(&found.read())}
     }

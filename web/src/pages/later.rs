@@ -5,7 +5,7 @@
 
 use super::api::Problem;
 use super::pieces::{failed, skeleton};
-use super::{alerts, costs, dashboards, prices, reports, settings, sql};
+use super::{alerts, costs, dashboards, logs, prices, reports, settings, sql};
 use crate::address::Page;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -33,6 +33,11 @@ impl From<SplitLoaderError> for Lacking {
 #[wasm_split(watch, fallible, preload(watch))]
 fn alerts_page() -> Result<Make, Lacking> {
     Ok(|| alerts::alerts().into_any())
+}
+
+#[wasm_split(watch, fallible)]
+fn logs_page() -> Result<Make, Lacking> {
+    Ok(|| logs::logs().into_any())
 }
 
 #[wasm_split(spend, fallible, preload(spend))]
@@ -74,6 +79,7 @@ fn settings_page() -> Result<Make, Lacking> {
 fn piece(page: Page) -> Option<Piece> {
     Some(match page {
         Page::Alerts => Box::pin(alerts_page()),
+        Page::Logs => Box::pin(logs_page()),
         Page::Costs => Box::pin(costs_page()),
         Page::Reports => Box::pin(reports_page()),
         Page::Prices => Box::pin(prices_page()),

@@ -156,6 +156,10 @@ fn schemas_have_the_members_of_the_answers() {
     check("AlertFault", AlertFault::default());
     check("SilenceRequest", SilenceRequest::default());
     check("AcknowledgeRequest", AcknowledgeRequest::default());
+    check("Logs", Logs::default());
+    check("LogRecord", LogRecord::default());
+    check("LogCounts", LogCounts::default());
+    check("LogBucket", LogBucket::default());
     check("CostAnomalies", CostAnomalies::default());
     check("CostAnomaly", CostAnomaly::default());
     check("CostDriver", CostDriver::default());
