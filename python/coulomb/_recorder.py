@@ -152,6 +152,7 @@ class Recorder:
         self.idle = threading.Event()
         self.ending = False
         self.thread = None
+        self.exporter = None
         self.starting = threading.Lock()
 
     @classmethod
@@ -159,6 +160,8 @@ class Recorder:
         if cls.current is not None:
             cls.current.stop(EXIT_SECONDS)
         recorder = cls(settings, queue_max, flush_seconds)
+        # Here and not on the thread: it imports, and a process that forks meanwhile would have a child that never can.
+        recorder.exporter = Exporter(settings)
         cls.current = recorder
         recorder._run()
         return recorder
@@ -186,11 +189,10 @@ class Recorder:
                 thread.start()
 
     def _work(self):
-        exporter, waiting, told, backoff = None, [], 0, 0.0
+        exporter, waiting, told, backoff = self.exporter, [], 0, 0.0
         while True:
             try:
                 if exporter is None:
-                    # At once: at the exit of a process it is too late for some of what it imports.
                     exporter = Exporter(self.settings)
                 if not waiting:
                     self.wake.wait(self.flush_seconds)
