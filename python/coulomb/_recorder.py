@@ -262,6 +262,13 @@ def _after_fork():
         _here.spans = []
 
 
+def _before_exit():
+    """While threads may still be used, which the exporter does."""
+    recorder = Recorder.current
+    if recorder is not None and recorder.stats()["waiting"]:
+        recorder.flush(EXIT_SECONDS)
+
+
 def _at_exit():
     recorder = Recorder.current
     if recorder is not None:
@@ -271,3 +278,10 @@ def _at_exit():
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 atexit.register(_at_exit)
+try:
+    # As the standard library's own executors do; without it spans of the last second are lost at the exit.
+    import concurrent.futures.thread  # noqa: F401, so that ours runs before theirs
+
+    threading._register_atexit(_before_exit)
+except Exception:
+    _log.debug("coulomb: this Python tells nobody before its threads end")
