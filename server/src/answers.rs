@@ -5,12 +5,14 @@ mod boards;
 mod pivot;
 mod planning;
 mod schedules;
+mod training;
 
 pub use alerts::*;
 pub use boards::*;
 pub use pivot::*;
 pub use planning::*;
 pub use schedules::*;
+pub use training::*;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

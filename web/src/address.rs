@@ -94,6 +94,7 @@ impl Page {
             Self::Sql => &["view", "q"],
             Self::Costs => &["columns", "compare", "month", "row", "rows", "stage", "where"],
             Self::Jobs => &["view"],
+            Self::Job => &["step", "ranks"],
             Self::Dashboards | Self::Dashboard => &["edit"],
             _ => &[],
         }

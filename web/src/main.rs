@@ -29,6 +29,7 @@ mod roster;
 mod search;
 mod sheet;
 mod sql;
+mod training;
 mod views;
 
 fn main() {
