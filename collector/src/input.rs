@@ -4,12 +4,12 @@
 //! **Invariants:** an input that fails says so and tries again, and takes nothing else with it; none outlives
 //! [`Inputs::stop`] by more than [`STOP_WITHIN`].
 
-mod measured;
-pub(crate) mod otlp;
-pub(crate) mod scrape;
 mod journal;
 pub(crate) mod logs;
+mod measured;
 mod note;
+pub(crate) mod otlp;
+pub(crate) mod scrape;
 
 use crate::batch::{self, TableBatch};
 use crate::config::InputOptions;
@@ -103,11 +103,39 @@ impl Feed {
             Ok(()) => {}
         }
         Counters::add(&self.counters.rows_collected, batch.1.num_rows() as u64);
+        Ok(())
+    }
+
     /// Whether rows that can wait where they are should do so: the other half of the spool is for those that cannot.
     pub(crate) fn is_half_full(&self) -> bool {
         self.uplink.is_half_full()
+    }
+
     pub(crate) fn uplink(&self) -> &Uplink {
         &self.uplink
+    }
+
+    /// Waits for `time`, or less when the collector ends; true when it does.
+    pub(crate) fn ends_within(&self, time: Duration) -> bool {
+        let over = self.end.over.lock().unwrap_or_else(PoisonError::into_inner);
+        let (over, _) =
+            self.end.changed.wait_timeout_while(over, time, |over| !*over).unwrap_or_else(PoisonError::into_inner);
+        *over
+    }
+}
+
+/// The threads of the inputs that were asked for.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    feed: Feed,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Inputs {
+    pub(crate) fn new(feed: Feed) -> Self {
+        Self { feed, threads: Vec::new() }
+    }
+
     /// What the collector measures itself, so that no input gives it a second time.
     pub(crate) fn measures<'a>(&self, gpu_uuids: impl Iterator<Item = &'a Arc<str>>) {
         self.feed.measured.add(gpu_uuids);

@@ -28,7 +28,8 @@ const SERVER: [Room; 25] = [
     Room { name: "ledger", may: &["store", "query", "cost", "schedule", "error"] },
     // Makes documents and delivers them by schedule.
     Room { name: "dispatch", may: &["store", "query", "cost", "ledger", "report", "schedule", "deliver", "error"] },
-    Room { name: "insight", may: &["query", "cost", "error"] },
+    // Answers are found as they are told; the shelf lends the figures of GPUs.
+    Room { name: "insight", may: &["answers", "query", "cost", "shelf", "error"] },
     // Rules and their states; lends the reading of documents, cron expressions and addresses.
     Room { name: "alert", may: &["cost", "schedule", "deliver", "error"] },
     // Asks what rules ask, and tells receivers.
