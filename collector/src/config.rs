@@ -1,6 +1,9 @@
 //! The only place that reads flags and the environment. Every default is visible here.
 
-use crate::input::logs::Pattern;
+mod inputs;
+
+pub(crate) use inputs::InputOptions;
+
 use crate::send::{ClientSettings, TokenSource};
 use crate::spool::SpoolSettings;
 use clap::builder::NonEmptyStringValueParser;
@@ -95,17 +98,6 @@ pub(crate) struct SourceOptions {
     /// The NVML library (default: libnvidia-ml.so.1 as the system finds it).
     #[arg(long, value_name = "PATH")]
     pub nvml_library: Option<PathBuf>,
-}
-
-/// What is read beside the devices.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct InputOptions {
-    /// Read lines of these files as they grow, such as /var/log/slurm/{job}.out or /var/log/pods/*/*/*.log; repeatable.
-    #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse)]
-    pub logs: Vec<Pattern>,
-    /// Read the journal of systemd, through this program (default: journalctl).
-    #[arg(long, value_name = "PROGRAM", num_args = 0..=1, default_missing_value = "journalctl", require_equals = true)]
-    pub journal: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -6,13 +6,18 @@
 
 mod journal;
 pub(crate) mod logs;
+mod measured;
 mod note;
+pub(crate) mod otlp;
+pub(crate) mod scrape;
 
 use crate::batch::{self, TableBatch};
 use crate::config::InputOptions;
 use crate::metrics::Counters;
 use crate::send::{Note, SendError, Uplink};
 use crate::source::{NodeIdentity, Sample};
+use crate::spool::KeepError;
+use measured::Measured;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -31,6 +36,7 @@ pub(crate) struct Feed {
     uplink: Arc<Uplink>,
     counters: Arc<Counters>,
     end: Arc<End>,
+    measured: Arc<Measured>,
 }
 
 #[derive(Debug, Default)]
@@ -41,12 +47,21 @@ struct End {
 
 impl Feed {
     pub(crate) fn new(node: NodeIdentity, uplink: Arc<Uplink>, counters: Arc<Counters>) -> Self {
-        Self { node, uplink, counters, end: Arc::default() }
+        Self { node, uplink, counters, end: Arc::default(), measured: Arc::default() }
     }
 
     /// The node that the collector runs on.
     pub(crate) fn node(&self) -> &NodeIdentity {
         &self.node
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The GPUs of which the collector has rows of its own.
+    pub(crate) fn measured(&self) -> &Measured {
+        &self.measured
     }
 
     /// Puts rows into the spool; they are on disk when it returns. What the spool does not take is counted and told
@@ -67,6 +82,15 @@ impl Feed {
                 tracing::error!(%error, table = batch.0.name, rows = batch.1.num_rows(), "rows were lost");
             }
         }
+    }
+
+    /// Keeps rows for somebody who waits for the answer: on the disk itself, or refused. Tables are written in their
+    /// order and one by one, so after an error, or a crash in between, the first of them may be kept.
+    pub(crate) fn keep(&self, batches: &[TableBatch]) -> Result<(), KeepError> {
+        self.uplink.keep(batches)?;
+        let rows: usize = batches.iter().map(|(_, batch)| batch.num_rows()).sum();
+        Counters::add(&self.counters.rows_collected, rows as u64);
+        Ok(())
     }
 
     /// Puts rows together with how far their input has come: whatever happens, a restart finds both or none. An error
@@ -91,10 +115,6 @@ impl Feed {
         &self.uplink
     }
 
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
     /// Waits for `time`, or less when the collector ends; true when it does.
     pub(crate) fn ends_within(&self, time: Duration) -> bool {
         let over = self.end.over.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,6 +134,11 @@ pub(crate) struct Inputs {
 impl Inputs {
     pub(crate) fn new(feed: Feed) -> Self {
         Self { feed, threads: Vec::new() }
+    }
+
+    /// What the collector measures itself, so that no input gives it a second time.
+    pub(crate) fn measures<'a>(&self, gpu_uuids: impl Iterator<Item = &'a Arc<str>>) {
+        self.feed.measured.add(gpu_uuids);
     }
 
     /// Runs `input` until it returns, which it does soon after [`Feed::ends_within`] is true.

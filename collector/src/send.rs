@@ -5,6 +5,7 @@
 //! has it, or that it will never take it; everything else is tried again for ever.
 
 mod client;
+mod keep;
 mod turns;
 
 pub(crate) use client::{Client, ClientSettings, PostError, TokenSource};

@@ -9,9 +9,11 @@
 //! at the bound the oldest rows are dropped and counted, device events last.
 
 mod frame;
+mod keep;
 mod segment;
 
 pub(crate) use frame::FRAME_BYTES_MAX;
+pub(crate) use keep::KeepError;
 
 use contract::WriterId;
 use segment::Segment;

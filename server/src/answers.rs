@@ -6,6 +6,7 @@ mod logs;
 mod pivot;
 mod planning;
 mod schedules;
+mod training;
 
 pub use alerts::*;
 pub use boards::*;
@@ -13,6 +14,7 @@ pub use logs::*;
 pub use pivot::*;
 pub use planning::*;
 pub use schedules::*;
+pub use training::*;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -41,6 +41,7 @@ mod rows;
 mod schedules;
 mod serve;
 mod sessions;
+mod training;
 
 pub use serve::{ApiError, Running, Services, start};
 

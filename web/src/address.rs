@@ -98,6 +98,7 @@ impl Page {
             Self::Costs => &["columns", "compare", "month", "row", "rows", "stage", "where"],
             Self::Jobs => &["view"],
             Self::Logs => &["on", "q", "run", "severity", "wrap"],
+            Self::Job => &["step", "ranks"],
             Self::Dashboards | Self::Dashboard => &["edit"],
             _ => &[],
         }

@@ -30,6 +30,7 @@ mod roster;
 mod search;
 mod sheet;
 mod sql;
+mod training;
 mod views;
 
 fn main() {

@@ -13,6 +13,8 @@ mod held;
 mod instance;
 mod number;
 
+pub(crate) use events::xid;
+
 use super::process::Processes;
 use super::{DeviceEventRow, GpuIdentity, Interval, NodeIdentity, Sample};
 use crate::metrics::Counters;
@@ -218,6 +220,11 @@ impl Gpus {
                 None => events::xid(&self.node, None, None, code, now),
             });
         }
+    }
+
+    /// The GPUs that the driver has given, lost ones too; MIG instances are told by their GPU.
+    pub(crate) fn uuids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.devices.iter().map(|device| &device.identity.gpu_uuid)
     }
 
     /// The driver's state in words, and each device with the metrics that it does not report.

@@ -78,6 +78,11 @@ impl Segment {
         Ok(())
     }
 
+    /// For a sync beside other work.
+    pub(super) fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Reads the oldest unsent frame; `None` when the file no longer holds what it did.
     pub(super) fn read(&self) -> io::Result<Option<Frame>> {
         let Some((at, (head, payload))) = next_good(&self.file, self.read_at, self.bytes)? else { return Ok(None) };
