@@ -37,9 +37,11 @@ mod range;
 mod reports;
 mod routes;
 mod rows;
+mod rules;
 mod schedules;
 mod serve;
 mod sessions;
+mod texts;
 
 pub use serve::{ApiError, Running, Services, start};
 
