@@ -21,6 +21,7 @@ mod front;
 mod ingest;
 mod jobs;
 mod ledger_rows;
+mod logs;
 mod metrics;
 mod money;
 mod openapi;
@@ -42,6 +43,7 @@ mod schedules;
 mod serve;
 mod sessions;
 mod texts;
+mod training;
 
 pub use serve::{ApiError, Running, Services, start};
 

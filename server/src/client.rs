@@ -1,5 +1,5 @@
 //! The `coulomb` commands that ask a running server: query, import, documents, prices, policy, budgets, anomalies,
-//! close, report, schedules, alerts, rules, bill, reconcile, token, check, backup, verify; and restore, which makes the folder of one
+//! close, job, report, schedules, alerts, rules, logs, bill, reconcile, token, check, backup, verify; and restore, which makes the folder of one
 //! that is not there yet.
 //!
 //! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
@@ -14,6 +14,8 @@ mod check;
 mod connection;
 mod error;
 mod import;
+mod job;
+mod logs;
 mod output;
 mod planning;
 mod progress;
@@ -32,6 +34,8 @@ pub use books::{CloseCommand, DocumentsCommand, PolicyCommand, close, documents,
 pub use check::{CheckCommand, check};
 pub use error::ClientError;
 pub use import::{ImportCommand, ImportError, import};
+pub use job::{JobCommand, job};
+pub use logs::{LogsCommand, logs};
 pub use output::Format;
 pub use planning::{AnomaliesCommand, BudgetsCommand, PricesCommand, anomalies, budgets, prices};
 pub use query::{QueryCommand, query};

@@ -11,6 +11,7 @@ use coulomb::dispatch::Dispatch;
 use coulomb::flight;
 use coulomb::grpc;
 use coulomb::ingest::Ingest;
+use coulomb::insight;
 use coulomb::ledger::Ledger;
 use coulomb::otlp::{self, Otlp};
 use coulomb::query::Engine;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Prices(command) => asked(client::prices(&command, &mut out)),
         Command::Budgets(command) => asked(client::budgets(&command, &mut out)),
         Command::Anomalies(command) => asked(client::anomalies(&command, &mut out)),
+        Command::Job(command) => asked(client::job(&command, &mut out)),
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Report(command) => asked(client::report(&command, &mut out)),
         Command::Schedules(command) => asked(client::schedules(&command, &mut out)),
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
             Some(files) => watch::rehearse(files, &mut out).map_err(Into::into),
             None => asked(client::rules(&command, &mut out)),
         },
+        Command::Logs(command) => asked(client::logs(&command, &mut out)),
         Command::Bill(command) => asked(client::bill(&command, &mut out)),
         Command::Reconcile(command) => asked(client::reconcile(&command, &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),
@@ -129,6 +132,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         watch: watch.clone(),
         dashboards,
         alerts,
+        peaks: Arc::new(insight::peaks(&settings.data_dir)),
         clock: now_micros,
     };
     let server = api::start(services, settings.listen)?;

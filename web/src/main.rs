@@ -21,6 +21,7 @@ mod csv;
 mod format;
 mod instant;
 mod jobs;
+mod logs;
 mod metric;
 mod order;
 #[cfg(target_arch = "wasm32")]
@@ -29,6 +30,7 @@ mod roster;
 mod search;
 mod sheet;
 mod sql;
+mod training;
 mod views;
 
 fn main() {

@@ -15,7 +15,9 @@ mod fleet;
 mod frame;
 mod job;
 mod jobs;
+mod later;
 mod login;
+mod logs;
 mod menu;
 mod overview;
 mod panel;
@@ -37,6 +39,7 @@ pub(crate) fn start() {
     mount_to_body(|| {
         let app = App::start();
         provide_context(app);
+        later::fetch_ahead();
         let page = Memo::new(move |_| app.address.read().page);
         move || match page.get() {
             Page::Login => login::login().into_any(),

@@ -26,6 +26,7 @@ type Part = Result<Bytes, io::Error>;
 pub(super) async fn backup(state: web::Data<State>) -> Result<HttpResponse, Refusal> {
     let mut own = super::texts::own_files(&state.dashboards).await?;
     own.extend(super::texts::own_files(&state.alerts).await?);
+    own.extend(super::texts::own_files(&state.peaks).await?);
     let backup = state.store.backup().await?;
     let bytes = backup
         .files
