@@ -22,6 +22,7 @@ mod inference;
 mod ingest;
 mod jobs;
 mod ledger_rows;
+mod logs;
 mod metrics;
 mod money;
 mod openapi;
@@ -38,9 +39,12 @@ mod range;
 mod reports;
 mod routes;
 mod rows;
+mod rules;
 mod schedules;
 mod serve;
 mod sessions;
+mod texts;
+mod training;
 
 pub use serve::{ApiError, Running, Services, start};
 

@@ -1,5 +1,5 @@
 //! The `coulomb` commands that ask a running server: query, import, documents, prices, policy, budgets, anomalies,
-//! close, report, schedules, inference, alerts, rules, bill, reconcile, token, check, backup, verify; and restore, which makes the folder of one
+//! close, job, report, schedules, inference, alerts, rules, logs, bill, reconcile, token, check, backup, verify; and restore, which makes the folder of one
 //! that is not there yet.
 //!
 //! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
@@ -15,17 +15,20 @@ mod connection;
 mod error;
 mod import;
 mod inference;
+mod job;
+mod logs;
 mod output;
 mod planning;
 mod progress;
 mod query;
 mod report;
 mod restore;
+mod rules;
 mod schedules;
 mod token;
 mod verify;
 
-pub use alerts::{AlertsCommand, RulesCommand, alerts, rules};
+pub use alerts::{AlertsCommand, alerts};
 pub use backup::{BackupCommand, backup};
 pub use bills::{BillCommand, ReconcileCommand, bill, reconcile};
 pub use books::{CloseCommand, DocumentsCommand, PolicyCommand, close, documents, policy};
@@ -33,11 +36,14 @@ pub use check::{CheckCommand, check};
 pub use error::ClientError;
 pub use import::{ImportCommand, ImportError, import};
 pub use inference::{InferenceCommand, inference};
+pub use job::{JobCommand, job};
+pub use logs::{LogsCommand, logs};
 pub use output::Format;
 pub use planning::{AnomaliesCommand, BudgetsCommand, PricesCommand, anomalies, budgets, prices};
 pub use query::{QueryCommand, query};
 pub use report::{ReportCommand, report};
 pub use restore::{RestoreCommand, restore};
+pub use rules::{RulesCommand, rules};
 pub use schedules::{SchedulesCommand, schedules};
 pub use token::{TokenCommand, token};
 pub use verify::{VerifyCommand, verify};

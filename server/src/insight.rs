@@ -1,11 +1,14 @@
-//! What use and cost mean: how services of inference do, what their tokens cost, and how many replicas they need.
+//! What rows mean for who runs the work: rules over what the engine answers and what it costs.
 //!
-//! Asks the engine and computes; must not know HTTP, files or how money is booked. **Invariants:** what is not known
-//! is none, never 0; money that is split sums to what the ledger has, to the micro; time is an argument.
+//! Owns the questions and the arithmetic of findings. Must not know HTTP, files or how rows are kept.
+//! **Invariants:** time is an argument; what is not known is null; what is inferred is never mixed with what was
+//! measured; parts of money sum to what the ledger has.
 
 mod inference;
+mod training;
 
 pub use inference::{
     Bill, By, Confidence, EngineFigures, EngineStep, Figures, Inference, InferenceError, KeyKind, KeyLine, Model,
     Objective, PerMillion, Quantiles, Scaling, Service, ServiceDetail, Services, Sizing, Source, Step,
 };
+pub use training::{Peak, peaks, trace, training};

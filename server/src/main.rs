@@ -11,7 +11,7 @@ use coulomb::dispatch::Dispatch;
 use coulomb::flight;
 use coulomb::grpc;
 use coulomb::ingest::Ingest;
-use coulomb::insight::Inference;
+use coulomb::insight::{self, Inference};
 use coulomb::ledger::Ledger;
 use coulomb::otlp::{self, Otlp};
 use coulomb::query::Engine;
@@ -42,12 +42,17 @@ fn main() -> ExitCode {
         Command::Prices(command) => asked(client::prices(&command, &mut out)),
         Command::Budgets(command) => asked(client::budgets(&command, &mut out)),
         Command::Anomalies(command) => asked(client::anomalies(&command, &mut out)),
+        Command::Job(command) => asked(client::job(&command, &mut out)),
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Report(command) => asked(client::report(&command, &mut out)),
         Command::Schedules(command) => asked(client::schedules(&command, &mut out)),
         Command::Inference(command) => asked(client::inference(&command, &mut out)),
         Command::Alerts(command) => asked(client::alerts(&command, now_micros(), &mut out)),
-        Command::Rules(command) => asked(client::rules(&command, &mut out)),
+        Command::Rules(command) => match command.tested() {
+            Some(files) => watch::rehearse(files, &mut out).map_err(Into::into),
+            None => asked(client::rules(&command, &mut out)),
+        },
+        Command::Logs(command) => asked(client::logs(&command, &mut out)),
         Command::Bill(command) => asked(client::bill(&command, &mut out)),
         Command::Reconcile(command) => asked(client::reconcile(&command, &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),
@@ -137,6 +142,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         inference,
         dashboards,
         alerts,
+        peaks: Arc::new(insight::peaks(&settings.data_dir)),
         clock: now_micros,
     };
     let server = api::start(services, settings.listen)?;

@@ -1,8 +1,9 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
 use super::{
-    alerts, anomalies, backup, bills, budgets, costs, dashboards, inference, ingest, jobs, ledger_rows, metrics, money,
-    openapi, otlp, ownership, prices, prometheus, query, questions, reports, schedules, sessions,
+    alerts, anomalies, backup, bills, budgets, costs, dashboards, inference, ingest, jobs, ledger_rows, logs, metrics,
+    money, openapi, otlp, ownership, prices, prometheus, query, questions, reports, rules, schedules, sessions,
+    training,
 };
 use crate::access::Action;
 use actix_web::http::Method;
@@ -56,6 +57,10 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/api/v1/gpus/{gpu_uuid}", READ),
     route("GET", "/api/v1/jobs", READ),
     route("GET", "/api/v1/jobs/{cluster}/{job_id}", READ),
+    route("GET", "/api/v1/logs", READ),
+    route("GET", "/api/v1/logs/tail", READ),
+    route("GET", "/api/v1/jobs/{cluster}/{job_id}/training", READ),
+    route("GET", "/api/v1/jobs/{cluster}/{job_id}/trace", READ),
     route("POST", "/api/v1/session", Needs::Nothing),
     route("GET", "/api/v1/session", Needs::Identity),
     route("DELETE", "/api/v1/session", Needs::Identity),
@@ -112,6 +117,10 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/api/v1/alerts/texts", READ),
     route("PUT", "/api/v1/alerts/texts/{name}", KEEP_WATCH),
     route("DELETE", "/api/v1/alerts/texts/{name}", KEEP_WATCH),
+    route("GET", "/api/v1/alerts/dead-letters", READ),
+    route("POST", "/api/v1/alerts/dead-letters/{id}/replay", KEEP_WATCH),
+    route("POST", "/api/v1/rules/preview", READ),
+    route("GET", "/api/v1/rules/prometheus", READ),
     route("POST", "/api/v1/silences", KEEP_WATCH),
     route("DELETE", "/api/v1/silences/{id}", KEEP_WATCH),
     route("POST", "/api/v1/receivers/{name}/test", KEEP_WATCH),
@@ -180,6 +189,10 @@ pub(super) fn configure(app: &mut ServiceConfig) {
         .route("/api/v1/gpus/{gpu_uuid}", web::get().to(questions::gpu))
         .route("/api/v1/jobs", web::get().to(jobs::jobs))
         .route("/api/v1/jobs/{cluster}/{job_id}", web::get().to(jobs::job))
+        .route("/api/v1/logs", web::get().to(logs::logs))
+        .route("/api/v1/logs/tail", web::get().to(logs::tail))
+        .route("/api/v1/jobs/{cluster}/{job_id}/training", web::get().to(training::training))
+        .route("/api/v1/jobs/{cluster}/{job_id}/trace", web::get().to(training::trace))
         .route("/api/v1/login-links", web::post().to(sessions::create_link))
         .route("/api/v1/backup", web::post().to(backup::backup))
         .route("/api/v1/verify", web::post().to(backup::verify))
@@ -216,13 +229,17 @@ fn configure_inference(app: &mut ServiceConfig) {
 
 fn configure_alerts(app: &mut ServiceConfig) {
     app.route("/api/v1/alerts", web::get().to(alerts::alerts))
-        .route("/api/v1/alerts/texts", web::get().to(alerts::texts))
+        .route("/api/v1/alerts/texts", web::get().to(rules::texts))
         .service(
             web::resource("/api/v1/alerts/texts/{name}")
-                .route(web::put().to(alerts::put_text))
-                .route(web::delete().to(alerts::remove_text)),
+                .route(web::put().to(rules::put_text))
+                .route(web::delete().to(rules::remove_text)),
         )
         .route("/api/v1/alerts/{fingerprint}/acknowledge", web::post().to(alerts::acknowledge))
+        .route("/api/v1/alerts/dead-letters", web::get().to(alerts::dead_letters))
+        .route("/api/v1/alerts/dead-letters/{id}/replay", web::post().to(alerts::replay))
+        .route("/api/v1/rules/preview", web::post().to(rules::preview))
+        .route("/api/v1/rules/prometheus", web::get().to(rules::rule_file))
         .route("/api/v1/silences", web::post().to(alerts::state_silence))
         .route("/api/v1/silences/{id}", web::delete().to(alerts::end_silence))
         .route("/api/v1/receivers/{name}/test", web::post().to(alerts::test_receiver));

@@ -7,7 +7,7 @@ use crate::dashboards::Dashboard;
 use crate::dispatch::Dispatch;
 use crate::error::ErrorKind;
 use crate::ingest::Ingest;
-use crate::insight::Inference;
+use crate::insight::{Inference, Peak};
 use crate::ledger::Ledger;
 use crate::otlp::Otlp;
 use crate::query::Engine;
@@ -60,6 +60,7 @@ pub struct Services {
     pub inference: Inference,
     pub dashboards: Arc<Shelf<Dashboard>>,
     pub alerts: Arc<Shelf<Stated>>,
+    pub peaks: Arc<Shelf<Vec<Peak>>>,
     /// Unix microseconds, UTC.
     pub clock: fn() -> i64,
 }
@@ -77,6 +78,7 @@ pub(super) struct State {
     pub(super) inference: Inference,
     pub(super) dashboards: Arc<Shelf<Dashboard>>,
     pub(super) alerts: Arc<Shelf<Stated>>,
+    pub(super) peaks: Arc<Shelf<Vec<Peak>>>,
     pub(super) clock: fn() -> i64,
     pub(super) metrics: Metrics,
     pub(super) loopback_only: bool,
@@ -111,6 +113,7 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
         inference: services.inference,
         dashboards: services.dashboards,
         alerts: services.alerts,
+        peaks: services.peaks,
         clock: services.clock,
         metrics: Metrics::default(),
         loopback_only: address.ip().is_loopback(),

@@ -3,8 +3,9 @@
 use super::ServeFlags;
 use crate::client::{
     AlertsCommand, AnomaliesCommand, BackupCommand, BillCommand, BudgetsCommand, CheckCommand, CloseCommand,
-    DocumentsCommand, ImportCommand, InferenceCommand, PolicyCommand, PricesCommand, QueryCommand, ReconcileCommand,
-    ReportCommand, RestoreCommand, RulesCommand, SchedulesCommand, TokenCommand, VerifyCommand,
+    DocumentsCommand, ImportCommand, InferenceCommand, JobCommand, LogsCommand, PolicyCommand, PricesCommand,
+    QueryCommand, ReconcileCommand, ReportCommand, RestoreCommand, RulesCommand, SchedulesCommand, TokenCommand,
+    VerifyCommand,
 };
 use clap::{Parser, Subcommand};
 
@@ -34,6 +35,8 @@ pub enum Command {
     Budgets(BudgetsCommand),
     /// Show days that cost more or less than days like them, and what drove them.
     Anomalies(AnomaliesCommand),
+    /// Say what a training job's time was for, what it lost and why, and how well it used its GPUs.
+    Job(JobCommand),
     /// Close a month of the ledger: its rows never change from then on.
     Close(CloseCommand),
     /// Make a document about use and money: CSV, Parquet, XLSX, HTML, PDF or a FOCUS file.
@@ -46,6 +49,8 @@ pub enum Command {
     Alerts(AlertsCommand),
     /// Show the rules of alerts and how their looks go; check, keep and remove texts of them.
     Rules(RulesCommand),
+    /// Show the newest records of logs that pass a filter, or those that come.
+    Logs(LogsCommand),
     /// List bills of providers and take them back; `import bill` brings them.
     Bill(BillCommand),
     /// Say by how much the ledger of a month and the bill differ, and why.

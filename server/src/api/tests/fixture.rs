@@ -116,6 +116,7 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
         watch: Watch::open(store.clone(), engine.clone(), Arc::clone(&alerts), watching, || NOW).await.unwrap(),
         alerts,
         inference: Inference::open(engine.clone(), || NOW).unwrap(),
+        peaks: Arc::new(crate::insight::peaks(dir)),
         otlp: Otlp::new(ingest.clone(), || NOW),
         ingest,
         dispatch: Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings, || NOW),
