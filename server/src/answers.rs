@@ -2,12 +2,14 @@
 
 mod alerts;
 mod boards;
+mod findings;
 mod pivot;
 mod planning;
 mod schedules;
 
 pub use alerts::*;
 pub use boards::*;
+pub use findings::*;
 pub use pivot::*;
 pub use planning::*;
 pub use schedules::*;

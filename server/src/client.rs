@@ -1,5 +1,5 @@
 //! The `coulomb` commands that ask a running server: query, import, documents, prices, policy, budgets, anomalies,
-//! close, report, schedules, alerts, rules, bill, reconcile, token, check, backup, verify; and restore, which makes the folder of one
+//! findings, incidents, close, report, schedules, alerts, rules, bill, reconcile, token, check, backup, verify; and restore, which makes the folder of one
 //! that is not there yet.
 //!
 //! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
@@ -13,6 +13,7 @@ mod books;
 mod check;
 mod connection;
 mod error;
+mod findings;
 mod import;
 mod output;
 mod planning;
@@ -30,6 +31,7 @@ pub use bills::{BillCommand, ReconcileCommand, bill, reconcile};
 pub use books::{CloseCommand, DocumentsCommand, PolicyCommand, close, documents, policy};
 pub use check::{CheckCommand, check};
 pub use error::ClientError;
+pub use findings::{FindingsCommand, IncidentsCommand, findings, incidents};
 pub use import::{ImportCommand, ImportError, import};
 pub use output::Format;
 pub use planning::{AnomaliesCommand, BudgetsCommand, PricesCommand, anomalies, budgets, prices};

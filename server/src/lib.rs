@@ -17,6 +17,7 @@ pub mod error;
 pub mod flight;
 pub mod grpc;
 pub mod ingest;
+pub mod insight;
 pub mod ledger;
 pub mod otlp;
 pub mod query;

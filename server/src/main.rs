@@ -11,6 +11,7 @@ use coulomb::dispatch::Dispatch;
 use coulomb::flight;
 use coulomb::grpc;
 use coulomb::ingest::Ingest;
+use coulomb::insight::Insight;
 use coulomb::ledger::Ledger;
 use coulomb::otlp::{self, Otlp};
 use coulomb::query::Engine;
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         Command::Prices(command) => asked(client::prices(&command, &mut out)),
         Command::Budgets(command) => asked(client::budgets(&command, &mut out)),
         Command::Anomalies(command) => asked(client::anomalies(&command, &mut out)),
+        Command::Findings(command) => asked(client::findings(&command, &mut out)),
+        Command::Incidents(command) => asked(client::incidents(&command, &mut out)),
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Report(command) => asked(client::report(&command, &mut out)),
         Command::Schedules(command) => asked(client::schedules(&command, &mut out)),
@@ -110,6 +113,11 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         let watch = watch.clone();
         async move { watch.keep().await }
     });
+    let insight = Insight::open(engine.clone(), now_micros)?;
+    let finding = tokio::spawn({
+        let insight = insight.clone();
+        async move { insight.keep().await }
+    });
     let flight =
         settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
     let otlp = Otlp::new(ingest.clone(), now_micros);
@@ -124,6 +132,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         dispatch: dispatch.clone(),
         access,
         watch: watch.clone(),
+        insight,
         dashboards,
         alerts,
         clock: now_micros,
@@ -140,7 +149,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         }
     };
     let (stopped, (), ()) = tokio::join!(server.stop(), stop(flight), stop(otlp_grpc));
-    [keeping, deriving, accounting, dispatching, watching].iter().for_each(JoinHandle::abort);
+    [keeping, deriving, accounting, dispatching, watching, finding].iter().for_each(JoinHandle::abort);
     tokio::join!(dispatch.finish(), watch.finish());
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");

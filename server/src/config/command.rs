@@ -3,8 +3,8 @@
 use super::ServeFlags;
 use crate::client::{
     AlertsCommand, AnomaliesCommand, BackupCommand, BillCommand, BudgetsCommand, CheckCommand, CloseCommand,
-    DocumentsCommand, ImportCommand, PolicyCommand, PricesCommand, QueryCommand, ReconcileCommand, ReportCommand,
-    RestoreCommand, RulesCommand, SchedulesCommand, TokenCommand, VerifyCommand,
+    DocumentsCommand, FindingsCommand, ImportCommand, IncidentsCommand, PolicyCommand, PricesCommand, QueryCommand,
+    ReconcileCommand, ReportCommand, RestoreCommand, RulesCommand, SchedulesCommand, TokenCommand, VerifyCommand,
 };
 use clap::{Parser, Subcommand};
 
@@ -34,6 +34,10 @@ pub enum Command {
     Budgets(BudgetsCommand),
     /// Show days that cost more or less than days like them, and what drove them.
     Anomalies(AnomaliesCommand),
+    /// Show what is wasted, broken or about to break, with what it costs per month and what to do.
+    Findings(FindingsCommand),
+    /// Show what failed, what it hit and what that cost; by category, user or node too.
+    Incidents(IncidentsCommand),
     /// Close a month of the ledger: its rows never change from then on.
     Close(CloseCommand),
     /// Make a document about use and money: CSV, Parquet, XLSX, HTML, PDF or a FOCUS file.
