@@ -25,6 +25,7 @@ pub(crate) enum Page {
     Overview,
     Fleet,
     Alerts,
+    Incidents,
     Jobs,
     /// One of them.
     Job,
@@ -47,6 +48,7 @@ impl Page {
             Self::Overview | Self::Missing => "/",
             Self::Fleet => "/fleet",
             Self::Alerts => "/alerts",
+            Self::Incidents => "/incidents",
             Self::Jobs => "/jobs",
             Self::Job => "/job",
             Self::Costs => "/costs",
@@ -64,6 +66,7 @@ impl Page {
             Self::Overview => "Overview",
             Self::Fleet => "Fleet",
             Self::Alerts => "Alerts",
+            Self::Incidents => "Incidents",
             Self::Jobs => "Jobs",
             Self::Job => "Job",
             Self::Costs => "Costs",
@@ -94,6 +97,7 @@ impl Page {
             Self::Sql => &["view", "q"],
             Self::Costs => &["columns", "compare", "month", "row", "rows", "stage", "where"],
             Self::Jobs => &["view"],
+            Self::Incidents => &["bill", "category", "incident", "kind", "severity", "view"],
             Self::Dashboards | Self::Dashboard => &["edit"],
             _ => &[],
         }
@@ -101,7 +105,7 @@ impl Page {
 
     /// Where its range begins unless the address says so.
     pub(crate) fn default_from(self) -> &'static str {
-        if matches!(self, Self::Costs | Self::Reports) { DEFAULT_FROM_OF_COSTS } else { DEFAULT_FROM }
+        if matches!(self, Self::Costs | Self::Reports | Self::Incidents) { DEFAULT_FROM_OF_COSTS } else { DEFAULT_FROM }
     }
 }
 
@@ -204,6 +208,7 @@ impl Address {
             "" | "/overview" => Page::Overview,
             "/fleet" => Page::Fleet,
             "/alerts" => Page::Alerts,
+            "/incidents" => Page::Incidents,
             "/jobs" => Page::Jobs,
             "/job" => Page::Job,
             "/costs" => Page::Costs,
