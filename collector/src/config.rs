@@ -1,5 +1,9 @@
 //! The only place that reads flags and the environment. Every default is visible here.
 
+mod inputs;
+
+pub(crate) use inputs::InputOptions;
+
 use crate::send::{ClientSettings, TokenSource};
 use crate::spool::SpoolSettings;
 use clap::builder::NonEmptyStringValueParser;
@@ -100,6 +104,8 @@ pub(crate) struct SourceOptions {
 pub(crate) struct RunOptions {
     #[command(flatten)]
     pub source: SourceOptions,
+    #[command(flatten)]
+    pub inputs: InputOptions,
     #[command(flatten)]
     pub uplink: UplinkOptions,
 }

@@ -4,10 +4,22 @@
 //! **Invariants:** an input that fails says so and tries again, and takes nothing else with it; none outlives
 //! [`Inputs::stop`] by more than [`STOP_WITHIN`].
 
+mod journal;
+pub(crate) mod logs;
+mod measured;
+mod note;
+pub(crate) mod otlp;
+pub(crate) mod scrape;
+
 use crate::batch::{self, TableBatch};
+use crate::config::InputOptions;
 use crate::metrics::Counters;
-use crate::send::Uplink;
+use crate::send::{Note, SendError, Uplink};
 use crate::source::{NodeIdentity, Sample};
+use crate::spool::KeepError;
+use measured::Measured;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -24,6 +36,7 @@ pub(crate) struct Feed {
     uplink: Arc<Uplink>,
     counters: Arc<Counters>,
     end: Arc<End>,
+    measured: Arc<Measured>,
 }
 
 #[derive(Debug, Default)]
@@ -34,12 +47,21 @@ struct End {
 
 impl Feed {
     pub(crate) fn new(node: NodeIdentity, uplink: Arc<Uplink>, counters: Arc<Counters>) -> Self {
-        Self { node, uplink, counters, end: Arc::default() }
+        Self { node, uplink, counters, end: Arc::default(), measured: Arc::default() }
     }
 
     /// The node that the collector runs on.
     pub(crate) fn node(&self) -> &NodeIdentity {
         &self.node
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The GPUs of which the collector has rows of its own.
+    pub(crate) fn measured(&self) -> &Measured {
+        &self.measured
     }
 
     /// Puts rows into the spool; they are on disk when it returns. What the spool does not take is counted and told
@@ -60,6 +82,37 @@ impl Feed {
                 tracing::error!(%error, table = batch.0.name, rows = batch.1.num_rows(), "rows were lost");
             }
         }
+    }
+
+    /// Keeps rows for somebody who waits for the answer: on the disk itself, or refused. Tables are written in their
+    /// order and one by one, so after an error, or a crash in between, the first of them may be kept.
+    pub(crate) fn keep(&self, batches: &[TableBatch]) -> Result<(), KeepError> {
+        self.uplink.keep(batches)?;
+        let rows: usize = batches.iter().map(|(_, batch)| batch.num_rows()).sum();
+        Counters::add(&self.counters.rows_collected, rows as u64);
+        Ok(())
+    }
+
+    /// Puts rows together with how far their input has come: whatever happens, a restart finds both or none. An error
+    /// means that nothing was put.
+    pub(crate) fn put_noted(&self, batch: &TableBatch, note: &mut dyn Note) -> Result<(), SendError> {
+        match self.uplink.put_noted(batch, note) {
+            Err(error @ SendError::Note(_)) => return Err(error),
+            // The uplink counts the loss and tells it as an event; the input goes on.
+            Err(error) => tracing::error!(%error, table = batch.0.name, rows = batch.1.num_rows(), "rows were lost"),
+            Ok(()) => {}
+        }
+        Counters::add(&self.counters.rows_collected, batch.1.num_rows() as u64);
+        Ok(())
+    }
+
+    /// Whether rows that can wait where they are should do so: the other half of the spool is for those that cannot.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.uplink.is_half_full()
+    }
+
+    pub(crate) fn uplink(&self) -> &Uplink {
+        &self.uplink
     }
 
     /// Waits for `time`, or less when the collector ends; true when it does.
@@ -83,10 +136,33 @@ impl Inputs {
         Self { feed, threads: Vec::new() }
     }
 
+    /// What the collector measures itself, so that no input gives it a second time.
+    pub(crate) fn measures<'a>(&self, gpu_uuids: impl Iterator<Item = &'a Arc<str>>) {
+        self.feed.measured.add(gpu_uuids);
+    }
+
     /// Runs `input` until it returns, which it does soon after [`Feed::ends_within`] is true.
     pub(crate) fn start(&mut self, name: &str, input: impl FnOnce(Feed) + Send + 'static) -> std::io::Result<()> {
         let feed = self.feed.clone();
         self.threads.push(std::thread::Builder::new().name(name.to_owned()).spawn(move || input(feed))?);
+        Ok(())
+    }
+
+    /// Starts those that read the node's logs.
+    pub(crate) fn start_logs(
+        &mut self,
+        options: &InputOptions,
+        spool: &Path,
+        driver_tells_xids: Arc<AtomicBool>,
+    ) -> std::io::Result<()> {
+        if !options.logs.is_empty() {
+            let (patterns, spool) = (options.logs.clone(), spool.to_owned());
+            self.start("logs", move |feed| logs::run(feed, patterns, &spool))?;
+        }
+        if let Some(program) = options.journal.clone() {
+            let (settings, spool) = (journal::Settings { program, driver_tells_xids }, spool.to_owned());
+            self.start("journal", move |feed| journal::run(feed, &settings, &spool))?;
+        }
         Ok(())
     }
 

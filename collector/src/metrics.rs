@@ -30,6 +30,14 @@ pub(crate) struct Counters {
     pub spool_bytes: AtomicU64,
     pub spool_rows: AtomicU64,
     pub host_errors: AtomicU64,
+    pub scrapes: AtomicU64,
+    pub scrapes_failed: AtomicU64,
+    pub scrape_series_rejected: AtomicU64,
+    pub otlp_requests: AtomicU64,
+    pub otlp_refused: AtomicU64,
+    pub otlp_records_rejected: AtomicU64,
+    pub log_bytes_cut: AtomicU64,
+    pub log_records_replaced: AtomicU64,
     nvml_errors: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -49,7 +57,7 @@ impl Counters {
     /// The counters in Prometheus' text format.
     pub(crate) fn text(&self) -> String {
         let mut out = String::with_capacity(2048);
-        let rows: [(&str, &str, &str, &AtomicU64); 12] = [
+        let rows: [(&str, &str, &str, &AtomicU64); 20] = [
             ("rows_collected_total", "counter", "Rows that the sources gave", &self.rows_collected),
             ("rows_sent_total", "counter", "Rows that the server acknowledged", &self.rows_sent),
             ("rows_refused_total", "counter", "Rows that the server refused for good", &self.rows_refused),
@@ -62,6 +70,29 @@ impl Counters {
             ("spool_bytes", "gauge", "Bytes in the spool", &self.spool_bytes),
             ("spool_rows", "gauge", "Rows in the spool that are not acknowledged", &self.spool_rows),
             ("host_errors_total", "counter", "Reads of the host's files that failed", &self.host_errors),
+            ("scrapes_total", "counter", "Scrapes of targets", &self.scrapes),
+            ("scrapes_failed_total", "counter", "Scrapes that gave nothing", &self.scrapes_failed),
+            (
+                "scrape_series_rejected_total",
+                "counter",
+                "Scraped series that are no rows",
+                &self.scrape_series_rejected,
+            ),
+            ("otlp_requests_total", "counter", "Requests of OTLP that were kept", &self.otlp_requests),
+            ("otlp_refused_total", "counter", "Requests of OTLP that were refused", &self.otlp_refused),
+            (
+                "otlp_records_rejected_total",
+                "counter",
+                "Records of kept requests that are no rows",
+                &self.otlp_records_rejected,
+            ),
+            ("log_cut_bytes_total", "counter", "Bytes cut off long lines of log files", &self.log_bytes_cut),
+            (
+                "log_records_replaced_total",
+                "counter",
+                "Records of log files with bytes that are no UTF-8",
+                &self.log_records_replaced,
+            ),
         ];
         for (name, kind, help, value) in rows {
             let value = value.load(Ordering::Relaxed);

@@ -5,7 +5,7 @@
 
 use crate::batch;
 use crate::config::{RecordOptions, RunOptions, UplinkOptions};
-use crate::input::{Feed, Inputs};
+use crate::input::{Feed, Inputs, otlp, scrape};
 use crate::metrics::{self, Counters};
 use crate::record::Recording;
 use crate::send::{self, Client, Drain, Loss, Uplink, WhenFull};
@@ -15,6 +15,7 @@ use crate::spool::Spool;
 use anyhow::Context as _;
 use contract::WriterId;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Rows reach the server this late at most: fresh enough to watch, few enough requests for ten thousand GPUs.
@@ -65,11 +66,16 @@ pub(crate) fn run(options: &RunOptions, signals: Signals) -> anyhow::Result<()> 
     let uplink = Arc::new(uplink);
     let mut live = Live::open(&options.source, Arc::clone(&counters));
     let node = live.node().clone();
-    let inputs = Inputs::new(Feed::new(node.clone(), Arc::clone(&uplink), Arc::clone(&counters)));
+    let mut inputs = Inputs::new(Feed::new(node.clone(), Arc::clone(&uplink), Arc::clone(&counters)));
+    start_inputs(options, &mut inputs)?;
+    let driver_tells_xids = Arc::new(AtomicBool::new(false));
+    inputs.start_logs(&options.inputs, &options.uplink.spool, Arc::clone(&driver_tells_xids))?;
     let mut waiting = Sample::default();
     let mut since = Instant::now();
     each_tick(options.source.interval, None, signals, |now_unix_micros, elapsed| {
         let sample = live.look(now_unix_micros, elapsed);
+        inputs.measures(live.gpus().uuids());
+        driver_tells_xids.store(live.gpus().tells_xids(), Ordering::Relaxed);
         Counters::add(&counters.rows_collected, sample.rows() as u64);
         waiting.append(sample);
         waiting.events.extend(uplink.take_losses().into_iter().map(|loss| loss_event(loss, &node, now_unix_micros)));
@@ -84,6 +90,22 @@ pub(crate) fn run(options: &RunOptions, signals: Signals) -> anyhow::Result<()> 
     let rows = uplink.finish(Drain::For(FINISH_SECONDS_MAX));
     if rows > 0 {
         tracing::warn!(rows, "unsent rows stay in the spool and are sent by the next start");
+    }
+    Ok(())
+}
+
+/// One thread a target, and one for OTLP.
+fn start_inputs(options: &RunOptions, inputs: &mut Inputs) -> anyhow::Result<()> {
+    for scrape in options.inputs.scrapes(options.source.interval)? {
+        tracing::info!(target = scrape.target.name, url = %scrape.target.url, "scraping");
+        inputs.start("scrape", move |feed| scrape::run(scrape, unix_micros_now, &feed))?;
+    }
+    if let Some(settings) = options.inputs.otlp()? {
+        let listening = otlp::listen(settings)?;
+        for (what, address) in listening.addresses() {
+            tracing::info!("OTLP over {what} on {address}");
+        }
+        inputs.start("otlp", move |feed| otlp::run(listening, unix_micros_now, &feed))?;
     }
     Ok(())
 }

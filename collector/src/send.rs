@@ -5,6 +5,7 @@
 //! has it, or that it will never take it; everything else is tried again for ever.
 
 mod client;
+mod keep;
 mod turns;
 
 pub(crate) use client::{Client, ClientSettings, PostError, TokenSource};
@@ -12,6 +13,7 @@ pub(crate) use client::{Client, ClientSettings, PostError, TokenSource};
 use crate::batch::TableBatch;
 use crate::metrics::Counters;
 use crate::signal::{Signals, Wake};
+pub(crate) use crate::spool::Mark;
 use crate::spool::{Recovered, Spool, SpoolError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -30,8 +32,18 @@ pub(crate) enum SendError {
     Encode(#[from] arrow::error::ArrowError),
     #[error("the sending thread could not be started: {0}")]
     Thread(#[source] std::io::Error),
+    #[error("it could not be noted how far the rows come: {0}")]
+    Note(#[source] std::io::Error),
     #[error("the sending was stopped while {rows} rows waited; they stay in the spool")]
     Stopped { rows: u64 },
+}
+
+/// What is written down with rows that go into the spool.
+pub(crate) trait Note {
+    /// Before, with the frame that the rows become. After an error they are not put.
+    fn before(&mut self, mark: &Mark) -> std::io::Result<()>;
+    /// After, and before anything can be sent.
+    fn after(&mut self) -> std::io::Result<()>;
 }
 
 /// What to do when the spool is full.
@@ -117,6 +129,15 @@ impl Uplink {
 
     /// Puts a batch into the spool, from where it is sent. Returns after it is written through.
     pub(crate) fn put(&self, batch: &TableBatch) -> Result<(), SendError> {
+        self.put_with(batch, None)
+    }
+
+    /// The same with a note of how far their input has come.
+    pub(crate) fn put_noted(&self, batch: &TableBatch, note: &mut dyn Note) -> Result<(), SendError> {
+        self.put_with(batch, Some(note))
+    }
+
+    fn put_with(&self, batch: &TableBatch, mut note: Option<&mut dyn Note>) -> Result<(), SendError> {
         let (table, rows) = (batch.0.name, batch.1.num_rows() as u64);
         let payload = crate::wire::encode(&batch.1)?;
         let mut state = self.shared.lock();
@@ -127,7 +148,14 @@ impl Uplink {
                 return Err(SendError::Stopped { rows: state.spool.rows_pending() });
             }
         }
+        if let Some(note) = note.as_deref_mut() {
+            note.before(&state.spool.next_mark()).map_err(SendError::Note)?;
+        }
         let appended = state.spool.append(table, rows, &payload);
+        // While the spool is held nothing of it is sent and forgotten.
+        if let Some(Err(error)) = note.map(|note| note.after()) {
+            tracing::error!(%error, "it could not be noted how far rows come; a restart may send them again");
+        }
         let dropped = match appended {
             Ok(dropped) => dropped,
             Err(error) => {
@@ -143,6 +171,16 @@ impl Uplink {
         drop(state);
         self.shared.changed.notify_all();
         Ok(())
+    }
+
+    /// Whether a restart found a frame in the spool.
+    pub(crate) fn found(&self, table: &str, mark: &Mark) -> bool {
+        self.shared.lock().spool.found(table, mark)
+    }
+
+    /// Whether half of the spool is in use.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.shared.lock().spool.is_half_full()
     }
 
     /// Counts and tells what a restart found damaged.

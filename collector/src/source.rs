@@ -12,6 +12,8 @@ pub(crate) mod replay;
 pub(crate) mod simulated;
 
 pub(crate) use live::Live;
+pub(crate) use nvml::xid;
+pub(crate) use nvml::xid_row;
 
 use std::sync::Arc;
 

@@ -9,13 +9,15 @@
 //! at the bound the oldest rows are dropped and counted, device events last.
 
 mod frame;
+mod keep;
 mod segment;
 
 pub(crate) use frame::FRAME_BYTES_MAX;
+pub(crate) use keep::KeepError;
 
 use contract::WriterId;
 use segment::Segment;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -59,6 +61,15 @@ pub(crate) struct Recovered {
     pub bytes_cut: u64,
     /// Rows of frames that are damaged although good ones follow them, by table; at least so many.
     pub damaged: Vec<(String, u64)>,
+    /// The last good frame of each table and writer.
+    pub last: BTreeMap<(String, String), u64>,
+}
+
+/// A frame that is put next, or was: of one table no two are the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub writer: String,
+    pub sequence: u64,
 }
 
 /// A frame to send, with the place that [`Spool::done`] needs.
@@ -89,6 +100,8 @@ pub(crate) struct Spool {
     /// Segment and rows (in memory: sequence) of the frame that is being sent: it is not lost when what holds it
     /// is dropped.
     in_flight: Option<(u64, u64)>,
+    /// What a restart found: the last frame of each table and writer.
+    found: BTreeMap<(String, String), u64>,
     /// Held for its lock; the operating system releases it however the process ends.
     _lock: File,
 }
@@ -118,9 +131,24 @@ impl Spool {
             number_next,
             sequence_next: 1,
             in_flight: None,
+            found: recovered.last.clone(),
             _lock: lock,
         };
         Ok((spool, recovered))
+    }
+
+    /// The frame that the next append makes.
+    pub(crate) fn next_mark(&self) -> Mark {
+        Mark { writer: self.writer.as_str().to_owned(), sequence: self.sequence_next }
+    }
+
+    /// Whether a restart found a frame, or a later one of its table and writer.
+    pub(crate) fn found(&self, table: &str, mark: &Mark) -> bool {
+        self.found.get(&(table.to_owned(), mark.writer.clone())).is_some_and(|last| *last >= mark.sequence)
+    }
+
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.bytes() > self.settings.bytes_max / 2
     }
 
     /// Whether a payload of that size fits without a drop, on disk or, while the disk takes nothing, in memory.

@@ -9,6 +9,7 @@ mod bounds;
 mod columns;
 mod decode;
 mod error;
+mod frame;
 mod histogram;
 mod instant;
 mod json;
@@ -22,14 +23,17 @@ mod requests;
 mod rows;
 mod shapes;
 mod spans;
+mod unpack;
 mod value;
 mod weigh;
 
 pub use answer::{Refusal, accepted, refused};
 pub use decode::{Encoding, Message, Signal, decode};
 pub use error::OtlpError;
+pub use frame::{FRAME_BYTES, unframed};
 pub use rejected::Rejected;
 pub use rows::Rows;
+pub use unpack::{Packing, UnpackError, unpack};
 pub use weigh::weigh;
 
 #[cfg(test)]

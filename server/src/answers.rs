@@ -3,16 +3,20 @@
 mod alerts;
 mod boards;
 mod findings;
+mod logs;
 mod pivot;
 mod planning;
 mod schedules;
+mod training;
 
 pub use alerts::*;
 pub use boards::*;
 pub use findings::*;
+pub use logs::*;
 pub use pivot::*;
 pub use planning::*;
 pub use schedules::*;
+pub use training::*;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

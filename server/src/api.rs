@@ -22,6 +22,7 @@ mod front;
 mod ingest;
 mod jobs;
 mod ledger_rows;
+mod logs;
 mod metrics;
 mod money;
 mod openapi;
@@ -41,6 +42,7 @@ mod rows;
 mod schedules;
 mod serve;
 mod sessions;
+mod training;
 
 pub use serve::{ApiError, Running, Services, start};
 

@@ -11,6 +11,7 @@ use coulomb::dispatch::Dispatch;
 use coulomb::flight;
 use coulomb::grpc;
 use coulomb::ingest::Ingest;
+use coulomb::insight;
 use coulomb::insight::Insight;
 use coulomb::ledger::Ledger;
 use coulomb::otlp::{self, Otlp};
@@ -41,11 +42,13 @@ fn main() -> ExitCode {
         Command::Anomalies(command) => asked(client::anomalies(&command, &mut out)),
         Command::Findings(command) => asked(client::findings(&command, &mut out)),
         Command::Incidents(command) => asked(client::incidents(&command, &mut out)),
+        Command::Job(command) => asked(client::job(&command, &mut out)),
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Report(command) => asked(client::report(&command, &mut out)),
         Command::Schedules(command) => asked(client::schedules(&command, &mut out)),
         Command::Alerts(command) => asked(client::alerts(&command, now_micros(), &mut out)),
         Command::Rules(command) => asked(client::rules(&command, &mut out)),
+        Command::Logs(command) => asked(client::logs(&command, &mut out)),
         Command::Bill(command) => asked(client::bill(&command, &mut out)),
         Command::Reconcile(command) => asked(client::reconcile(&command, &mut out)),
         Command::Token(command) => asked(client::token(&command, &mut out)),
@@ -135,6 +138,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         insight,
         dashboards,
         alerts,
+        peaks: Arc::new(insight::peaks(&settings.data_dir)),
         clock: now_micros,
     };
     let server = api::start(services, settings.listen)?;

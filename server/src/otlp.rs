@@ -12,10 +12,10 @@ mod frame;
 mod serve;
 mod unpack;
 
+pub use coulomb_otlp::Packing;
 pub use error::ExportError;
 pub use export::Otlp;
 pub use serve::start;
-pub use unpack::Packing;
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,8 @@ mod job_advice;
 mod job_list;
 mod job_names;
 mod jobs;
+mod logs;
+mod matching;
 mod meaning_rows;
 mod meanings;
 mod mig;
@@ -47,6 +49,7 @@ mod status;
 mod tables;
 mod timeline;
 mod truncate;
+mod word_scan;
 mod yielding;
 
 pub use answer::Answer;
@@ -54,6 +57,7 @@ pub use describe::{Prepared, TableShape};
 pub use error::QueryError;
 pub use guard::SQL_BYTES_MAX;
 pub use job_list::{JOBS_OF_A_PAGE, JOBS_OF_A_PAGE_MAX, JobsAsked, job_phase};
+pub use logs::{LogBucket, LogCounts, LogCursor, LogPart, LogRecord, LogsAsked, LogsFound, LogsTail, log_severity};
 pub use meanings::{EventClass, Meaning, Meanings, severity_word};
 pub use rows::Rows;
 pub use statement::{Statement, with_placeholders};
@@ -139,6 +143,8 @@ struct Inner {
     stated: stated::Stated,
     meanings: Arc<Meanings>,
     pressure: Arc<pressure::Pressure>,
+    words_of_bodies: Arc<word_scan::WordIndexes>,
+    tails: logs::Tails,
     threads: Threads,
 }
 
@@ -157,7 +163,9 @@ impl Engine {
     pub fn new(store: Store, settings: QuerySettings) -> Result<Self, QueryError> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let environment = Arc::new(environment(&store, &settings)?);
+        let words_of_bodies = Arc::<word_scan::WordIndexes>::default();
         let mut config = SessionConfig::new()
+            .with_extension(Arc::clone(&words_of_bodies))
             .with_target_partitions(cores)
             .with_batch_size(BATCH_ROWS)
             .with_information_schema(true)
@@ -173,6 +181,7 @@ impl Engine {
         functions::bound(&mut base)?;
         truncate::quicken(&mut base)?;
         base.register_udaf(Arc::new(percentile::percentile_cont()))?;
+        base.register_udf(Arc::new(matching::function()))?;
         let threads = Builder::new_multi_thread()
             .worker_threads(cores)
             .thread_name("query")
@@ -195,6 +204,8 @@ impl Engine {
             stated: Default::default(),
             meanings: Arc::clone(&meanings),
             pressure,
+            words_of_bodies,
+            tails: logs::Tails::default(),
             threads: Threads(Some(threads)),
         };
         let engine = Self { inner: Arc::new(inner) };

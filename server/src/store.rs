@@ -43,6 +43,8 @@ mod tiers;
 mod unnamed;
 mod verify;
 mod wal;
+mod word_index;
+pub mod words;
 
 pub use backup::{Backup, BackupFile};
 pub use bucket::{BucketSettings, BucketVariables};
@@ -56,6 +58,7 @@ pub use read_file::{ParquetFile, read_parquet};
 pub use replay::Damage;
 pub use sorted::{Copies, SortedRows};
 pub use verify::Checked;
+pub use word_index::{Block, WordIndex, read_word_index, searched_column};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -247,6 +250,12 @@ impl Store {
 
     pub fn snapshot(&self, table: &'static Table) -> Snapshot {
         self.inner.tables.snapshot(table)
+    }
+
+    /// Rows of a table as they come from now on, in the types of [`contract::read_schema`]. Whoever is too slow is told
+    /// how many batches were left out.
+    pub fn follow(&self, table: &'static Table) -> tokio::sync::broadcast::Receiver<RecordBatch> {
+        self.inner.tables.follow(table)
     }
 
     /// [`contract::schema`] of a table, made once.

@@ -154,6 +154,32 @@ async function incidents(page) {
   await lookNarrow(page, `waste-${mode}`);
 }
 
+// Records are found by their words, one opens, the address has the search; an empty server says what fills the page.
+async function logs(page) {
+  await go(page, "Logs");
+  await look(page, `logs-${mode}`);
+  await lookNarrow(page, `logs-${mode}`);
+  if (mode === "empty") {
+    const text = await mainText(page);
+    check(/No logs in this time range/.test(text) && /coulomb-collector run/.test(text), `empty Logs say so: ${text.slice(0, 200)}`);
+    return;
+  }
+  const search = page.getByLabel(/^Search messages/);
+  await search.fill('"out of memory" -info');
+  await search.press("Enter");
+  await settled(page);
+  const rows = page.locator("table.logs tbody tr");
+  check((await rows.count()) === 1, `one record matches: ${await rows.count()}`);
+  check(new URL(page.url()).searchParams.get("q") === '"out of memory" -info', `the address has the search: ${page.url()}`);
+  await page.getByRole("button", { name: "What is known of this record" }).first().click();
+  await page.getByText("log.iostream").waitFor({ timeout: WAIT_MS });
+  await look(page, "logs-record");
+  await search.fill("nowhere");
+  await search.press("Enter");
+  await page.getByText("No record matches").waitFor({ timeout: WAIT_MS });
+  check(true, "a search without a match says so");
+}
+
 // By the keyboard alone: a name is completed, the statement runs, its rows, chart, plan and fault are shown.
 async function sql(page) {
   const field = page.getByLabel("SQL statement");
@@ -488,6 +514,7 @@ try {
 
   if (mode !== "money") await alerts(page);
   await incidents(page);
+  if (mode !== "money") await logs(page);
   await go(page, "Reports and close");
   check((await page.locator("iframe[sandbox='']").count()) === 1, "a document is shown in a frame that runs nothing");
   await look(page, `reports-${mode}`);

@@ -29,11 +29,13 @@ async function visit(address) {
   await session.send("Network.setCacheDisabled", { cacheDisabled: true });
   let bytes = 0;
   let charts = 0;
+  let ahead = 0;
   const urls = new Map();
   session.on("Network.responseReceived", ({ requestId, response }) => urls.set(requestId, response.url));
   session.on("Network.loadingFinished", ({ requestId, encodedDataLength }) => {
     const { pathname } = new URL(urls.get(requestId) ?? "http://none/api/");
     if (pathname === "/vendor.js") charts += encodedDataLength;
+    else if (/^\/[0-9a-f]{16}\/.*\.wasm$/.test(pathname)) ahead += encodedDataLength;
     else if (!pathname.startsWith("/api/")) bytes += encodedDataLength;
   });
   await page.goto(new URL(address, link).href);
@@ -48,12 +50,14 @@ async function visit(address) {
         });
       }),
   );
-  return { page, bytes, charts, paint };
+  return { page, bytes, charts, ahead, paint };
 }
 
 const overview = await visit("/");
 say("first_visit_bytes", overview.bytes);
 say("charts_bytes", overview.charts);
+// Pieces of other pages, fetched when nobody waits.
+say("ahead_bytes", overview.ahead);
 say("largest_paint_ms", Math.round(overview.paint));
 
 const { page } = overview;

@@ -1,6 +1,8 @@
 """Real senders of OTLP against a real server: OpenTelemetry's Python SDK over HTTP and gRPC, and what SQL then finds.
 
-Usage: otlp.py HTTP_URL OTLP_GRPC_URL TOKEN WRITER_TOKEN VIEWER_TOKEN
+Usage: otlp.py HTTP_URL OTLP_GRPC_URL TOKEN WRITER_TOKEN VIEWER_TOKEN [SERVER_URL COLLECTOR_METRICS_URL]
+
+With the last two the addresses before are those of a collector, which sends what it takes to the server.
 """
 
 import gzip
@@ -10,6 +12,7 @@ import sys
 import time
 import unittest
 import urllib.parse
+import urllib.request
 
 import grpc
 import opentelemetry.exporter.otlp.proto.grpc._log_exporter as grpc_logs
@@ -37,12 +40,26 @@ from opentelemetry.trace import Link, SpanKind, Status, StatusCode, set_span_in_
 HTTP = urllib.parse.urlparse(sys.argv[1])
 GRPC = sys.argv[2].removeprefix("grpc://")
 TOKEN, WRITER, VIEWER = sys.argv[3:6]
+SERVER = urllib.parse.urlparse(sys.argv[6]) if len(sys.argv) > 6 else HTTP
+COLLECTOR = sys.argv[7] if len(sys.argv) > 7 else None
 MIB = 1 << 20
-BODY_BYTES_MAX = 64 * MIB
+BODY_BYTES_MAX = (16 if COLLECTOR else 64) * MIB
+
+
+def settle():
+    """Waits until the collector has sent what it has answered for."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for _ in range(600):
+        if b"\ncoulomb_collector_spool_rows 0\n" in opener.open(COLLECTOR, timeout=60).read():
+            return
+        time.sleep(0.1)
+    raise AssertionError("the collector does not send its rows")
 
 
 def sql(text):
-    connection = http.client.HTTPConnection(HTTP.hostname, HTTP.port, timeout=60)
+    if COLLECTOR:
+        settle()
+    connection = http.client.HTTPConnection(SERVER.hostname, SERVER.port, timeout=60)
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     connection.request("POST", "/api/v1/query", json.dumps({"sql": text}), headers)
     answer = connection.getresponse()
@@ -268,7 +285,8 @@ class Statuses(unittest.TestCase):
         for body, keywords, expected in [
             (b"", {"token": None}, grpc.StatusCode.UNAUTHENTICATED),
             (b"", {"token": "nobody"}, grpc.StatusCode.UNAUTHENTICATED),
-            (b"", {"token": VIEWER}, grpc.StatusCode.PERMISSION_DENIED),
+            # A collector has one token, and no roles.
+            (b"", {"token": VIEWER}, grpc.StatusCode.UNAUTHENTICATED if COLLECTOR else grpc.StatusCode.PERMISSION_DENIED),
             (b"", {"method": "Import"}, grpc.StatusCode.UNIMPLEMENTED),
             (b"no message", {}, grpc.StatusCode.INVALID_ARGUMENT),
             (b"\x0a\xff", {}, grpc.StatusCode.INVALID_ARGUMENT),

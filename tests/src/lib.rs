@@ -4,6 +4,8 @@
 //! goes through a command line or HTTP. **Invariant:** what a fixture started ends with it, also in a panic.
 
 mod bucket;
+pub mod collector;
+pub mod exporter;
 pub mod fleet;
 pub mod focus_validator;
 pub mod hook;

@@ -37,6 +37,30 @@ fn told(server: &Server, words: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// Some records of logs, of now.
+fn say(server: &Server) {
+    let now = chrono::Utc::now().timestamp_micros();
+    let text = |key: &str, value: &str| serde_json::json!({ "key": key, "value": { "stringValue": value } });
+    let record = |(number, (severity, body)): (i64, &(i64, &str))| {
+        serde_json::json!({
+            "timeUnixNano": ((now - number * 60_000_000) * 1000).to_string(), "severityNumber": severity,
+            "body": { "stringValue": body }, "attributes": [text("log.iostream", "stderr"), text("slurm.job_id", "17")],
+        })
+    };
+    let said = [
+        (9, "epoch 3 is over, info: out of memory was not seen"),
+        (13, "rank 3 is slow"),
+        (17, "CUDA error: out of memory\n  at step 7"),
+        (5, "loaded 12 shards"),
+    ];
+    let records: Vec<_> = (0..).zip(&said).map(record).collect();
+    let resource = serde_json::json!({ "attributes": [text("host.name", "n1"), text("service.name", "trainer")] });
+    let message =
+        serde_json::json!({ "resourceLogs": [{ "resource": resource, "scopeLogs": [{ "logRecords": records }] }] });
+    let headers = [("Content-Type", "application/json")];
+    server.request("POST", "/v1/logs", &headers, message.to_string().as_bytes()).expect_status(200);
+}
+
 /// A simulated fleet with its past.
 fn fill(server: &Server, gpus: &str, history: &str) -> Program {
     let mut fleet = Command::new(binary("coulomb-collector"));
@@ -44,6 +68,7 @@ fn fill(server: &Server, gpus: &str, history: &str) -> Program {
     fleet.arg("--token-file").arg(server.data.join("admin.token"));
     let mut fleet = Program::start(&mut fleet);
     fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
+    say(server);
     fleet
 }
 

@@ -5,8 +5,8 @@ use coulomb_tests::workspace_root;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 7] =
-    ["contract/src", "otlp/src", "collector/src", "server/src", "web/src", "tests/src", "xtask/src"];
+const CRATES: [&str; 8] =
+    ["contract/src", "otlp/src", "exposition/src", "collector/src", "server/src", "web/src", "tests/src", "xtask/src"];
 
 const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 400;

@@ -12,4 +12,6 @@ pub(crate) mod sankey;
 pub(crate) mod series;
 pub(crate) mod share;
 pub(crate) mod spark;
+pub(crate) mod steps;
 pub(crate) mod treemap;
+pub(crate) mod waterfall;

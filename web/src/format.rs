@@ -88,11 +88,25 @@ pub(crate) fn axis(unit: Unit, v: f64) -> String {
         Unit::Bytes | Unit::BytesPerSecond => bytes(v),
         Unit::Celsius => return format!("{} °C", trimmed(&digits(v))),
         Unit::Micros => compact(v / 1e6),
+        Unit::Seconds => short_duration(v),
         _ => value(unit, v),
     };
     match text.split_once(' ') {
         Some((number, symbol)) => format!("{} {symbol}", trimmed(number)),
         None => trimmed(&text).to_owned(),
+    }
+}
+
+/// In one unit, as there is room for one beside an axis.
+fn short_duration(seconds: f64) -> String {
+    const MINUTE: f64 = 60.0;
+    const HOUR: f64 = 3_600.0;
+    const DAY: f64 = 86_400.0;
+    match seconds.abs() {
+        s if s >= DAY => format!("{} d", digits(seconds / DAY)),
+        s if s >= HOUR => format!("{} h", digits(seconds / HOUR)),
+        s if s >= MINUTE => format!("{} min", digits(seconds / MINUTE)),
+        _ => value(Unit::Seconds, seconds),
     }
 }
 

@@ -259,23 +259,18 @@ fn tells(finding: &FindingEntry, entry: &Attention) -> bool {
     }
 }
 
-/// The page of SQL with the log lines around an incident.
+/// The page of logs around an incident: of its node, or of its job where no node is known.
 pub(crate) fn logs_of(here: &Address, incident: &IncidentEntry) -> Address {
     const AROUND: i64 = 10 * MINUTE;
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    let (from, to) = (incident.since_unix_micros - AROUND, incident.since_unix_micros + AROUND);
-    let jobs: Vec<String> = incident.jobs.iter().take(20).map(|job| quoted(&job.job_id)).collect();
-    let node = incident.node.as_deref().map(|node| format!("node = {}", quoted(node)));
-    let jobs = (!jobs.is_empty()).then(|| format!("job_id in ({})", jobs.join(", ")));
-    let whose: Vec<String> = node.into_iter().chain(jobs).collect();
-    let whose = if whose.is_empty() { String::new() } else { format!("\n  and ({})", whose.join(" or ")) };
-    let sql = format!(
-        "select time, node, job_id, severity, body from logs\nwhere time >= '{}' and time < '{}'{whose}\norder by time\nlimit 1000",
-        rfc3339(from),
-        rfc3339(to),
-    );
-    let mut next = here.to_page(Page::Sql);
-    next.set_own("q", &sql);
+    let mut next = here.to_page(Page::Logs);
+    next.from = rfc3339(incident.since_unix_micros - AROUND);
+    next.to = rfc3339(incident.since_unix_micros + AROUND);
+    next.cluster.clone_from(&incident.cluster);
+    match (&incident.node, incident.jobs.first()) {
+        (Some(node), _) => next.set_own("on", node),
+        (None, Some(job)) => next.set_own("run", &job.job_id),
+        (None, None) => {}
+    }
     next
 }
 
@@ -432,15 +427,18 @@ mod tests {
 
     #[test]
     fn log_lines_are_asked_for_around_an_incident() {
-        let incident = IncidentEntry {
-            node: Some("n'1".to_owned()),
+        let mut incident = IncidentEntry {
+            cluster: "a".to_owned(),
+            node: Some("n1".to_owned()),
             since_unix_micros: 1_700_000_000_000_000,
             jobs: vec![IncidentJob { job_id: "7".to_owned(), ..IncidentJob::default() }],
             ..IncidentEntry::default()
         };
-        let sql = logs_of(&Address::of_page(Page::Incidents), &incident).own("q").to_owned();
-        assert!(sql.contains("(node = 'n''1' or job_id in ('7'))"), "{sql}");
-        assert!(sql.contains("time >= '2023-11-14T22:03:20Z' and time < '2023-11-14T22:23:20Z'"), "{sql}");
+        let here = Address::of_page(Page::Incidents);
+        let href = "/logs?from=2023-11-14T22:03:20Z&to=2023-11-14T22:23:20Z&cluster=a";
+        assert_eq!(logs_of(&here, &incident).href(), format!("{href}&on=n1"));
+        incident.node = None;
+        assert_eq!(logs_of(&here, &incident).href(), format!("{href}&run=7"));
     }
 
     #[test]

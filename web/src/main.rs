@@ -22,6 +22,7 @@ mod format;
 mod insight;
 mod instant;
 mod jobs;
+mod logs;
 mod metric;
 mod order;
 #[cfg(target_arch = "wasm32")]
@@ -30,6 +31,7 @@ mod roster;
 mod search;
 mod sheet;
 mod sql;
+mod training;
 mod views;
 
 fn main() {

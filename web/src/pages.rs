@@ -16,7 +16,9 @@ mod frame;
 mod incidents;
 mod job;
 mod jobs;
+mod later;
 mod login;
+mod logs;
 mod menu;
 mod overview;
 mod panel;
@@ -38,6 +40,7 @@ pub(crate) fn start() {
     mount_to_body(|| {
         let app = App::start();
         provide_context(app);
+        later::fetch_ahead();
         let page = Memo::new(move |_| app.address.read().page);
         move || match page.get() {
             Page::Login => login::login().into_any(),

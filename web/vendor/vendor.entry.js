@@ -4,6 +4,14 @@ import uPlot from "uplot";
 const HATCH = 6;
 /** Distances between ticks of bytes: 1 B to 512 TiB. */
 const POWERS_OF_TWO = Array.from({ length: 50 }, (_, i) => 2 ** i);
+/** Distances between ticks of durations: 1 ms to 100 d. */
+const [MINUTE, HOUR, DAY] = [60, 3600, 86400];
+const DURATIONS = [
+  ...[0.001, 0.01, 0.1, 1].flatMap((s) => [s, 2 * s, 5 * s]), 10, 15, 30,
+  ...[1, 2, 5, 10, 15, 30].map((n) => n * MINUTE), ...[1, 2, 3, 6, 12].map((n) => n * HOUR),
+  ...[1, 2, 5, 10, 20, 50, 100].map((n) => n * DAY),
+];
+const TICKS = { bytes: POWERS_OF_TWO, duration: DURATIONS };
 
 /** A pattern of diagonal lines, for what is not known. */
 function hatch(color) {
@@ -61,7 +69,7 @@ function marks(plot, events) {
 
 /**
  * Draws series over time in `host`.
- * spec: { height, group, from, to, low, high, axis, gutter, binary, font, text, grid, stacked,
+ * spec: { height, group, from, to, low, high, axis, gutter, ticks, font, text, grid, stacked,
  *         series: [{ color, fill, hatched, width }], events: [{ time, color }], levels: [{ at, color }] }
  * columns: seconds, then one column a series; of stacked series the sums, the largest first.
  * calls: { tick(value), time(seconds), splits() in seconds, hover(index or -1, x), brush(from, to) }
@@ -92,7 +100,7 @@ window.coulombPlot = (host, spec, columns, calls) => {
           splits: () => calls.splits().slice(),
           values: (_, splits) => splits.map((s) => calls.time(s)),
         },
-        { ...axis, size: spec.gutter, gap: 6, space: spec.axis && spec.stacked ? 40 : 24, incrs: spec.binary ? POWERS_OF_TWO : undefined, values: (_, splits) => splits.map((v) => calls.tick(v)) },
+        { ...axis, size: spec.gutter, gap: 6, space: spec.axis && spec.stacked ? 40 : 24, incrs: TICKS[spec.ticks], values: (_, splits) => splits.map((v) => calls.tick(v)) },
       ],
       cursor: {
         y: false, points: { size: 6, show: !spec.stacked }, drag: { x: true, y: false, setScale: false },

@@ -67,10 +67,34 @@ fn pages(config: &Config, steps: Steps, fresh: &Path) -> Result<()> {
     cargo.args(["build", "--package", "coulomb-web", "--profile", "web", "--target", wasm::TARGET]);
     run(cargo.arg("--target-dir").arg(&config.target).current_dir(&config.root))?;
     let module = config.target.join(wasm::TARGET).join("web/coulomb-web.wasm");
+    let main = cut(&module, fresh)?;
     let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
-    bindgen.input_path(&module).out_name("coulomb-web").web(true)?.typescript(false);
-    bindgen.remove_name_section(true).remove_producers_section(true);
+    bindgen.input_path(&main).out_name("coulomb-web").web(true)?.typescript(false);
+    // The other pieces take table, memory and stack from the first.
+    bindgen.keep_lld_exports(true).remove_name_section(true).remove_producers_section(true);
     bindgen.generate(fresh).context("wasm-bindgen failed")
+}
+
+/// Cuts the program where the pages say so. The pieces lie in a folder named after the whole, so that a page that is
+/// open while the server is upgraded finds none instead of foreign ones. Gives the path of the first piece.
+fn cut(module: &Path, fresh: &Path) -> Result<PathBuf> {
+    let whole = fs::read(module).with_context(|| format!("cannot read {module:?}"))?;
+    let mut hash = DefaultHasher::new();
+    whole.hash(&mut hash);
+    let name = format!("{:016x}", hash.finish());
+    let folder = fresh.join(&name);
+    fs::create_dir_all(&folder)?;
+    let main = module.with_file_name("coulomb-web-first.wasm");
+    let link = format!("./{name}/pieces.js");
+    let mut options = wasm_split_cli_support::Options::new(&whole);
+    (options.output_dir, options.main_out_path) = (fresh, &main);
+    (options.link_name, options.main_module) = (&link, "../coulomb-web.js");
+    let pieces = wasm_split_cli_support::transform(options).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    for piece in pieces.split_modules {
+        let file = piece.file_name().context("a piece is a file")?;
+        fs::rename(&piece, folder.join(file)).with_context(|| format!("cannot move {piece:?}"))?;
+    }
+    Ok(main)
 }
 
 fn fingerprint(config: &Config) -> Result<String> {

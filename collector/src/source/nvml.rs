@@ -13,6 +13,8 @@ mod held;
 mod instance;
 mod number;
 
+pub(crate) use events::xid;
+
 use super::process::Processes;
 use super::{DeviceEventRow, GpuIdentity, Interval, NodeIdentity, Sample};
 use crate::metrics::Counters;
@@ -84,6 +86,11 @@ impl Gpus {
             reload_at: Duration::ZERO,
             reload_pause: RELOAD_MIN,
         }
+    }
+
+    /// Whether the driver tells of errors (Xids) itself.
+    pub(crate) fn tells_xids(&self) -> bool {
+        self.xids.is_some()
     }
 
     /// Reads every device once and adds its rows and events.
@@ -215,6 +222,11 @@ impl Gpus {
         }
     }
 
+    /// The GPUs that the driver has given, lost ones too; MIG instances are told by their GPU.
+    pub(crate) fn uuids(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.devices.iter().map(|device| &device.identity.gpu_uuid)
+    }
+
     /// The driver's state in words, and each device with the metrics that it does not report.
     pub(crate) fn describe(&self) -> (&str, Vec<Described>) {
         let devices = self.devices.iter().filter(|d| !d.lost);
@@ -233,6 +245,11 @@ fn event(
     now: i64,
 ) -> DeviceEventRow {
     DeviceEventRow { time_unix_micros: now, node: node.clone(), gpu_uuid, kind, code, job_id: None, severity, message }
+}
+
+/// The event of an error that the kernel tells of.
+pub(crate) fn xid_row(node: &NodeIdentity, code: u64, now_unix_micros: i64) -> DeviceEventRow {
+    events::xid(node, None, None, code, now_unix_micros)
 }
 
 #[cfg(test)]

@@ -78,6 +78,11 @@ impl Segment {
         Ok(())
     }
 
+    /// For a sync beside other work.
+    pub(super) fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Reads the oldest unsent frame; `None` when the file no longer holds what it did.
     pub(super) fn read(&self) -> io::Result<Option<Frame>> {
         let Some((at, (head, payload))) = next_good(&self.file, self.read_at, self.bytes)? else { return Ok(None) };
@@ -208,7 +213,7 @@ fn open(path: &Path, number: u64, table: &str, recovered: &mut Recovered) -> io:
     file.read_exact_at(&mut head, 0)?;
     let writer = frame::decode_segment_head(&head).filter(|(writer, _)| WriterId::parse(writer).is_ok());
     let header_bytes = writer.as_ref().map_or(0, |(_, bytes)| *bytes as u64);
-    let (mut at, mut frames, mut rows, mut damaged) = (header_bytes, 0, 0, 0);
+    let (mut at, mut frames, mut rows, mut damaged, mut last) = (header_bytes, 0, 0, 0, 0);
     while let Some((start, (head, payload))) = next_good(&file, at, length)? {
         if start > at && header_bytes > 0 {
             damaged += head_at(&file, at)?.map_or(1, rows_of);
@@ -216,6 +221,7 @@ fn open(path: &Path, number: u64, table: &str, recovered: &mut Recovered) -> io:
         at = start + frame::bytes_of(payload.len());
         frames += 1;
         rows += u64::from(head.rows);
+        last = last.max(head.sequence);
     }
     let Some((writer, _)) = writer else {
         // Without its writer no frame can be sent again without doubling it.
@@ -231,6 +237,8 @@ fn open(path: &Path, number: u64, table: &str, recovered: &mut Recovered) -> io:
         recovered.bytes_cut += length - at;
         file.set_len(at)?;
     }
+    let last_of = recovered.last.entry((table.to_owned(), writer.clone())).or_default();
+    *last_of = last.max(*last_of);
     recovered.frames += frames;
     recovered.rows += rows;
     let path = path.to_owned();

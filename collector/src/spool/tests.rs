@@ -331,3 +331,49 @@ proptest! {
         prop_assert_eq!(back, sent);
     }
 }
+
+#[test]
+fn frames_that_somebody_waits_for_are_refused_and_drop_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, _) = open(dir.path(), 1 << 20, "a");
+    spool.append("gpu_samples", 1, &[1; 100]).unwrap();
+    let pair = || vec![("spans", 3, vec![2; 50_000]), ("inference_requests", 2, vec![3; 1_000])];
+    let mut kept = 0;
+    let refused = loop {
+        match spool.append_together(pair()) {
+            Ok(files) => {
+                files.iter().for_each(|file| file.sync_data().unwrap());
+                kept += 5;
+            }
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, KeepError::Full), "{refused}");
+    assert_eq!(spool.rows_pending(), kept + 1);
+    assert!((600_000..=786_432).contains(&spool.bytes()), "{}", spool.bytes());
+    // What is measured has its own room.
+    assert_eq!(spool.append("gpu_samples", 1, &[1; 200_000]).unwrap(), []);
+    let large = spool.append_together(vec![("spans", 1, vec![0; 800_000])]);
+    assert!(matches!(large, Err(KeepError::TooLarge { .. })));
+    drop(spool);
+    let (mut spool, recovered) = open(dir.path(), 1 << 20, "b");
+    assert_eq!((recovered.rows, recovered.bytes_cut), (kept + 2, 0));
+    let tables: Vec<_> = take_all(&mut spool).into_iter().map(|frame| frame.table).collect();
+    assert_eq!(tables.iter().filter(|table| *table == "spans").count() as u64, kept / 5);
+}
+
+#[test]
+fn frames_that_somebody_waits_for_do_not_wait_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("spool");
+    let (mut spool, _) = open(&place, 1 << 20, "a");
+    fs::rename(&place, dir.path().join("away")).unwrap();
+    assert!(matches!(spool.append_together(vec![("spans", 1, vec![0; 10])]), Err(KeepError::Disk(_))));
+    assert_eq!((spool.rows_pending(), spool.memory.len()), (0, 0));
+    spool.append("host_samples", 2, b"waits").unwrap();
+    fs::rename(dir.path().join("away"), &place).unwrap();
+    assert!(matches!(spool.append_together(vec![("spans", 1, vec![0; 10])]), Err(KeepError::Disk(_))));
+    spool.append("host_samples", 2, b"next").unwrap();
+    assert!(spool.append_together(vec![("spans", 1, vec![0; 10])]).is_ok());
+    assert_eq!(spool.rows_pending(), 5);
+}

@@ -26,6 +26,7 @@ type Part = Result<Bytes, io::Error>;
 pub(super) async fn backup(state: web::Data<State>) -> Result<HttpResponse, Refusal> {
     let mut own = super::dashboards::own_files(&state).await?;
     own.extend(super::alerts::own_files(&state).await?);
+    own.extend(super::training::own_files(&state).await?);
     let backup = state.store.backup().await?;
     let bytes = backup
         .files

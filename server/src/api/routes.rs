@@ -1,8 +1,8 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
 use super::{
-    alerts, anomalies, backup, bills, budgets, costs, dashboards, findings, ingest, jobs, ledger_rows, metrics, money,
-    openapi, otlp, ownership, prices, prometheus, query, questions, reports, schedules, sessions,
+    alerts, anomalies, backup, bills, budgets, costs, dashboards, findings, ingest, jobs, ledger_rows, logs, metrics,
+    money, openapi, otlp, ownership, prices, prometheus, query, questions, reports, schedules, sessions, training,
 };
 use crate::access::Action;
 use actix_web::http::Method;
@@ -56,6 +56,10 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/api/v1/gpus/{gpu_uuid}", READ),
     route("GET", "/api/v1/jobs", READ),
     route("GET", "/api/v1/jobs/{cluster}/{job_id}", READ),
+    route("GET", "/api/v1/logs", READ),
+    route("GET", "/api/v1/logs/tail", READ),
+    route("GET", "/api/v1/jobs/{cluster}/{job_id}/training", READ),
+    route("GET", "/api/v1/jobs/{cluster}/{job_id}/trace", READ),
     route("POST", "/api/v1/session", Needs::Nothing),
     route("GET", "/api/v1/session", Needs::Identity),
     route("DELETE", "/api/v1/session", Needs::Identity),
@@ -180,6 +184,10 @@ pub(super) fn configure(app: &mut ServiceConfig) {
         .route("/api/v1/gpus/{gpu_uuid}", web::get().to(questions::gpu))
         .route("/api/v1/jobs", web::get().to(jobs::jobs))
         .route("/api/v1/jobs/{cluster}/{job_id}", web::get().to(jobs::job))
+        .route("/api/v1/logs", web::get().to(logs::logs))
+        .route("/api/v1/logs/tail", web::get().to(logs::tail))
+        .route("/api/v1/jobs/{cluster}/{job_id}/training", web::get().to(training::training))
+        .route("/api/v1/jobs/{cluster}/{job_id}/trace", web::get().to(training::trace))
         .route("/api/v1/login-links", web::post().to(sessions::create_link))
         .route("/api/v1/backup", web::post().to(backup::backup))
         .route("/api/v1/verify", web::post().to(backup::verify))

@@ -8,6 +8,7 @@ use crate::dispatch::Dispatch;
 use crate::error::ErrorKind;
 use crate::ingest::Ingest;
 use crate::insight::Insight;
+use crate::insight::Peak;
 use crate::ledger::Ledger;
 use crate::otlp::Otlp;
 use crate::query::Engine;
@@ -60,6 +61,7 @@ pub struct Services {
     pub insight: Insight,
     pub dashboards: Arc<Shelf<Dashboard>>,
     pub alerts: Arc<Shelf<Stated>>,
+    pub peaks: Arc<Shelf<Vec<Peak>>>,
     /// Unix microseconds, UTC.
     pub clock: fn() -> i64,
 }
@@ -77,6 +79,7 @@ pub(super) struct State {
     pub(super) insight: Insight,
     pub(super) dashboards: Arc<Shelf<Dashboard>>,
     pub(super) alerts: Arc<Shelf<Stated>>,
+    pub(super) peaks: Arc<Shelf<Vec<Peak>>>,
     pub(super) clock: fn() -> i64,
     pub(super) metrics: Metrics,
     pub(super) loopback_only: bool,
@@ -111,6 +114,7 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
         insight: services.insight,
         dashboards: services.dashboards,
         alerts: services.alerts,
+        peaks: services.peaks,
         clock: services.clock,
         metrics: Metrics::default(),
         loopback_only: address.ip().is_loopback(),

@@ -93,6 +93,13 @@ impl Connection {
         read.map_err(|e| ClientError::Answer { path: path.to_owned(), why: e.to_string() })
     }
 
+    /// Hands out the answer's body as it arrives.
+    pub(super) fn get_streaming(&self, path: &str) -> Result<ureq::BodyReader<'static>, ClientError> {
+        let response =
+            self.checked(self.agent.get(self.address(path)).header("Authorization", self.bearer()).call())?;
+        Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
+    }
+
     /// Posts where nothing is answered.
     pub(super) fn post_unanswered(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
         self.checked(self.send_json(path, "application/json", body)).map(drop)

@@ -3,8 +3,9 @@
 use super::ServeFlags;
 use crate::client::{
     AlertsCommand, AnomaliesCommand, BackupCommand, BillCommand, BudgetsCommand, CheckCommand, CloseCommand,
-    DocumentsCommand, FindingsCommand, ImportCommand, IncidentsCommand, PolicyCommand, PricesCommand, QueryCommand,
-    ReconcileCommand, ReportCommand, RestoreCommand, RulesCommand, SchedulesCommand, TokenCommand, VerifyCommand,
+    DocumentsCommand, FindingsCommand, ImportCommand, IncidentsCommand, JobCommand, LogsCommand, PolicyCommand,
+    PricesCommand, QueryCommand, ReconcileCommand, ReportCommand, RestoreCommand, RulesCommand, SchedulesCommand,
+    TokenCommand, VerifyCommand,
 };
 use clap::{Parser, Subcommand};
 
@@ -38,6 +39,8 @@ pub enum Command {
     Findings(FindingsCommand),
     /// Show what failed, what it hit and what that cost; by category, user or node too.
     Incidents(IncidentsCommand),
+    /// Say what a training job's time was for, what it lost and why, and how well it used its GPUs.
+    Job(JobCommand),
     /// Close a month of the ledger: its rows never change from then on.
     Close(CloseCommand),
     /// Make a document about use and money: CSV, Parquet, XLSX, HTML, PDF or a FOCUS file.
@@ -48,6 +51,8 @@ pub enum Command {
     Alerts(AlertsCommand),
     /// Show the rules of alerts and how their looks go; check, keep and remove texts of them.
     Rules(RulesCommand),
+    /// Show the newest records of logs that pass a filter, or those that come.
+    Logs(LogsCommand),
     /// List bills of providers and take them back; `import bill` brings them.
     Bill(BillCommand),
     /// Say by how much the ledger of a month and the bill differ, and why.

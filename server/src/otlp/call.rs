@@ -5,14 +5,13 @@
 
 use super::error::ExportError;
 use super::export::Otlp;
-use super::frame::{self, FRAME_BYTES, Reply};
-use super::unpack::Packing;
+use super::frame::{self, Reply};
 use crate::access::{Access, Action};
 use crate::error::ErrorKind;
 use crate::grpc;
 use crate::ingest::{BODY_BYTES_MAX, Unpacking};
 use bytes::{Bytes, BytesMut};
-use coulomb_otlp::{Encoding, Refusal, Signal, refused};
+use coulomb_otlp::{Encoding, FRAME_BYTES, Packing, Refusal, Signal, refused};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -21,7 +20,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::timeout;
 use tonic::body::Body;
-use tonic::codegen::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
+use tonic::codegen::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use tonic::codegen::{Body as _, BoxFuture, Service};
 use tonic::server::NamedService;
 use tonic::{Code, Status};
@@ -84,6 +83,11 @@ impl<R: Receives> Service<Request<Body>> for Exports<R> {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (otlp, access) = (self.otlp.clone(), self.access.clone());
         Box::pin(async move {
+            if !is_grpc(request.headers()) {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+                return Ok(response);
+            }
             let admitted = admit::<R>(&access, &request);
             let answered = match admitted {
                 Ok(packing) => export(&otlp, R::SIGNAL, packing, request.into_body()).await,
@@ -92,6 +96,13 @@ impl<R: Receives> Service<Request<Body>> for Exports<R> {
             Ok(answered.map_or_else(Status::into_http, |message| respond(&message)))
         })
     }
+}
+
+/// `application/grpc`, with or without what its messages are.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_of = |rest: &str| rest.is_empty() || rest.starts_with(['+', ';']);
+    kind.strip_prefix("application/grpc").is_some_and(is_of)
 }
 
 /// Whether a call may go on, decided before anything of its body is read; gives how that is compressed.

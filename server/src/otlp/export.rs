@@ -1,11 +1,11 @@
 //! A request of OTLP on its way to the store.
 
 use super::error::ExportError;
-use super::unpack::{Packing, unpack};
+use super::unpack::unpack;
 use crate::ingest::{Ingest, Unpacking};
 use bytes::Bytes;
 use contract::WriterId;
-use coulomb_otlp::{Encoding, Rows, Signal, accepted, decode, weigh};
+use coulomb_otlp::{Encoding, Packing, Rows, Signal, accepted, decode, weigh};
 use std::sync::atomic::Ordering;
 
 /// Shared handle; clones are cheap.

@@ -1,7 +1,7 @@
 //! gRPC's frame around the one message of a call, and the body of an answer.
 
-use super::unpack::Packing;
 use bytes::{BufMut, Bytes, BytesMut};
+use coulomb_otlp::{FRAME_BYTES, Packing, unframed};
 use http_body::{Body, Frame};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,24 +9,11 @@ use std::task::{Context, Poll};
 use tonic::Status;
 use tonic::codegen::http::HeaderMap;
 
-/// A flag for compression, and the length.
-pub(super) const FRAME_BYTES: usize = 5;
-
 /// The one message within a call's body, and how it is compressed.
 pub(super) fn message(body: Bytes, packing: Packing) -> Result<(Bytes, Packing), Status> {
-    let wrong = |why: &str| Status::invalid_argument(format!("not one message in gRPC's frame: {why}"));
-    let header = body.get(..FRAME_BYTES).ok_or_else(|| wrong("it is cut off"))?;
-    let (flag, length) = (header[0], u32::from_be_bytes([header[1], header[2], header[3], header[4]]));
-    let message = body.slice(FRAME_BYTES..);
-    if message.len() != length as usize {
-        return Err(wrong("its length is not that of the body"));
-    }
-    match (flag, packing) {
-        (0, _) => Ok((message, Packing::None)),
-        (1, Packing::None) => Err(wrong("it is compressed, and grpc-encoding does not say how")),
-        (1, packing) => Ok((message, packing)),
-        _ => Err(wrong("its flag is neither 0 nor 1")),
-    }
+    let (message, packing) = unframed(&body, packing)
+        .map_err(|why| Status::invalid_argument(format!("not one message in gRPC's frame: {why}")))?;
+    Ok((body.slice_ref(message), packing))
 }
 
 /// An answer: a message and the trailers behind it.

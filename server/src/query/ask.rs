@@ -74,6 +74,16 @@ impl Asking {
         Ok(self.frame_of(snapshot, sql, Vec::new()).await?.collect().await?)
     }
 
+    /// The same with parameters.
+    pub(super) async fn rows_with(
+        &self,
+        snapshot: Snapshot,
+        sql: impl FnOnce(&str) -> String,
+        with: Vec<ScalarValue>,
+    ) -> Result<Vec<RecordBatch>, QueryError> {
+        Ok(self.frame_of(snapshot, sql, with).await?.collect().await?)
+    }
+
     /// The same in as many streams as there are cores, in no order among them.
     pub(super) async fn streams_of(
         &self,

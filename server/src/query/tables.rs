@@ -3,7 +3,8 @@
 //! **Invariant:** a provider reads the snapshot that it was made with and nothing newer. It declares no
 //! order, because the union of hot rows and files has none.
 
-use crate::store::{DataFile, Snapshot};
+use super::word_scan::{self, WordIndexes};
+use crate::store::{DataFile, Snapshot, searched_column};
 use arrow::array::{ArrayRef, BooleanArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ use datafusion::datasource::file_format::{FileFormat, parquet as parquet_files};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -89,16 +91,23 @@ impl SnapshotTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        let files = self.with_words(state, files, filters).await?;
+        if files.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(self.projected(projection)?)));
+        }
         let partitions = state.config().target_partitions().clamp(1, files.len());
         // The newest first: who asks for the latest rows is done with few files.
         let mut files = files;
-        files.sort_by_key(|file| std::cmp::Reverse(file.time_max_micros));
+        files.sort_by_key(|(file, _)| std::cmp::Reverse(file.time_max_micros));
         let mut groups = vec![FileGroup::default(); partitions];
-        let rows = files.iter().map(|f| f.rows as usize).sum();
-        for (i, file) in files.iter().enumerate() {
-            let statistics = Arc::new(self.statistics_of(file));
-            groups[i % partitions]
-                .push(PartitionedFile::new(file.path.as_ref(), file.size_bytes).with_statistics(statistics));
+        let rows = files.iter().map(|(file, _)| file.rows as usize).sum();
+        for (i, (file, selection)) in files.into_iter().enumerate() {
+            let statistics = Arc::new(self.statistics_of(&file));
+            let read = PartitionedFile::new(file.path.as_ref(), file.size_bytes).with_statistics(statistics);
+            groups[i % partitions].push(match selection {
+                Some(selection) => read.with_extension(selection),
+                None => read,
+            });
         }
         let mut total = Statistics::new_unknown(&self.schema);
         total.num_rows = Precision::Exact(rows);
@@ -114,6 +123,30 @@ impl SnapshotTable {
         options.global.pushdown_filters = self.spares_columns(filters, projection);
         let format = parquet_files::ParquetFormat::default().with_options(options);
         format.create_physical_plan(state, config).await
+    }
+
+    /// The files that may have the words which filters ask for, with the rows that may.
+    async fn with_words(
+        &self,
+        state: &dyn Session,
+        files: Vec<DataFile>,
+        filters: &[Expr],
+    ) -> Result<Vec<(DataFile, Option<ParquetRowSelection>)>> {
+        let hashes = searched_column(self.snapshot.table).map(|column| word_scan::needed(column, filters));
+        let hashes = hashes.unwrap_or_default();
+        let Some(indexes) = state.config().get_extension::<WordIndexes>().filter(|_| !hashes.is_empty()) else {
+            return Ok(files.into_iter().map(|file| (file, None)).collect());
+        };
+        let store = state.runtime_env().object_store(ObjectStoreUrl::parse(STORE_URL)?)?;
+        let mut found = Vec::with_capacity(files.len());
+        for file in files {
+            match indexes.of(store.as_ref(), &file).await.map(|index| word_scan::selection(&index, &hashes)) {
+                None => found.push((file, None)),
+                Some(Some(selection)) => found.push((file, Some(selection))),
+                Some(None) => {}
+            }
+        }
+        Ok(found)
     }
 
     /// Whether a reader that filters first can leave out values of columns that are not filtered by: a quarter of the

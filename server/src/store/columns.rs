@@ -3,6 +3,7 @@
 use super::error::StoreError;
 use super::order;
 use super::summed::Summed;
+use super::word_index;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringBuilder, StringViewArray, new_null_array};
 use arrow::compute::{cast, interleave};
 use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
@@ -122,6 +123,8 @@ pub(super) struct FileWriter {
     table: &'static Table,
     schema: SchemaRef,
     parquet: ArrowWriter<Summed>,
+    /// Of a table that is searched.
+    words: Option<word_index::Builder>,
     rows: u64,
     times: Option<(i64, i64)>,
 }
@@ -135,7 +138,8 @@ impl FileWriter {
         let file = File::create(path).map_err(StoreError::io("create a data file"))?;
         let schema = contract::schema(table);
         let parquet = ArrowWriter::try_new(Summed::new(file), Arc::clone(&schema), Some(properties(table)?));
-        Ok(Self { table, schema, parquet: parquet.map_err(StoreError::internal)?, rows: 0, times: None })
+        let parquet = parquet.map_err(StoreError::internal)?;
+        Ok(Self { table, schema, parquet, words: word_index::Builder::of(table), rows: 0, times: None })
     }
 
     /// `rows` are in the stored schema and do not come before those that were written.
@@ -148,11 +152,15 @@ impl FileWriter {
             self.times = Some((low.min(min), high.max(max)));
         }
         self.rows += rows.num_rows() as u64;
+        if let Some(words) = &mut self.words {
+            words.add(rows)?;
+        }
         self.parquet.write(rows).map_err(not_written)
     }
 
     /// Returns when the file's bytes are on disk; its name is not until the directory is synced.
-    pub(super) fn finish(self) -> Result<Written, StoreError> {
+    pub(super) fn finish(mut self) -> Result<Written, StoreError> {
+        self.write_words()?;
         let looked = || StoreError::io("look at a data file");
         let (file, crc32) = self.parquet.into_inner().map_err(not_written)?.finish();
         file.sync_all().map_err(StoreError::io("sync a data file"))?;
@@ -162,6 +170,18 @@ impl FileWriter {
         let modified = metadata.modified().map_err(looked())?;
         let (size_bytes, rows) = (metadata.len(), self.rows);
         Ok(Written { size_bytes, modified, rows, time_min_micros, time_max_micros, crc32 })
+    }
+}
+
+impl FileWriter {
+    /// Behind the rows and before the footer, which says where it is.
+    fn write_words(&mut self) -> Result<(), StoreError> {
+        let Some(words) = self.words.take() else { return Ok(()) };
+        self.parquet.flush().map_err(not_written)?;
+        let (offset, index) = (self.parquet.bytes_written() as u64, words.finish());
+        self.parquet.write_all(&index).map_err(StoreError::io("write a data file"))?;
+        self.parquet.append_key_value_metadata(word_index::note(offset, index.len()));
+        Ok(())
     }
 }
 

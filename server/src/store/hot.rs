@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+use tokio::sync::broadcast;
 
 /// Batches below this many rows are joined, so that a scan does not drown in tiny batches.
 const SMALL_ROWS: usize = 4096;
@@ -19,6 +20,9 @@ const SMALL_ROWS: usize = 4096;
 const SMALL_BYTES: u64 = 1 << 20;
 /// This many small batches at the end of a table are joined into one.
 const SMALL_BATCHES_MAX: usize = 64;
+
+/// Batches that a follower may be behind. They are kept while somebody follows, so they are few.
+const FOLLOWED_MAX: usize = 16;
 
 /// Rows in memory and the room that they take.
 pub(super) struct Hot {
@@ -73,6 +77,8 @@ pub(super) struct Tables {
     all: Vec<&'static Table>,
     states: HashMap<&'static str, Mutex<TableState>>,
     schemas: HashMap<&'static str, Schemas>,
+    /// By table: what comes, for those who follow it.
+    followed: HashMap<&'static str, broadcast::Sender<RecordBatch>>,
     /// Bytes of hot rows and of appends under way.
     held: Arc<AtomicU64>,
     /// When the oldest fresh row arrived.
@@ -89,7 +95,8 @@ impl Tables {
             states.insert(table.name, Mutex::default());
             schemas.insert(table.name, Schemas { stored, read, logged });
         }
-        Self { all, states, schemas, held: Arc::default(), oldest: Mutex::new(None) }
+        let followed = all.iter().map(|table| (table.name, broadcast::Sender::new(FOLLOWED_MAX))).collect();
+        Self { all, states, schemas, followed, held: Arc::default(), oldest: Mutex::new(None) }
     }
 
     pub(super) fn all(&self) -> &[&'static Table] {
@@ -118,10 +125,16 @@ impl Tables {
     /// Makes durable rows visible.
     pub(super) fn publish(&self, table: &'static Table, hot: Hot) {
         self.oldest.lock().get_or_insert_with(Instant::now);
+        // Nobody may follow it just now.
+        drop(self.followed.get(table.name).map(|followed| followed.send(hot.rows.clone())));
         let mut state = self.state(table).lock();
         state.generation += 1;
         state.fresh.push(hot);
         join_small(&mut state.fresh);
+    }
+
+    pub(super) fn follow(&self, table: &'static Table) -> broadcast::Receiver<RecordBatch> {
+        self.followed.get(table.name).expect("every table of a store can be followed").subscribe()
     }
 
     pub(super) fn oldest_age(&self) -> Option<std::time::Duration> {

@@ -113,6 +113,10 @@ fn ticks_of_a_value_axis_are_short() {
     assert_eq!(axis(Unit::Bytes, 20.0 * GIB), "20 GiB");
     assert_eq!(axis(Unit::BytesPerSecond, 0.0), "0 B");
     assert_eq!(axis(Unit::Celsius, 50.0), "50 °C");
+    for (seconds, text) in [(0.0, "0 s"), (0.5, "500 ms"), (90.0, "1.5 min"), (5_400.0, "1.5 h"), (129_600.0, "1.5 d")]
+    {
+        assert_eq!(axis(Unit::Seconds, seconds), text);
+    }
     assert_eq!(axis(Unit::Count, 250.0), "250");
     assert_eq!(axis(Unit::Count, 0.5), "0.5");
 }

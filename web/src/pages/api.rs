@@ -34,6 +34,11 @@ impl Problem {
         Self::local("the answer is not what this page understands, reload the page")
     }
 
+    /// A piece of the pages that the server does not have, because it is another one by now, or is away.
+    pub(crate) fn lacking() -> Self {
+        Self::local("a part of the pages did not come: if trying again does not help, reload the page")
+    }
+
     fn broken_off() -> Self {
         Self::local("the answer broke off, try again")
     }

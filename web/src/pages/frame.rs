@@ -8,9 +8,7 @@ mod window;
 
 use super::app::App;
 use super::pieces::{icon, shape};
-use super::{
-    alerts, browser, costs, dashboards, fleet, incidents, job, jobs, overview, panel, prices, reports, settings, sql,
-};
+use super::{browser, fleet, job, jobs, later, overview, panel};
 use crate::address::Page;
 use leptos::prelude::*;
 
@@ -22,6 +20,7 @@ const GROUPS: &[(&str, &[(Page, &str)])] = &[
             (Page::Overview, shape::OVERVIEW),
             (Page::Fleet, shape::FLEET),
             (Page::Jobs, shape::JOBS),
+            (Page::Logs, shape::LOGS),
             (Page::Alerts, shape::ALERTS),
             (Page::Incidents, shape::INCIDENTS),
             (Page::Dashboards, shape::DASHBOARDS),
@@ -39,18 +38,9 @@ pub(crate) fn frame(page: Page) -> impl IntoView {
     let content = match page {
         Page::Overview => overview::overview().into_any(),
         Page::Fleet => fleet::fleet().into_any(),
-        Page::Alerts => alerts::alerts().into_any(),
-        Page::Incidents => incidents::incidents().into_any(),
         Page::Jobs => jobs::jobs().into_any(),
         Page::Job => job::job().into_any(),
-        Page::Costs => costs::costs().into_any(),
-        Page::Reports => reports::reports().into_any(),
-        Page::Prices => prices::prices().into_any(),
-        Page::Sql => sql::sql().into_any(),
-        Page::Settings => settings::settings().into_any(),
-        Page::Dashboards => dashboards::list().into_any(),
-        Page::Dashboard => dashboards::board().into_any(),
-        Page::Login | Page::Missing => missing().into_any(),
+        page => later::page(page).unwrap_or_else(|| missing().into_any()),
     };
     view! {
         <div class="frame" class:narrow=move || narrow.get()>

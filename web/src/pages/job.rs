@@ -3,7 +3,9 @@
 mod advice;
 mod costs;
 mod head;
+mod said;
 mod strip;
+mod training;
 
 use super::api::{Asked, ask};
 use super::app::App;
@@ -16,6 +18,7 @@ use crate::address::encode;
 use crate::format;
 use crate::jobs::bucket_seconds;
 use crate::sheet::gpus;
+use crate::training::JobTraining;
 use contract::answers::JobDetail;
 use leptos::prelude::*;
 use std::sync::Arc;
@@ -31,9 +34,10 @@ pub(crate) fn job() -> impl IntoView {
         })
     });
     let hover: Hover = RwSignal::new(None);
+    let trained = training::asked(app);
     view! {
         {stale_line(asked)}
-        {answered(asked, || waiting().into_any(), move |found| filled(app, found, hover).into_any())}
+        {answered(asked, || waiting().into_any(), move |found| filled(app, found, trained, hover).into_any())}
     }
 }
 
@@ -42,15 +46,17 @@ fn waiting() -> impl IntoView {
     view! { {card("c12", 56)} {(0..4).map(|_| card("c3", 132)).collect_view()} {card("c8", 396)} {card("c4", 396)} }
 }
 
-fn filled(app: App, found: Signal<Arc<JobDetail>>, hover: Hover) -> impl IntoView {
+fn filled(app: App, found: Signal<Arc<JobDetail>>, trained: Asked<JobTraining>, hover: Hover) -> impl IntoView {
     let has_gpus = Memo::new(move |_| !found.read().gpus.is_empty());
     view! {
         {move || head::title(app, &found.read())}
         {move || head::stats(&found.read())}
         {move || if has_gpus.get() { strip::strip(app, found) } else { strip::nothing(&found.read()) }}
-        {move || advice::advice(&found.read())}
+        {move || advice::advice(&found.read(), trained.value.get().as_deref())}
+        {training::training(app, trained)}
         {move || has_gpus.get().then(|| telemetry(app, found, hover))}
         {move || costs::costs(&found.read())}
+        {said::said(app, found)}
         {move || happened(&found.read())}
         {move || about(&found.read())}
     }

@@ -18,6 +18,8 @@ pub(crate) mod shape {
     pub(crate) const ALERTS: &str = "M3 11.8h10M4.3 11.8V7a3.7 3.7 0 0 1 7.4 0v4.8M6.8 14.2h2.4M8 3.3V1.8";
     /// A bolt.
     pub(crate) const INCIDENTS: &str = "M9.2 1.5L3.5 9H8l-1.2 5.5L12.5 7H8z";
+    /// Lines behind their marks.
+    pub(crate) const LOGS: &str = "M2.5 3.5h.01M5.5 3.5h8M2.5 8h.01M5.5 8h8M2.5 12.5h.01M5.5 12.5h5";
     pub(crate) const JOBS: &str = "M2 3.5h9M2 8h12M2 12.5h6";
     pub(crate) const COSTS: &str = "M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 1 0 8 1.8M10.2 5.8C9.7 5 8.9 4.7 8 4.7c-1.2 0-2.1.6-2.1 1.6 0 2.2 4.3 1.1 4.3 3.4 0 1-.9 1.6-2.2 1.6-1 0-1.8-.4-2.3-1.2M8 3.6v1.1M8 11.3v1.1";
     pub(crate) const REPORTS: &str = "M4 1.8h5.5L13 5.3v8.9H4zM9.3 1.8v3.7H13M6.3 8.5h4.2M6.3 11h4.2";

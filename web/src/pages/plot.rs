@@ -153,7 +153,11 @@ fn spec(plot: &Plot) -> serde_json::Value {
         "high": plot.high,
         "axis": plot.has_time_axis,
         "gutter": GUTTER,
-        "binary": matches!(plot.unit, Unit::Bytes | Unit::BytesPerSecond),
+        "ticks": match plot.unit {
+            Unit::Bytes | Unit::BytesPerSecond => "bytes",
+            Unit::Seconds => "duration",
+            _ => "",
+        },
         "stacked": plot.lines.iter().any(|l| l.look != Look::Stroke),
         "font": "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif",
         "text": browser::colour("text-muted"),

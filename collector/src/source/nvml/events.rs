@@ -114,7 +114,7 @@ pub(super) fn link_down(gpu: &GpuIdentity, job_id: Option<Arc<str>>, link: u32, 
     DeviceEventRow { job_id, ..row }
 }
 
-pub(super) fn xid(
+pub(crate) fn xid(
     node: &NodeIdentity,
     gpu_uuid: Option<Arc<str>>,
     job_id: Option<Arc<str>>,

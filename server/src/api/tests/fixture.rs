@@ -115,6 +115,7 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
     let services = Services {
         watch: Watch::open(store.clone(), engine.clone(), Arc::clone(&alerts), watching, || NOW).await.unwrap(),
         alerts,
+        peaks: Arc::new(crate::insight::peaks(dir)),
         otlp: Otlp::new(ingest.clone(), || NOW),
         ingest,
         dispatch: Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings, || NOW),

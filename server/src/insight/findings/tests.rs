@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::super::facts::{Cell, Event, Facts, HOUR, Job, MINUTE, SpareHour, Text, Use, Window};
-use super::super::incidents::{Failures, Losses};
+use super::super::incidents::Losses;
 use super::*;
 use crate::query::Meanings;
 use contract::GpuState;

@@ -23,7 +23,7 @@ pub(super) fn detail(incident: &IncidentEntry, currency: &str, here: &Address) -
             <p class="small muted">{sure} {down.map(|text| format!(" · {text}"))}</p>
             {events(incident, here)}
             {jobs(incident, currency, here)}
-            <p class="small"><a href=logs_of(here, incident).href()>"Log lines of its node and jobs around that time"</a></p>
+            <p class="small"><a href=logs_of(here, incident).href()>"Log lines around that time"</a></p>
         </div>
     }
     .into_any()

@@ -2,17 +2,22 @@
 
 use crate::format::{self, money};
 use crate::pages::pieces::severity_icon;
+use crate::training::JobTraining;
 use contract::answers::{JobAdvice, JobDetail, Severity};
 use leptos::prelude::*;
 
-pub(super) fn advice(found: &JobDetail) -> impl IntoView + use<> {
-    let body = if found.gpus.is_empty() {
+/// Of its telemetry, and of its steps where spans tell of them.
+pub(super) fn advice(found: &JobDetail, trained: Option<&JobTraining>) -> impl IntoView + use<> {
+    let of_steps = trained.map(|trained| trained.advice.as_slice()).unwrap_or_default();
+    let mut all: Vec<&JobAdvice> = found.advice.iter().chain(of_steps).collect();
+    all.sort_by(|a, b| b.gpu_hours.unwrap_or(-1.0).total_cmp(&a.gpu_hours.unwrap_or(-1.0)));
+    let body = if found.gpus.is_empty() && all.is_empty() {
         view! { <div class="say"><p>"Without telemetry there is nothing to advise."</p></div> }.into_any()
-    } else if found.advice.is_empty() {
+    } else if all.is_empty() {
         view! { <div class="say"><p>"Nothing: its GPUs worked, and none lagged behind the others."</p></div> }
             .into_any()
     } else {
-        found.advice.iter().map(|advice| one(advice, &found.currency)).collect_view().into_any()
+        all.into_iter().map(|advice| one(advice, &found.currency)).collect_view().into_any()
     };
     view! {
         <section class="card c4">

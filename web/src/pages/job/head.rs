@@ -1,5 +1,6 @@
 //! Who it is, and its headline numbers.
 
+use super::said;
 use crate::format::{self, money};
 use crate::jobs::{cost, cost_note, gpu_hours, length, phase_class, wait};
 use crate::pages::app::App;
@@ -18,6 +19,7 @@ pub(super) fn title(app: App, found: &JobDetail) -> impl IntoView + use<> {
         let current = (*attempt == job.attempt).then_some("page");
         view! { <a class="control" href=href aria-current=current>{format!("Attempt {}", attempt + 1)}</a> }
     });
+    let said = said::address(app, found).href();
     let attempts = (found.attempts.len() > 1).then(|| attempts.collect_view());
     view! {
         <div class="filters">
@@ -26,6 +28,7 @@ pub(super) fn title(app: App, found: &JobDetail) -> impl IntoView + use<> {
             <span class="muted">{format!("{} in {}", job.job_id, job.cluster)}</span>
             <span class="muted">{who}</span>
             <div class="grow"></div>
+            <a class="control" href=said>"Logs"</a>
             {attempts}
         </div>
     }

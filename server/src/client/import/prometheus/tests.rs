@@ -125,16 +125,6 @@ fn a_gpu_that_two_jobs_share_names_none() {
     assert!(!rows(&(line("1") + &line("2")))[0].contains_key("job_id"));
 }
 
-#[test]
-fn lines_are_parsed_or_refused() {
-    let parsed = sample(r#"m{a="x\"y\\,}",b="",} 1e3"#).unwrap();
-    assert_eq!(parsed.labels["a"], "x\"y\\,}");
-    assert_eq!((parsed.value.as_str(), parsed.time_micros), ("1e3", None));
-    for bad in ["", "m", "m{", "m{a} 1", "m{a=\"x} 1", "m one", "9m 1", "{a=\"b\"} 1", "m 1 yesterday", "m{a=\"\\"] {
-        assert_eq!(sample(bad), None, "{bad:?}");
-    }
-}
-
 proptest::proptest! {
     #[test]
     fn no_page_panics(text in "(.|\n){0,200}", pagelike in "([a-z]{1,3}(\\{(UUID|a)=\"[a-z\\\\\"]{0,3}\"?,?\\}?)? ?[0-9.eE+-]{0,5} ?[0-9]{0,20}\n){0,6}") {

@@ -1,0 +1,220 @@
+//! What is searched for: `loss nan`, `"connection reset"`, `-debug`, `nccl*`, `/rank [0-9]+/`. Pure.
+//!
+//! Every term must match, in any order and case; one with `-` must not. A term matches whole words: `net` is in
+//! `net_send` and not in `network`; `net*` is in both. A text between slashes is a regular expression.
+//! **Invariant:** a text that matches has all of [`Terms::needed`].
+
+use crate::store::words::{lower, words};
+use regex::{Regex, RegexBuilder};
+
+/// More than anyone types; each is looked for in every row.
+const TERMS_MAX: usize = 32;
+const ASKED_BYTES_MAX: usize = 1024;
+/// Of a compiled expression: it is made for each some thousand rows.
+const EXPRESSION_BYTES_MAX: usize = 256 * 1024;
+
+#[derive(Debug, Clone, Default)]
+pub(in crate::query) struct Terms {
+    all: Vec<Term>,
+    none: Vec<Term>,
+    expression: Option<Regex>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Term {
+    /// In lower case, not empty.
+    literal: String,
+    /// Whether its last word may go on.
+    is_prefix: bool,
+}
+
+impl Terms {
+    pub(in crate::query) fn parse(asked: &str) -> Result<Self, String> {
+        if asked.len() > ASKED_BYTES_MAX {
+            return Err(format!("the search has {} bytes, at most {ASKED_BYTES_MAX} are allowed", asked.len()));
+        }
+        let asked = asked.trim();
+        if let Some(text) =
+            asked.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')).filter(|text| !text.is_empty())
+        {
+            let built = RegexBuilder::new(text).case_insensitive(true).size_limit(EXPRESSION_BYTES_MAX).build();
+            let expression = Some(built.map_err(|error| format!("/{text}/ is no regular expression: {error}"))?);
+            return Ok(Self { expression, ..Self::default() });
+        }
+        let mut terms = Self::default();
+        let mut rest = asked;
+        while !rest.is_empty() {
+            let (negated, after) = match rest.strip_prefix('-').filter(|after| !after.starts_with(char::is_whitespace))
+            {
+                Some(after) if !after.is_empty() => (true, after),
+                _ => (false, rest),
+            };
+            let (literal, is_prefix, after) = next_literal(after);
+            rest = after.trim_start();
+            if let Some(term) = Term::new(literal, is_prefix) {
+                (if negated { &mut terms.none } else { &mut terms.all }).push(term);
+            }
+        }
+        if terms.all.len() + terms.none.len() > TERMS_MAX {
+            return Err(format!("the search has more than {TERMS_MAX} terms"));
+        }
+        Ok(terms)
+    }
+
+    /// Whether a text matches; `lowered` is used again from one text to the next.
+    pub(in crate::query) fn match_text(&self, text: &str, lowered: &mut String) -> bool {
+        if let Some(expression) = &self.expression {
+            return expression.is_match(text);
+        }
+        lower(text, lowered);
+        self.all.iter().all(|term| term.is_in(lowered)) && !self.none.iter().any(|term| term.is_in(lowered))
+    }
+
+    /// Words that every text which matches has.
+    pub(in crate::query) fn needed(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().flat_map(Term::needed)
+    }
+}
+
+/// The text up to the next blank, or within quotes; whether a star ended it; what follows.
+fn next_literal(rest: &str) -> (&str, bool, &str) {
+    if let Some(quoted) = rest.strip_prefix('"') {
+        // Without a second quote the phrase goes to the end.
+        let (phrase, after) = quoted.split_once('"').unwrap_or((quoted, ""));
+        return (phrase, false, after);
+    }
+    let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    let word = &rest[..end];
+    match word.strip_suffix('*').filter(|word| !word.is_empty()) {
+        Some(word) => (word, true, &rest[end..]),
+        None => (word, false, &rest[end..]),
+    }
+}
+
+impl Term {
+    fn new(literal: &str, is_prefix: bool) -> Option<Self> {
+        let mut lowered = String::new();
+        lower(literal, &mut lowered);
+        (!lowered.is_empty()).then_some(Self { literal: lowered, is_prefix })
+    }
+
+    /// Whether it is in a text of lower case, with a word's bounds at both of its ends.
+    fn is_in(&self, text: &str) -> bool {
+        let begins_in_word = self.literal.starts_with(char::is_alphanumeric);
+        let ends_in_word = !self.is_prefix && self.literal.ends_with(char::is_alphanumeric);
+        let mut from = 0;
+        while let Some(at) = text[from..].find(&self.literal) {
+            let (at, end) = (from + at, from + at + self.literal.len());
+            let is_begun = begins_in_word && text[..at].ends_with(char::is_alphanumeric);
+            let goes_on = ends_in_word && text[end..].starts_with(char::is_alphanumeric);
+            if !is_begun && !goes_on {
+                return true;
+            }
+            from = at + text[at..].chars().next().map_or(1, char::len_utf8);
+        }
+        false
+    }
+
+    fn needed(&self) -> impl Iterator<Item = &str> {
+        let open = self.is_prefix && self.literal.ends_with(char::is_alphanumeric);
+        let all: Vec<&str> = words(&self.literal).collect();
+        let whole = all.len() - usize::from(open && !all.is_empty());
+        all.into_iter().take(whole)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn found(asked: &str, text: &str) -> bool {
+        Terms::parse(asked).unwrap().match_text(text, &mut String::new())
+    }
+
+    #[test]
+    fn terms_match_whole_words_in_any_case_and_order() {
+        let text = "[rank3] NCCL WARN net_send: Connection reset by peer 10.0.0.7 ÄRGER";
+        for asked in [
+            "nccl",
+            "warn nccl",
+            "\"connection reset\"",
+            "net_send",
+            "net",
+            "10.0.0.7",
+            "net_send:",
+            "nc*",
+            "rank*",
+            "ärger",
+            "-timeout nccl",
+            "/RANK[0-9]\\]/",
+            "",
+            "reset*",
+            "\"by peer",
+            "-zzz connection",
+        ] {
+            assert!(found(asked, text), "{asked}");
+        }
+        for asked in ["ncc", "rank", "\"reset connection\"", "-nccl", "nccl timeout", "0.0.0.7x", "/rank4/", "end"] {
+            assert!(!found(asked, text), "{asked}");
+        }
+        assert!(found("- x", "a - x") && found("aa", "aaa aa") && found("-", "a-b"));
+    }
+
+    #[test]
+    fn searches_are_bounded_and_faults_are_told() {
+        assert!(Terms::parse(&"x".repeat(ASKED_BYTES_MAX + 1)).is_err());
+        assert!(Terms::parse(&"x ".repeat(TERMS_MAX + 1)).is_err());
+        assert!(Terms::parse("/(/").unwrap_err().contains("regular expression"));
+        assert!(Terms::parse("/\\w{1000}{1000}/").is_err());
+    }
+
+    fn piece() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[a-cA-C0-1]{1,3}",
+            "[ _:.-]{1,2}",
+            Just("Ä".to_owned()),
+            Just("ſ".to_owned()),
+            Just("Σ".to_owned())
+        ]
+    }
+
+    proptest! {
+        /// A text that matches has every needed word: an index of words never hides it.
+        #[test]
+        fn what_matches_has_the_needed_words(
+            text in proptest::collection::vec(piece(), 0..12),
+            asked in proptest::collection::vec(prop_oneof![piece(), Just("\"".to_owned()), Just("* ".to_owned()), Just(" -".to_owned())], 0..6),
+        ) {
+            let (text, asked) = (text.concat(), asked.concat());
+            let Ok(terms) = Terms::parse(&asked) else { return Ok(()) };
+            let mut lowered = String::new();
+            if terms.match_text(&text, &mut lowered) {
+                lower(&text, &mut lowered);
+                let has: Vec<&str> = words(&lowered).collect();
+                prop_assert!(terms.needed().all(|word| has.contains(&word)), "{asked:?} in {text:?}");
+            }
+        }
+
+        /// A part of a text that is cut at the bounds of words is found in it.
+        #[test]
+        fn a_text_is_found_by_its_own_words(text in proptest::collection::vec(piece(), 1..12), pick in any::<proptest::sample::Index>()) {
+            let text = text.concat();
+            let mut lowered = String::new();
+            lower(&text, &mut lowered);
+            let all: Vec<&str> = words(&lowered).collect();
+            if !all.is_empty() {
+                prop_assert!(found(all[pick.index(all.len())], &text));
+            }
+        }
+
+        #[test]
+        fn no_search_panics(asked in "\\PC{0,40}|[-\"*/ a]{0,20}", text in "\\PC{0,40}|[-a ]{0,9}") {
+            if let Ok(terms) = Terms::parse(&asked) {
+                terms.match_text(&text, &mut String::new());
+                terms.needed().count();
+            }
+        }
+    }
+}
