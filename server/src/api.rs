@@ -39,9 +39,11 @@ mod range;
 mod reports;
 mod routes;
 mod rows;
+mod rules;
 mod schedules;
 mod serve;
 mod sessions;
+mod texts;
 mod training;
 
 pub use serve::{ApiError, Running, Services, start};

@@ -23,11 +23,12 @@ mod progress;
 mod query;
 mod report;
 mod restore;
+mod rules;
 mod schedules;
 mod token;
 mod verify;
 
-pub use alerts::{AlertsCommand, RulesCommand, alerts, rules};
+pub use alerts::{AlertsCommand, alerts};
 pub use backup::{BackupCommand, backup};
 pub use bills::{BillCommand, ReconcileCommand, bill, reconcile};
 pub use books::{CloseCommand, DocumentsCommand, PolicyCommand, close, documents, policy};
@@ -42,6 +43,7 @@ pub use planning::{AnomaliesCommand, BudgetsCommand, PricesCommand, anomalies, b
 pub use query::{QueryCommand, query};
 pub use report::{ReportCommand, report};
 pub use restore::{RestoreCommand, restore};
+pub use rules::{RulesCommand, rules};
 pub use schedules::{SchedulesCommand, schedules};
 pub use token::{TokenCommand, token};
 pub use verify::{VerifyCommand, verify};

@@ -99,7 +99,7 @@ pub struct ServeFlags {
     /// Folder below which documents by schedule may be written (default: none are).
     #[arg(long, env = "COULOMB_REPORTS_DIR", value_name = "DIR")]
     reports_dir: Option<PathBuf>,
-    /// Networks beside the public internet that webhooks may be sent to, as in 10.20.0.0/16,10.7.1.5 (default: none).
+    /// Networks beside the public internet that webhooks and mail may be sent to, as in 10.20.0.0/16,10.7.1.5 (default: none).
     #[arg(long, env = "COULOMB_OUTGOING_ALLOW", value_name = "CIDR", value_delimiter = ',')]
     outgoing_allow: Vec<String>,
     /// Where people find this server; messages about alerts lead there (default: http:// and the address of --listen).

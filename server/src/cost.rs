@@ -49,7 +49,7 @@ pub use compare::{Compared, Comparison};
 pub use dimension::{DIMENSIONS, LedgerDimension};
 pub use document::{Document, Fault};
 pub use exact::ExactSum;
-pub use fields::{Document as TomlDocument, Fault as LineFault, Fields as TomlFields};
+pub use fields::{Document as TomlDocument, Fault as LineFault, Fields as TomlFields, span as parse_span};
 pub use focus::{
     DECIMAL_DIGITS as FOCUS_DECIMAL_DIGITS, FocusColumn, FocusCsv, FocusError, FocusExport, FocusGrain, FocusNames,
     FocusNote, FocusRow, FocusSource, FocusType, FocusValue, FocusVersion, QUANTITY_DIGITS as FOCUS_QUANTITY_DIGITS,

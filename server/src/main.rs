@@ -47,7 +47,10 @@ fn main() -> ExitCode {
         Command::Report(command) => asked(client::report(&command, &mut out)),
         Command::Schedules(command) => asked(client::schedules(&command, &mut out)),
         Command::Alerts(command) => asked(client::alerts(&command, now_micros(), &mut out)),
-        Command::Rules(command) => asked(client::rules(&command, &mut out)),
+        Command::Rules(command) => match command.tested() {
+            Some(files) => watch::rehearse(files, &mut out).map_err(Into::into),
+            None => asked(client::rules(&command, &mut out)),
+        },
         Command::Logs(command) => asked(client::logs(&command, &mut out)),
         Command::Bill(command) => asked(client::bill(&command, &mut out)),
         Command::Reconcile(command) => asked(client::reconcile(&command, &mut out)),

@@ -10,16 +10,22 @@ mod ask;
 mod check;
 mod error;
 mod keep;
+mod letters;
 mod look;
 mod message;
 mod past;
+mod preview;
 mod read;
+mod rehearse;
 mod shipped;
 mod silences;
 mod standing;
 mod tell;
 
 pub use error::WatchError;
+pub use letters::Letter;
+pub use preview::{Firing, Preview};
+pub use rehearse::{RehearsalError, rehearse};
 pub use shipped::shelf;
 pub use silences::Silencing;
 pub use standing::{AlertStanding, Health, ReceiverStanding, RuleStanding, Standing};
@@ -85,6 +91,8 @@ struct Inner {
     past: Mutex<Past>,
     asking: Arc<Semaphore>,
     telling: Arc<Semaphore>,
+    /// Trying a rule asks hundreds of times: one after the other.
+    previewing: Semaphore,
     wake: Notify,
     /// Where rules are looked at and receivers told, whoever asked.
     runtime: Handle,
@@ -130,6 +138,7 @@ impl Watch {
             past: Mutex::new(Past::of(kept.over)),
             asking: Arc::new(Semaphore::new(ASKING_MAX)),
             telling: Arc::new(Semaphore::new(TELLING_MAX)),
+            previewing: Semaphore::new(1),
             wake: Notify::new(),
             runtime: Handle::current(),
         };

@@ -26,9 +26,13 @@ const ROWS: usize = 50;
 /// A rule that is looked at each second, and a second.
 const HEARD_SECONDS: f64 = 2.0;
 
+/// A tenth of it says whether the cost grows with the rules.
+const SMALL_RULES: usize = 100;
+
 fn main() {
     println!("{:<52} {:>12} {:>12} {:>8}", "what", "measured", "limit", "ratio");
-    rules();
+    rules("100", SMALL_RULES);
+    rules("1000", RULES);
     heard();
 }
 
@@ -37,7 +41,7 @@ fn line(what: &str, measured: f64, limit: f64) {
 }
 
 /// Ten kinds of statements, each with a hundred limits, all of them asked each time.
-fn text() -> String {
+fn text(rules: usize) -> String {
     const COLUMNS: [&str; 10] = [
         "gpu_busy_ratio",
         "sm_active_ratio",
@@ -51,7 +55,7 @@ fn text() -> String {
         "sm_occupancy_ratio",
     ];
     let mut text = String::new();
-    for rule in 0..RULES {
+    for rule in 0..rules {
         let column = COLUMNS[rule % COLUMNS.len()];
         let limit = 1e15 + rule as f64;
         let written = write!(
@@ -74,21 +78,22 @@ fn load(server: &Server) -> f64 {
     (cpu_seconds(&pid) - before) / begun.elapsed().as_secs_f64()
 }
 
-fn rules() {
+/// Of a fleet of so many GPUs.
+fn rules(gpus: &str, count: usize) {
     let server = Server::start();
     let mut fleet = Command::new(binary("coulomb-collector"));
-    fleet.args(["simulate", "--gpus", "1000", "--backfill", "1h", "--server", &server.url]);
+    fleet.args(["simulate", "--gpus", gpus, "--backfill", "1h", "--server", &server.url]);
     fleet.arg("--token-file").arg(server.data.join("admin.token"));
     let mut fleet = Program::start(&mut fleet);
     fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
     let without = load(&server);
-    println!("{:<52} {without:>12.3}", "1,000 GPUs arrive, cores");
+    println!("{:<52} {without:>12.3}", format!("{gpus} GPUs arrive, cores"));
     let file = server.data.join("bench.toml");
-    fs::write(&file, text()).expect("a file can be written");
+    fs::write(&file, text(count)).expect("a file can be written");
     let put = run(server.command(&["rules", "put"]).arg(&file));
     assert!(put.status.success(), "{}", String::from_utf8_lossy(&put.stderr));
     let with = load(&server);
-    line("1,000 rules each 15 s beside them, cores more", with - without, CORE_RATIO);
+    line(&format!("{count} rules each 15 s beside them, cores more"), with - without, CORE_RATIO);
     let now = server.query_count("select count(*) from gpu_samples");
     let rules = server.get("/api/v1/alerts").json();
     let rules = rules["rules"].as_array().expect("a list").clone();

@@ -39,8 +39,13 @@ impl Hook {
 
 /// Puts [`SECRET`] under a name where a server on this folder looks for it.
 pub fn put_secret(data: &Path, name: &str) {
+    put_secret_text(data, name, SECRET);
+}
+
+/// Likewise any text.
+pub fn put_secret_text(data: &Path, name: &str, text: &str) {
     let file = data.join("secrets").join(name);
     fs::create_dir_all(data.join("secrets")).expect("a folder can be made");
-    fs::write(&file, SECRET).expect("a file can be written");
+    fs::write(&file, text).expect("a file can be written");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is ours");
 }

@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod focus_validator;
 pub mod hook;
 mod http;
+pub mod postbox;
 mod program;
 mod server;
 pub mod source;

@@ -84,7 +84,7 @@ struct Technology {
     rooms: &'static [&'static str],
 }
 
-const SERVER_TECHNOLOGIES: [Technology; 24] = [
+const SERVER_TECHNOLOGIES: [Technology; 26] = [
     Technology { name: "actix_web", rooms: &["api"] },
     Technology { name: "arrow_flight", rooms: &["flight"] },
     Technology { name: "tonic", rooms: &["flight", "grpc", "otlp"] },
@@ -124,6 +124,8 @@ const SERVER_TECHNOLOGIES: [Technology; 24] = [
     Technology { name: "ureq", rooms: &["client", "deliver"] },
     Technology { name: "croner", rooms: &["schedule"] },
     Technology { name: "hmac", rooms: &["deliver"] },
+    Technology { name: "lettre", rooms: &["deliver"] },
+    Technology { name: "serde_saphyr", rooms: &["alert"] },
     Technology { name: "base64", rooms: &["deliver", "dispatch"] },
     Technology {
         name: "tokio",

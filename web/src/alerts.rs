@@ -1,7 +1,7 @@
 //! Alerts: answers as the API document has them, where an alert leads, what a rule says in words. Pure.
 
 use crate::address::Open;
-use crate::format;
+use crate::format::{self, Unit};
 use contract::answers::Severity;
 use std::collections::BTreeMap;
 
@@ -61,6 +61,47 @@ answer! {
         pub(crate) ends_unix_micros: i64,
         pub(crate) author: String,
         pub(crate) comment: String,
+    }
+    pub(crate) struct AlertText {
+        pub(crate) name: String,
+        pub(crate) origin: String,
+        pub(crate) hides_shipped: bool,
+        pub(crate) text: String,
+    }
+    /// `POST /api/v1/rules/preview`.
+    pub(crate) struct RulePreviewRequest {
+        pub(crate) rule: String,
+        pub(crate) text: Option<String>,
+    }
+    pub(crate) struct RulePreview {
+        pub(crate) from_unix_micros: i64,
+        pub(crate) to_unix_micros: i64,
+        pub(crate) step_seconds: f64,
+        pub(crate) every_seconds: f64,
+        pub(crate) complete: bool,
+        pub(crate) above: Option<f64>,
+        pub(crate) below: Option<f64>,
+        pub(crate) times_unix_micros: Vec<i64>,
+        pub(crate) values: Vec<Option<f64>>,
+        pub(crate) firings: Vec<RuleFiring>,
+        pub(crate) count: u64,
+        pub(crate) firing_seconds: f64,
+    }
+    pub(crate) struct RuleFiring {
+        pub(crate) labels: BTreeMap<String, String>,
+        pub(crate) summary: String,
+        pub(crate) started_unix_micros: i64,
+        pub(crate) ended_unix_micros: Option<i64>,
+    }
+    /// `GET /api/v1/alerts/dead-letters`.
+    pub(crate) struct DeadLetter {
+        pub(crate) id: String,
+        pub(crate) receiver: String,
+        pub(crate) given_up_unix_micros: i64,
+        pub(crate) attempts: i64,
+        pub(crate) firing: u64,
+        pub(crate) resolved: u64,
+        pub(crate) error: String,
     }
     /// `POST /api/v1/silences`.
     pub(crate) struct SilenceRequest {
@@ -130,6 +171,55 @@ pub(crate) fn condition(rule: &AlertRule) -> String {
     said
 }
 
+/// How the values of a rule read, by the place for its value in its sentence.
+pub(crate) fn unit(summary: &str) -> Unit {
+    let name = summary.split_once("{value:").and_then(|(_, rest)| rest.split_once('}')).map_or("", |(name, _)| name);
+    match name {
+        "percent" => Unit::Ratio,
+        "watts" => Unit::Watts,
+        "celsius" => Unit::Celsius,
+        "bytes" => Unit::Bytes,
+        "duration" => Unit::Seconds,
+        "money" => Unit::Micros,
+        _ => Unit::Count,
+    }
+}
+
+/// How often a rule would have fired, in a sentence.
+pub(crate) fn verdict(found: &RulePreview) -> String {
+    let span = |seconds: f64| format::duration((seconds * 1e6) as i64);
+    let days = (found.to_unix_micros - found.from_unix_micros) as f64 / 86_400e6;
+    let within = format!("within {}", format::counted(days.round().max(1.0) as u64, "day"));
+    let mut said = match found.count {
+        0 => format!("It would not have fired {within}"),
+        1 => format!("It would have fired once {within}, for {}", span(found.firing_seconds)),
+        count => format!("It would have fired {count} times {within}, for {} in all", span(found.firing_seconds)),
+    };
+    if found.step_seconds > found.every_seconds {
+        let (step, every) = (span(found.step_seconds), span(found.every_seconds));
+        said.push_str(&format!(", by a look each {step} where the rule looks each {every}"));
+    }
+    if !found.complete {
+        let until = found.times_unix_micros.last().copied().unwrap_or(found.from_unix_micros);
+        said.push_str(&format!("; there was time to look until {} only", format::instant(until)));
+    }
+    said + "."
+}
+
+/// Where alerts fired, as parts of the width: start and length, each drawn at least a little wide.
+pub(crate) fn spans(found: &RulePreview) -> Vec<(f64, f64)> {
+    const SEEN_AT_LEAST: f64 = 0.002;
+    let whole = (found.to_unix_micros - found.from_unix_micros).max(1) as f64;
+    let end = found.times_unix_micros.last().copied().unwrap_or(found.to_unix_micros);
+    let part = |micros: i64| ((micros - found.from_unix_micros) as f64 / whole).clamp(0.0, 1.0);
+    let span = |firing: &RuleFiring| {
+        let (from, to) = (part(firing.started_unix_micros), part(firing.ended_unix_micros.unwrap_or(end)));
+        let length = (to - from).max(SEEN_AT_LEAST);
+        (from.min(1.0 - length), length)
+    };
+    found.firings.iter().map(span).collect()
+}
+
 /// What keeps an alert from being told, and who was.
 pub(crate) fn telling(alert: &AlertState) -> String {
     if alert.acknowledged {
@@ -162,6 +252,11 @@ mod tests {
             AlertSilence::FIELDS,
             SilenceRequest::FIELDS,
             AcknowledgeRequest::FIELDS,
+            AlertText::FIELDS,
+            RulePreviewRequest::FIELDS,
+            RulePreview::FIELDS,
+            RuleFiring::FIELDS,
+            DeadLetter::FIELDS,
         ];
         assert!(missing(&known).is_empty(), "the API does not have {:?}", missing(&known));
     }
@@ -177,6 +272,37 @@ mod tests {
         let job = labels(&[("cluster", "a"), ("job_id", "7")]);
         assert_eq!((open_of(&job), job_of(&job)), (None, Some(("a".to_owned(), "7".to_owned()))));
         assert_eq!(job_of(&node), None);
+    }
+
+    #[test]
+    fn a_preview_is_said_and_drawn() {
+        let day = 86_400_000_000;
+        let firing = |start: i64, end: Option<i64>| RuleFiring {
+            started_unix_micros: start,
+            ended_unix_micros: end,
+            ..RuleFiring::default()
+        };
+        let mut found = RulePreview {
+            to_unix_micros: 10 * day,
+            step_seconds: 3_600.0,
+            every_seconds: 60.0,
+            complete: true,
+            times_unix_micros: vec![0, 10 * day],
+            firings: vec![firing(day, Some(2 * day)), firing(9 * day, None), firing(10 * day, Some(10 * day))],
+            count: 3,
+            firing_seconds: 172_800.0,
+            ..RulePreview::default()
+        };
+        let (hour, minute) = (format::duration(3_600_000_000), format::duration(60_000_000));
+        let said = format!(
+            "It would have fired 3 times within 10 days, for {} in all, by a look each {hour} where the rule looks each {minute}.",
+            format::duration(2 * day)
+        );
+        assert_eq!(verdict(&found), said);
+        assert_eq!(spans(&found), [(0.1, 0.1), (0.9, 0.1), (0.998, 0.002)]);
+        (found.count, found.complete, found.step_seconds) = (0, false, 60.0);
+        assert!(verdict(&found).starts_with("It would not have fired within 10 days; there was time"));
+        assert_eq!((unit("at {value:celsius}"), unit("{value}"), unit("x")), (Unit::Celsius, Unit::Count, Unit::Count));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::group::GroupKey;
 use super::labels::Labels;
 use super::matcher::{Matcher, all_match};
+use crate::deliver::MailServer;
 use std::sync::Arc;
 
 /// How a receiver is told. A secret is a name; what it stands for lies on the server.
@@ -16,6 +17,8 @@ pub enum Way {
     Slack { secret: Arc<str> },
     /// The secret is the routing key.
     PagerDuty { url: Arc<str>, secret: Arc<str> },
+    /// The secret is the user's password.
+    Email { server: MailServer, login: Option<(Arc<str>, Arc<str>)>, from: Arc<str>, to: Vec<Arc<str>> },
 }
 
 impl Way {
@@ -25,6 +28,7 @@ impl Way {
             Self::Alertmanager { .. } => "alertmanager",
             Self::Slack { .. } => "slack",
             Self::PagerDuty { .. } => "pagerduty",
+            Self::Email { .. } => "email",
         }
     }
 
@@ -33,6 +37,7 @@ impl Way {
         match self {
             Self::Webhook { secret, .. } => secret.as_deref(),
             Self::Alertmanager { .. } => None,
+            Self::Email { login, .. } => login.as_ref().map(|(_, secret)| &**secret),
             Self::Slack { secret } | Self::PagerDuty { secret, .. } => Some(secret),
         }
     }
@@ -64,8 +69,6 @@ pub struct Route {
     pub repeat_micros: i64,
     /// Whether later routes are looked at, too.
     pub goes_on: bool,
-    /// Line of its document, from 1.
-    pub line: usize,
 }
 
 impl Route {
@@ -106,7 +109,6 @@ mod tests {
             interval_micros: 0,
             repeat_micros: 0,
             goes_on,
-            line: 1,
         };
         let routes =
             [route("severity=critical", "pager", true), route("team=ml", "ml", false), route("", "all", false)];

@@ -24,10 +24,6 @@ impl Severity {
             Self::Info => "info",
         }
     }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|severity| severity.as_str() == text)
-    }
 }
 
 /// What is asked at each look.

@@ -154,9 +154,7 @@ pub fn step(
             known.insert(key, instance);
         }
     }
-    known.retain(|_, instance| {
-        !instance.phase.is_over() || instance.is_flapping(now_micros) || recent(instance, now_micros)
-    });
+    known.retain(|_, instance| !instance.phase.is_over() || recent(instance, now_micros));
     changes
 }
 

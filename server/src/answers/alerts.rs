@@ -76,7 +76,7 @@ pub struct AlertRule {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AlertReceiver {
     pub name: String,
-    /// `webhook`, `alertmanager`, `slack` or `pagerduty`.
+    /// `webhook`, `alertmanager`, `slack`, `pagerduty` or `email`.
     pub kind: String,
     /// Why it cannot be told.
     pub problem: Option<String>,
@@ -136,6 +136,8 @@ pub struct AlertText {
     pub routes: u64,
     /// With their lines; while there are some, the last good version holds.
     pub faults: Vec<AlertFault>,
+    /// What a rule file of Prometheus says otherwise, by its lines; only told when one is taken over.
+    pub notes: Vec<AlertFault>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -143,4 +145,74 @@ pub struct AlertFault {
     /// From 1.
     pub line: u64,
     pub text: String,
+}
+
+/// A message that was given up because its receiver took nothing for a day.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    pub id: String,
+    pub receiver: String,
+    /// What its alerts have in common.
+    pub group_labels: BTreeMap<String, String>,
+    pub given_up_unix_micros: i64,
+    pub attempts: i64,
+    /// Alerts that fired by it.
+    pub firing: u64,
+    /// Alerts that were over by it.
+    pub resolved: u64,
+    pub error: String,
+}
+
+/// `POST /api/v1/rules/preview`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RulePreviewRequest {
+    /// Name of a rule that is watched, or of one of the text.
+    pub rule: String,
+    /// A text with the rule, in place of the one that is watched.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// None is thirty days before the end.
+    #[serde(default)]
+    pub from_unix_micros: Option<i64>,
+    /// None is now.
+    #[serde(default)]
+    pub to_unix_micros: Option<i64>,
+}
+
+/// What a rule would have done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RulePreview {
+    pub rule: String,
+    pub from_unix_micros: i64,
+    pub to_unix_micros: i64,
+    /// From one look to the next; more than the rule's own pace where that would be too often.
+    pub step_seconds: f64,
+    pub every_seconds: f64,
+    /// Whether time sufficed for all looks.
+    pub complete: bool,
+    /// Fires where the value is above this.
+    pub above: Option<f64>,
+    /// Fires where the value is below this.
+    pub below: Option<f64>,
+    /// When it was looked at.
+    pub times_unix_micros: Vec<i64>,
+    /// The worst value of each look; none where there was none.
+    pub values: Vec<Option<f64>>,
+    /// The latest, 200 at most.
+    pub firings: Vec<RuleFiring>,
+    /// How often it would have begun to fire.
+    pub count: u64,
+    /// How long something would have fired, all alerts together.
+    pub firing_seconds: f64,
+}
+
+/// From the beginning of an alert to its end.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RuleFiring {
+    pub labels: BTreeMap<String, String>,
+    pub summary: String,
+    pub started_unix_micros: i64,
+    /// None while it fires.
+    pub ended_unix_micros: Option<i64>,
 }

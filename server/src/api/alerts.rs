@@ -1,20 +1,14 @@
-//! `/api/v1/alerts`, `/api/v1/silences`, `/api/v1/receivers`: what fires, what stays unsaid, and the texts behind them.
+//! `/api/v1/alerts`, `/api/v1/silences`, `/api/v1/receivers`: what fires, who is told, and what stays unsaid.
 
-use super::body::read_ingest_body;
 use super::error::Refusal;
 use super::serve::State;
 use crate::access::Identity;
-use crate::alert::{Asks, Matcher, Severity, Silence, Stated, TEXT_BYTES_MAX, Threshold};
+use crate::alert::{Asks, Matcher, Severity, Silence, Threshold};
 use crate::answers::{
-    AcknowledgeRequest, AlertFault, AlertReceiver, AlertRule, AlertSilence, AlertState, AlertText, Alerts,
-    SilenceRequest,
+    AcknowledgeRequest, AlertReceiver, AlertRule, AlertSilence, AlertState, Alerts, DeadLetter, SilenceRequest,
 };
-use crate::error::ErrorKind;
-use crate::shelf::{Shelf, ShelfError, Shelved};
-use crate::watch::{AlertStanding, Health, ReceiverStanding, RuleStanding, Silencing, WatchError};
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use std::sync::Arc;
+use crate::watch::{AlertStanding, Health, Letter, ReceiverStanding, RuleStanding, Silencing, WatchError};
+use actix_web::{HttpResponse, web};
 
 type Answer = Result<HttpResponse, Refusal>;
 
@@ -170,87 +164,28 @@ pub(super) async fn test_receiver(name: web::Path<String>, state: web::Data<Stat
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Files are read beside the workers.
-async fn on_shelf<T: Send + 'static>(
-    state: &State,
-    work: impl FnOnce(&Shelf<Stated>) -> Result<T, ShelfError> + Send + 'static,
-) -> Result<T, Refusal> {
-    let shelf = Arc::clone(&state.alerts);
-    let done = web::block(move || work(&shelf)).await;
-    Ok(done.map_err(|error| Refusal::of_kind(ErrorKind::Internal, error.to_string()))??)
+/// `GET /api/v1/alerts/dead-letters`.
+pub(super) async fn dead_letters(state: web::Data<State>) -> Answer {
+    let letters = state.watch.letters().await?;
+    Ok(HttpResponse::Ok().json(letters.into_iter().map(dead_letter).collect::<Vec<_>>()))
 }
 
-/// The user's own, by their paths in the data directory: they belong to a backup.
-pub(super) async fn own_files(state: &State) -> Result<Vec<(String, Arc<str>)>, Refusal> {
-    on_shelf(state, Shelf::own_files).await
-}
-
-/// `GET /api/v1/alerts/texts`.
-pub(super) async fn texts(state: web::Data<State>) -> Answer {
-    let all = on_shelf(&state, Shelf::all).await?;
-    Ok(HttpResponse::Ok().json(all.iter().map(text).collect::<Vec<_>>()))
-}
-
-fn text(shelved: &Shelved<Stated>) -> AlertText {
-    let stated = shelved.read.as_deref();
-    AlertText {
-        name: shelved.name.clone(),
-        origin: if shelved.is_own { "own" } else { "shipped" }.to_owned(),
-        hides_shipped: shelved.hides_shipped,
-        text: shelved.text.to_string(),
-        rules: stated.map_or(0, |stated| stated.rules.len() as u64),
-        receivers: stated.map_or(0, |stated| stated.receivers.len() as u64),
-        routes: stated.map_or(0, |stated| stated.routes.len() as u64),
-        faults: shelved.faults.iter().map(|f| AlertFault { line: f.line as u64, text: f.what.clone() }).collect(),
+fn dead_letter(letter: Letter) -> DeadLetter {
+    DeadLetter {
+        id: letter.id,
+        receiver: letter.key.receiver.to_string(),
+        group_labels: letter.key.labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+        given_up_unix_micros: letter.given_up_micros,
+        attempts: letter.attempts,
+        firing: letter.firing.len() as u64,
+        resolved: letter.over.len() as u64,
+        error: letter.error,
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Putting {
-    /// Only say what is wrong with it.
-    #[serde(default)]
-    dry_run: bool,
-}
-
-/// `PUT /api/v1/alerts/texts/{name}`: the text and each of its statements are right before it is kept.
-pub(super) async fn put_text(
-    request: HttpRequest,
-    name: web::Path<String>,
-    asked: web::Query<Putting>,
-    identity: web::ReqData<Identity>,
-    payload: web::Payload,
-    state: web::Data<State>,
-) -> Answer {
-    let body = read_ingest_body(&request, payload, &state, TEXT_BYTES_MAX).await?;
-    let written = std::str::from_utf8(&body).map_err(|_| Refusal::invalid("a text of alerts is UTF-8"))?.to_owned();
-    let name = name.into_inner();
-    let stated = Stated::parse(&written).map_err(|faults| ShelfError::Faulty { name: name.clone(), faults })?;
-    let faults = state.watch.check(&stated).await?;
-    if !faults.is_empty() {
-        return Err(ShelfError::Faulty { name, faults }.into());
-    }
-    if asked.dry_run {
-        let (written, read) = (written.into(), Some(Arc::new(stated)));
-        let tried = Shelved { name, is_own: true, hides_shipped: false, text: written, read, faults: Vec::new() };
-        return Ok(HttpResponse::Ok().json(text(&tried)));
-    }
-    let kept = on_shelf(&state, move |shelf| shelf.put(&name, &written)).await?;
-    state.watch.refresh_book().await?;
-    tracing::info!(text = kept.name, by = identity.name, "a text of alerts was kept");
-    Ok(HttpResponse::Ok().json(text(&kept)))
-}
-
-/// `DELETE /api/v1/alerts/texts/{name}`.
-pub(super) async fn remove_text(
-    name: web::Path<String>,
-    identity: web::ReqData<Identity>,
-    state: web::Data<State>,
-) -> Answer {
-    let name = name.into_inner();
-    let removed = name.clone();
-    on_shelf(&state, move |shelf| shelf.remove(&name)).await?;
-    state.watch.refresh_book().await?;
-    tracing::info!(text = removed, by = identity.name, "a text of alerts was removed");
+/// `POST /api/v1/alerts/dead-letters/{id}/replay`: sent once more, as its alerts stand now.
+pub(super) async fn replay(id: web::Path<String>, identity: web::ReqData<Identity>, state: web::Data<State>) -> Answer {
+    state.watch.replay(&id).await?;
+    tracing::info!(notification = &**id, by = identity.name, "a dead letter was sent once more");
     Ok(HttpResponse::NoContent().finish())
 }

@@ -24,9 +24,9 @@ const VERIFY_SIZE_HEADER: &str = "coulomb-verify-bytes";
 type Part = Result<Bytes, io::Error>;
 
 pub(super) async fn backup(state: web::Data<State>) -> Result<HttpResponse, Refusal> {
-    let mut own = super::dashboards::own_files(&state).await?;
-    own.extend(super::alerts::own_files(&state).await?);
-    own.extend(super::training::own_files(&state).await?);
+    let mut own = super::texts::own_files(&state.dashboards).await?;
+    own.extend(super::texts::own_files(&state.alerts).await?);
+    own.extend(super::texts::own_files(&state.peaks).await?);
     let backup = state.store.backup().await?;
     let bytes = backup
         .files

@@ -5,6 +5,7 @@ mod drawn;
 use super::body::read_ingest_body;
 use super::error::Refusal;
 use super::serve::State;
+use super::texts::on_shelf;
 use crate::access::Identity;
 use crate::answers::{
     DashboardAnswer, DashboardEntry, DashboardFault, DashboardPanel, DashboardThreshold, DashboardVariable,
@@ -14,7 +15,6 @@ use crate::dashboards::{
     BUCKETS_MAX, Choices, Dashboard, DashboardError, Need, Panel, TEXT_BYTES_MAX, Variable, arrived, check, grafana,
     parse,
 };
-use crate::error::ErrorKind;
 use crate::query::Statement;
 use crate::shelf::{Shelf, ShelfError, Shelved};
 use actix_web::http::header;
@@ -38,30 +38,9 @@ impl From<DashboardError> for Refusal {
     }
 }
 
-impl From<ShelfError> for Refusal {
-    fn from(error: ShelfError) -> Self {
-        Self { known: error.known().to_vec(), ..Self::of_kind(error.kind(), error.to_string()) }
-    }
-}
-
-/// Files are read beside the workers.
-async fn on_shelf<T: Send + 'static>(
-    state: &State,
-    work: impl FnOnce(&Shelf<Dashboard>) -> Result<T, ShelfError> + Send + 'static,
-) -> Result<T, Refusal> {
-    let shelf = Arc::clone(&state.dashboards);
-    let done = web::block(move || work(&shelf)).await;
-    Ok(done.map_err(|error| Refusal::of_kind(ErrorKind::Internal, error.to_string()))??)
-}
-
-/// The user's own, by their paths in the data directory: they belong to a backup.
-pub(super) async fn own_files(state: &State) -> Result<Vec<(String, Arc<str>)>, Refusal> {
-    on_shelf(state, Shelf::own_files).await
-}
-
 /// `GET /api/v1/dashboards`.
 pub(super) async fn all(state: web::Data<State>) -> Answer {
-    let shelved = on_shelf(&state, Shelf::all).await?;
+    let shelved = on_shelf(&state.dashboards, Shelf::all).await?;
     let needs = shelved.iter().filter_map(|s| s.read.as_ref()).flat_map(|board| board.needs.iter().cloned());
     let met = arrived(&state.engine, needs.collect()).await?;
     let entries: Vec<DashboardEntry> = shelved.iter().map(|shelved| entry(shelved, &met)).collect();
@@ -133,7 +112,7 @@ pub(super) async fn one(
 ) -> Answer {
     let form = Form::of(wanted.format.as_deref(), &request)?;
     let name = name.into_inner();
-    let shelved = on_shelf(&state, move |shelf| shelf.get(&name)).await?;
+    let shelved = on_shelf(&state.dashboards, move |shelf| shelf.get(&name)).await?;
     if form == Form::Toml {
         let mut response = HttpResponse::Ok();
         response.content_type("application/toml; charset=utf-8");
@@ -234,7 +213,7 @@ pub(super) async fn put(
         let tried = Shelved { name, is_own: true, hides_shipped: false, text, read, faults: Vec::new() };
         return Ok(HttpResponse::Ok().json(entry(&tried, &met)));
     }
-    let kept = on_shelf(&state, move |shelf| shelf.put(&name, &text)).await?;
+    let kept = on_shelf(&state.dashboards, move |shelf| shelf.put(&name, &text)).await?;
     tracing::info!(dashboard = kept.name, by = identity.name, "a dashboard was kept");
     Ok(HttpResponse::Ok().json(entry(&kept, &met)))
 }
@@ -247,7 +226,7 @@ pub(super) async fn remove(
 ) -> Answer {
     let name = name.into_inner();
     let removed = name.clone();
-    on_shelf(&state, move |shelf| shelf.remove(&name)).await?;
+    on_shelf(&state.dashboards, move |shelf| shelf.remove(&name)).await?;
     tracing::info!(dashboard = removed, by = identity.name, "a dashboard was removed");
     Ok(HttpResponse::NoContent().finish())
 }

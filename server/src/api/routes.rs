@@ -2,7 +2,8 @@
 
 use super::{
     alerts, anomalies, backup, bills, budgets, costs, dashboards, findings, ingest, jobs, ledger_rows, logs, metrics,
-    money, openapi, otlp, ownership, prices, prometheus, query, questions, reports, schedules, sessions, training,
+    money, openapi, otlp, ownership, prices, prometheus, query, questions, reports, rules, schedules, sessions,
+    training,
 };
 use crate::access::Action;
 use actix_web::http::Method;
@@ -116,6 +117,10 @@ pub(super) const ROUTES: &[Route] = &[
     route("GET", "/api/v1/alerts/texts", READ),
     route("PUT", "/api/v1/alerts/texts/{name}", KEEP_WATCH),
     route("DELETE", "/api/v1/alerts/texts/{name}", KEEP_WATCH),
+    route("GET", "/api/v1/alerts/dead-letters", READ),
+    route("POST", "/api/v1/alerts/dead-letters/{id}/replay", KEEP_WATCH),
+    route("POST", "/api/v1/rules/preview", READ),
+    route("GET", "/api/v1/rules/prometheus", READ),
     route("POST", "/api/v1/silences", KEEP_WATCH),
     route("DELETE", "/api/v1/silences/{id}", KEEP_WATCH),
     route("POST", "/api/v1/receivers/{name}/test", KEEP_WATCH),
@@ -224,13 +229,17 @@ fn configure_insight(app: &mut ServiceConfig) {
 
 fn configure_alerts(app: &mut ServiceConfig) {
     app.route("/api/v1/alerts", web::get().to(alerts::alerts))
-        .route("/api/v1/alerts/texts", web::get().to(alerts::texts))
+        .route("/api/v1/alerts/texts", web::get().to(rules::texts))
         .service(
             web::resource("/api/v1/alerts/texts/{name}")
-                .route(web::put().to(alerts::put_text))
-                .route(web::delete().to(alerts::remove_text)),
+                .route(web::put().to(rules::put_text))
+                .route(web::delete().to(rules::remove_text)),
         )
         .route("/api/v1/alerts/{fingerprint}/acknowledge", web::post().to(alerts::acknowledge))
+        .route("/api/v1/alerts/dead-letters", web::get().to(alerts::dead_letters))
+        .route("/api/v1/alerts/dead-letters/{id}/replay", web::post().to(alerts::replay))
+        .route("/api/v1/rules/preview", web::post().to(rules::preview))
+        .route("/api/v1/rules/prometheus", web::get().to(rules::rule_file))
         .route("/api/v1/silences", web::post().to(alerts::state_silence))
         .route("/api/v1/silences/{id}", web::delete().to(alerts::end_silence))
         .route("/api/v1/receivers/{name}/test", web::post().to(alerts::test_receiver));

@@ -2,35 +2,18 @@
 
 use super::error::Refusal;
 use super::serve::State;
-use crate::error::ErrorKind;
-use crate::insight::{self, Peak};
-use crate::shelf::{Shelf, ShelfError};
+use super::texts::on_shelf;
+use crate::insight;
+use crate::shelf::Shelf;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use std::sync::Arc;
 
 type Answer = Result<HttpResponse, Refusal>;
-
-/// Files are read beside the workers.
-async fn on_shelf<T: Send + 'static>(
-    state: &State,
-    work: impl FnOnce(&Shelf<Vec<Peak>>) -> Result<T, ShelfError> + Send + 'static,
-) -> Result<T, Refusal> {
-    let shelf = Arc::clone(&state.peaks);
-    let done = web::block(move || work(&shelf)).await;
-    let done = done.map_err(|error| Refusal::of_kind(ErrorKind::Internal, error.to_string()))?;
-    done.map_err(|error| Refusal::of_kind(error.kind(), error.to_string()))
-}
-
-/// The user's own figures, by their paths in the data directory: they belong to a backup.
-pub(super) async fn own_files(state: &State) -> Result<Vec<(String, Arc<str>)>, Refusal> {
-    on_shelf(state, Shelf::own_files).await
-}
 
 /// `GET /api/v1/jobs/{cluster}/{job_id}/training`.
 pub(super) async fn training(path: web::Path<(String, String)>, state: web::Data<State>) -> Answer {
     let (cluster, job_id) = path.into_inner();
-    let peaks = on_shelf(&state, Shelf::all).await?;
+    let peaks = on_shelf(&state.peaks, Shelf::all).await?;
     let mut found = insight::training(&state.engine, &peaks, (&cluster, &job_id), (state.clock)()).await?;
     found.currency = state.ledger.statements().currency.to_string();
     Ok(HttpResponse::Ok().json(found))

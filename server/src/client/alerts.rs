@@ -1,16 +1,15 @@
-//! `coulomb alerts` and `coulomb rules`: what fires, what stays unsaid, and the texts behind both.
+//! `coulomb alerts`: what fires, who was told, and what stays unsaid.
 
 use super::ClientError;
 use super::books::encoded;
 use super::connection::Connection;
 use super::output::Format;
 use super::token::{instant_text, write_rows};
-use crate::answers::{AlertRule, AlertSilence, AlertState, AlertText, Alerts, SilenceRequest};
+use crate::answers::{AlertSilence, AlertState, Alerts, DeadLetter, SilenceRequest};
 use crate::config::ClientFlags;
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
@@ -69,43 +68,17 @@ enum AlertsAction {
         #[command(flatten)]
         client: ClientFlags,
     },
-}
-
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct RulesCommand {
-    #[command(subcommand)]
-    action: Option<RulesAction>,
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
-    #[command(flatten)]
-    client: ClientFlags,
-}
-
-#[derive(Debug, Subcommand)]
-enum RulesAction {
-    /// Say what is wrong with a text of rules, receivers and routes, and with its statements.
-    Check {
-        file: PathBuf,
-        #[command(flatten)]
-        client: ClientFlags,
-    },
-    /// Keep a text; its name is the file's without the ending.
-    Put {
-        file: PathBuf,
-        #[command(flatten)]
-        client: ClientFlags,
-    },
-    /// Remove an own text; one of the product that it hid is there again.
-    Remove {
-        name: String,
-        #[command(flatten)]
-        client: ClientFlags,
-    },
-    /// List the texts.
-    Texts {
+    /// List messages that were given up because their receiver did not take them for a day.
+    DeadLetters {
         #[arg(long, value_enum, default_value = "table")]
         format: Format,
+        #[command(flatten)]
+        client: ClientFlags,
+    },
+    /// Send a message that was given up once more, as its alerts stand now.
+    Replay {
+        /// As `coulomb alerts dead-letters` shows it.
+        id: String,
         #[command(flatten)]
         client: ClientFlags,
     },
@@ -138,6 +111,12 @@ pub fn alerts(command: &AlertsCommand, now_micros: i64, out: &mut impl Write) ->
             let path = format!("/api/v1/receivers/{}/test", encoded(name));
             Connection::open(client)?.post_unanswered(&path, &json!({}))?;
             writeln!(out, "{name} has taken a test")?;
+        }
+        Some(AlertsAction::DeadLetters { format, client }) => dead_letters(*format, client, out)?,
+        Some(AlertsAction::Replay { id, client }) => {
+            let path = format!("/api/v1/alerts/dead-letters/{}/replay", encoded(id));
+            Connection::open(client)?.post_unanswered(&path, &json!({}))?;
+            writeln!(out, "{id} was taken")?;
         }
     }
     Ok(out.flush()?)
@@ -196,78 +175,27 @@ fn silences(format: Format, client: &ClientFlags, out: &mut impl Write) -> Resul
     write_rows(format, &names.map(str::to_owned), rows.collect(), out)
 }
 
-/// Lists the rules and how their looks go, or does what is asked.
-pub fn rules(command: &RulesCommand, out: &mut impl Write) -> Result<(), ClientError> {
-    match &command.action {
-        None => list_rules(command.format, &command.client, out)?,
-        Some(RulesAction::Check { file, client }) => {
-            let checked = put(file, client, "?dry_run=true")?;
-            writeln!(out, "{} is right: {}", checked.name, counted(&checked))?;
-        }
-        Some(RulesAction::Put { file, client }) => {
-            let kept = put(file, client, "")?;
-            writeln!(out, "{} is kept: {}", kept.name, counted(&kept))?;
-        }
-        Some(RulesAction::Remove { name, client }) => {
-            Connection::open(client)?.delete(&format!("/api/v1/alerts/texts/{}", encoded(name)))?;
-        }
-        Some(RulesAction::Texts { format, client }) => texts(*format, client, out)?,
-    }
-    Ok(out.flush()?)
-}
-
-fn put(file: &Path, client: &ClientFlags, query: &str) -> Result<AlertText, ClientError> {
-    let text = std::fs::read_to_string(file).map_err(|cause| ClientError::Read { path: file.to_owned(), cause })?;
-    let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    Connection::open(client)?.put_text(&format!("/api/v1/alerts/texts/{}{query}", encoded(&name)), &text)
-}
-
-fn counted(text: &AlertText) -> String {
-    format!("{} rules, {} receivers, {} routes", text.rules, text.receivers, text.routes)
-}
-
-fn list_rules(format: Format, client: &ClientFlags, out: &mut impl Write) -> Result<(), ClientError> {
-    let answer: Alerts = Connection::open(client)?.get("/api/v1/alerts")?;
+fn dead_letters(format: Format, client: &ClientFlags, out: &mut impl Write) -> Result<(), ClientError> {
+    let letters: Vec<DeadLetter> = Connection::open(client)?.get("/api/v1/alerts/dead-letters")?;
     if format == Format::Json {
-        return json_line(&answer.rules, out);
+        return json_line(&letters, out);
     }
-    let names = ["rule", "text", "severity", "health", "alerts", "looked", "seconds", "error"];
-    let row = |rule: &AlertRule| {
+    let names = ["id", "receiver", "given_up", "attempts", "firing", "resolved", "error"];
+    let rows = letters.iter().map(|letter| {
         [
-            rule.name.clone(),
-            format!("{}:{}", rule.text, rule.line),
-            rule.severity.clone(),
-            rule.health.clone(),
-            rule.alerts.to_string(),
-            rule.looked_unix_micros.map(instant_text).unwrap_or_default(),
-            format!("{:.3}", rule.took_seconds),
-            rule.error.clone().unwrap_or_default(),
-        ]
-    };
-    write_rows(format, &names.map(str::to_owned), answer.rules.iter().map(row).collect(), out)
-}
-
-fn texts(format: Format, client: &ClientFlags, out: &mut impl Write) -> Result<(), ClientError> {
-    let answer: Vec<AlertText> = Connection::open(client)?.get("/api/v1/alerts/texts")?;
-    if format == Format::Json {
-        return json_line(&answer, out);
-    }
-    let names = ["text", "origin", "rules", "receivers", "routes", "faults"];
-    let rows = answer.iter().map(|text| {
-        let faults = text.faults.iter().map(|fault| format!("line {}: {}", fault.line, fault.text));
-        [
-            text.name.clone(),
-            text.origin.clone(),
-            text.rules.to_string(),
-            text.receivers.to_string(),
-            text.routes.to_string(),
-            faults.collect::<Vec<_>>().join("; "),
+            letter.id.clone(),
+            letter.receiver.clone(),
+            instant_text(letter.given_up_unix_micros),
+            letter.attempts.to_string(),
+            letter.firing.to_string(),
+            letter.resolved.to_string(),
+            letter.error.clone(),
         ]
     });
     write_rows(format, &names.map(str::to_owned), rows.collect(), out)
 }
 
-fn json_line(of: &impl serde::Serialize, out: &mut impl Write) -> Result<(), ClientError> {
+pub(super) fn json_line(of: &impl serde::Serialize, out: &mut impl Write) -> Result<(), ClientError> {
     let text = serde_json::to_string(of).map_err(std::io::Error::other)?;
     Ok(writeln!(out, "{text}")?)
 }

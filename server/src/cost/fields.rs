@@ -330,8 +330,8 @@ fn decimal_of(value: &DeValue<'_>) -> Option<Decimal> {
     parse_decimal(text).ok()
 }
 
-/// Microseconds; each unit at most once, the greatest first.
-fn span(text: &str) -> Option<i64> {
+/// A span like `90s`, `5m`, `1h30m` or `2d` in microseconds; each unit at most once, the greatest first.
+pub fn span(text: &str) -> Option<i64> {
     const UNITS: [(char, i64); 4] = [('d', 86_400_000_000), ('h', 3_600_000_000), ('m', 60_000_000), ('s', 1_000_000)];
     let (mut rest, mut micros) = (text, 0_i64);
     for (unit, size) in UNITS {

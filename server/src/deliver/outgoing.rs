@@ -48,6 +48,12 @@ pub enum OutgoingError {
     Refused { host: String, address: IpAddr, what: &'static str },
     #[error("{host} is asked without TLS, which is for networks of --outgoing-allow only: use https://")]
     Plain { host: String },
+    #[error(
+        "{host} is asked for mail without TLS, which is for networks of --outgoing-allow only: use starttls or tls"
+    )]
+    PlainMail { host: String },
+    #[error("{host} did not take the mail at {step}: {why}")]
+    Mail { host: String, step: &'static str, why: String },
     #[error("{host} did not answer: {why}")]
     Silent { host: String, why: String },
     #[error("{host} answered {status}, and redirects are not followed: give the address that it leads to")]
@@ -151,28 +157,45 @@ impl Outgoing {
     fn addresses(&self, url: &Url) -> Result<Vec<SocketAddr>, OutgoingError> {
         let host = url.host_str().unwrap_or_default().to_owned();
         let port = url.port_or_known_default().ok_or(OutgoingError::Address("the address has no port"))?;
-        let mut found = match url.host() {
-            // The parser has read every way of writing one, as in 0x7f.1 or 2130706433.
-            Some(Host::Ipv4(v4)) => vec![SocketAddr::new(v4.into(), port)],
-            Some(Host::Ipv6(v6)) => vec![SocketAddr::new(v6.into(), port)],
-            Some(Host::Domain(name)) => {
-                (self.lookup)(name, port).map_err(|source| OutgoingError::Unknown { host: host.clone(), source })?
-            }
-            None => return Err(OutgoingError::Address("the address names no host")),
-        };
-        found.truncate(ADDRESSES_MAX);
-        for address in &found {
-            if let Some(what) = self.networks.refusal(address.ip()) {
-                return Err(OutgoingError::Refused { host, address: address.ip(), what });
-            }
-        }
-        if url.scheme() != "https" && !found.iter().all(|address| self.networks.name(address.ip())) {
+        let named = url.host().ok_or(OutgoingError::Address("the address names no host"))?;
+        let found = self.checked(&named, port)?;
+        if url.scheme() != "https" && !self.are_named(&found) {
             return Err(OutgoingError::Plain { host });
         }
-        match found.is_empty() {
-            true => Err(OutgoingError::Unknown { host, source: io::Error::other("it has no address") }),
-            false => Ok(found),
+        Ok(found)
+    }
+
+    /// Likewise of a host that is no part of a URL, with its name as it is shown.
+    pub(super) fn host_addresses(&self, host: &str, port: u16) -> Result<(String, Vec<SocketAddr>), OutgoingError> {
+        let host = Host::parse(host).map_err(|_| OutgoingError::Address("it is no name of a host"))?;
+        let found = self.checked(&host, port)?;
+        Ok((host.to_string(), found))
+    }
+
+    /// Whether the server's operator has named the networks of all of them.
+    pub(super) fn are_named(&self, addresses: &[SocketAddr]) -> bool {
+        addresses.iter().all(|address| self.networks.name(address.ip()))
+    }
+
+    fn checked<S: AsRef<str> + fmt::Display>(
+        &self,
+        host: &Host<S>,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, OutgoingError> {
+        let unknown = |source| OutgoingError::Unknown { host: host.to_string(), source };
+        let mut found = match host {
+            // The parser has read every way of writing one, as in 0x7f.1 or 2130706433.
+            Host::Ipv4(v4) => vec![SocketAddr::new((*v4).into(), port)],
+            Host::Ipv6(v6) => vec![SocketAddr::new((*v6).into(), port)],
+            Host::Domain(name) => (self.lookup)(name.as_ref(), port).map_err(unknown)?,
+        };
+        found.truncate(ADDRESSES_MAX);
+        for address in found.iter().map(SocketAddr::ip) {
+            if let Some(what) = self.networks.refusal(address) {
+                return Err(OutgoingError::Refused { host: host.to_string(), address, what });
+            }
         }
+        if found.is_empty() { Err(unknown(io::Error::other("it has no address"))) } else { Ok(found) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::WatchError;
 use crate::alert::{Asks, Labels, Rule, Seen};
-use crate::query::promql::{NAME, Outcome};
+use crate::query::promql::{self, NAME, Outcome, Steps};
 use crate::query::{Engine, Parameter, Statement};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -39,6 +39,42 @@ pub(super) async fn ask(engine: &Engine, rule: &Rule, now_micros: i64) -> Result
         0..=SEEN_MAX => Ok(seen),
         many => Err(WatchError::Refused(format!("it answers {many} rows, more than {SEEN_MAX}; group or filter them"))),
     }
+}
+
+/// What a rule in PromQL sees at times that are equally far apart, by one query over all of them.
+pub(super) async fn range(
+    engine: &Engine,
+    rule: &Rule,
+    times: &[i64],
+    limit: Duration,
+) -> Result<Vec<Option<Vec<Seen>>>, WatchError> {
+    let millis = |at: usize| times.get(at).map_or(0, |micros| micros.div_euclid(MICROS_PER_MILLI));
+    let step = (millis(1) - millis(0)).max(1);
+    let end = millis(0) + step * (times.len() as i64 - 1).max(0);
+    let steps = Steps { start: millis(0), end, step };
+    let outcome = engine.promql_range(rule.asks.text(), steps, Some(limit)).await?.outcome;
+    let mut looks: Vec<Vec<Seen>> = times.iter().map(|_| Vec::new()).collect();
+    match outcome {
+        Outcome::Vector(lines) => {
+            for line in lines {
+                let labels = labels(&line.labels);
+                for (look, value) in looks.iter_mut().zip(&line.values).filter(|(_, value)| value.is_some()) {
+                    look.push(Seen { labels: labels.clone(), value: *value, numbers: BTreeMap::new() });
+                }
+            }
+        }
+        Outcome::Scalar(values) => {
+            for (look, value) in looks.iter_mut().zip(values) {
+                look.push(Seen { value: Some(value), ..Seen::default() });
+            }
+        }
+        Outcome::Text(_) | Outcome::Matrix(_) => {}
+    }
+    Ok(looks.into_iter().map(Some).collect())
+}
+
+fn labels(labels: &promql::Labels) -> Labels {
+    labels.iter().filter(|(name, _)| *name != NAME).map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 /// Whether any of the tables that the rule needs has a row within the time that it looks at.
@@ -89,13 +125,9 @@ fn rows(batch: &RecordBatch, seen: &mut Vec<Seen>) -> Result<(), WatchError> {
 fn vector(outcome: Outcome) -> Vec<Seen> {
     let seen = |labels: Labels, value: Option<f64>| Seen { labels, value, numbers: BTreeMap::new() };
     match outcome {
-        Outcome::Vector(lines) => lines
-            .into_iter()
-            .map(|line| {
-                let labels = line.labels.iter().filter(|(name, _)| *name != NAME);
-                seen(labels.map(|(n, v)| (n.into(), v.into())).collect(), line.values.first().copied().flatten())
-            })
-            .collect(),
+        Outcome::Vector(lines) => {
+            lines.into_iter().map(|line| seen(labels(&line.labels), line.values.first().copied().flatten())).collect()
+        }
         Outcome::Scalar(values) => values.first().map(|value| seen(Labels::new(), Some(*value))).into_iter().collect(),
         Outcome::Text(_) | Outcome::Matrix(_) => Vec::new(),
     }

@@ -12,6 +12,8 @@ pub enum WatchError {
     NotFound { what: &'static str, name: String, known: Vec<String> },
     #[error("{0}")]
     Refused(String),
+    #[error("{0}")]
+    Busy(String),
     #[error(transparent)]
     Shelf(#[from] ShelfError),
     #[error(transparent)]
@@ -31,6 +33,7 @@ impl WatchError {
         match self {
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Refused(_) => ErrorKind::Invalid,
+            Self::Busy(_) => ErrorKind::Unavailable,
             Self::Shelf(error) => error.kind(),
             Self::Query(error) => error.kind(),
             Self::Store(error) => error.kind(),

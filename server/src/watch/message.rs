@@ -1,16 +1,17 @@
 //! What receivers are sent: the same alerts in the form that each of them takes.
 
 mod alertmanager;
+mod email;
 mod pagerduty;
 mod slack;
 mod webhook;
 
 use super::WatchError;
 use crate::alert::{ALERTNAME, GroupKey, Instance, Labels, Phase, SEVERITY, ToldAlert, Way};
-use crate::deliver::{Posted, Secrets, parse_address, sign};
+use crate::deliver::{Mail, Posted, Secrets, parse_address, sign};
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use url::Url;
 
@@ -38,6 +39,12 @@ impl Spoken {
             ended_micros: instance.phase.is_over().then_some(instance.since_micros),
             is_missing: instance.phase == Phase::Missing,
         }
+    }
+
+    /// One that is over since then at the latest.
+    pub(super) fn ended(told: ToldAlert, instance: &Instance, now_micros: i64) -> Self {
+        let ended_micros = if instance.phase.is_over() { instance.since_micros } else { now_micros };
+        Self { ended_micros: Some(ended_micros), is_missing: false, ..Self::of(told, instance) }
     }
 
     /// One that is over, of which no more is known than its labels.
@@ -88,6 +95,17 @@ impl Message<'_> {
         self.firing.iter().chain(&self.over)
     }
 
+    /// Which rules, and what of them.
+    fn title(&self) -> String {
+        let names: BTreeSet<&str> = self.alerts().map(|alert| alert.label(ALERTNAME)).collect();
+        let counts = match (self.firing.len(), self.over.len()) {
+            (0, over) => format!("{over} resolved"),
+            (firing, 0) => format!("{firing} firing"),
+            (firing, over) => format!("{firing} firing, {over} resolved"),
+        };
+        format!("{}: {counts}", names.into_iter().collect::<Vec<_>>().join(", "))
+    }
+
     /// Where a person sees an alert.
     fn link(&self, alert: &Spoken) -> String {
         format!("{}/alerts?alert={}", self.external_url, alert.told.fingerprint)
@@ -122,12 +140,22 @@ pub(super) fn requests(way: &Way, message: &Message<'_>, secrets: &Secrets) -> R
             let url = address(&format!("{}/api/v2/alerts", url.trim_end_matches('/')))?;
             vec![plain(url, alertmanager::body(message))]
         }
+        // Handed over by [`mail`].
+        Way::Email { .. } => Vec::new(),
         Way::Slack { secret } => vec![plain(address(&secrets.text(secret)?)?, slack::body(message))],
         Way::PagerDuty { url, secret } => {
             let (url, key) = (address(url)?, secrets.text(secret)?);
             message.alerts().map(|alert| plain(url.clone(), pagerduty::body(message, alert, &key))).collect()
         }
     })
+}
+
+/// The message as mail; none where the receiver takes requests.
+pub(super) fn mail(way: &Way, message: &Message<'_>, secrets: &Secrets) -> Result<Option<Mail>, WatchError> {
+    let Way::Email { server, login, from, to } = way else { return Ok(None) };
+    let login = login.as_ref().map(|(user, secret)| Ok::<_, WatchError>((user.to_string(), secrets.text(secret)?)));
+    let to = (server.clone(), login.transpose()?, Arc::clone(from), to.clone());
+    Ok(Some(email::mail(message, to)))
 }
 
 /// As RFC 3339 has it, with microseconds where there are some.

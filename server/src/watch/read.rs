@@ -62,11 +62,11 @@ async fn rows(engine: &Engine, sql: &str) -> Result<Vec<RecordBatch>, WatchError
     Ok(engine.sql(sql, Vec::new()).await?.collect().await?)
 }
 
-fn labels(rows: &Rows<'_>, at: usize, row: usize) -> Labels {
+pub(super) fn labels(rows: &Rows<'_>, at: usize, row: usize) -> Labels {
     rows.pairs(at, row).into_iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-fn change(rows: &Rows<'_>, row: usize) -> Option<(Arc<str>, Fingerprint, Instance)> {
+pub(super) fn change(rows: &Rows<'_>, row: usize) -> Option<(Arc<str>, Fingerprint, Instance)> {
     let since_micros = rows.int(7, row)?;
     let started_micros = rows.int(6, row);
     let annotations = rows.pairs(4, row).into_iter().map(|(name, value)| (name.into(), value.to_owned()));
@@ -104,7 +104,7 @@ fn notification(rows: &Rows<'_>, row: usize, told: &mut BTreeMap<GroupKey, Told>
 }
 
 /// As [`super::keep`] writes them.
-fn alerts(text: &str) -> BTreeSet<ToldAlert> {
+pub(super) fn alerts(text: &str) -> BTreeSet<ToldAlert> {
     let one = |part: &str| {
         let (fingerprint, started) = part.split_once('@')?;
         Some(ToldAlert { fingerprint: Fingerprint::parse(fingerprint)?, started_micros: started.parse().ok()? })

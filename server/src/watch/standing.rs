@@ -99,6 +99,11 @@ impl Watch {
         Standing { alerts: alerts.collect(), rules, receivers: self.receivers(), problems: book.problems.clone() }
     }
 
+    /// A rule that is watched.
+    pub fn rule(&self, name: &str) -> Option<Arc<Rule>> {
+        self.inner.watched.lock().get(name).map(|watched| Arc::clone(&watched.rule))
+    }
+
     fn receivers(&self) -> Vec<ReceiverStanding> {
         let book = Arc::clone(&self.inner.book.lock());
         let told = self.inner.told.lock();

@@ -12,6 +12,7 @@ use crate::deliver::OutgoingError;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 const SECOND: i64 = 1_000_000;
 const MINUTE: i64 = 60 * SECOND;
@@ -21,6 +22,8 @@ const WAIT_MICROS_MIN: i64 = 5 * SECOND;
 const WAIT_MICROS_MAX: i64 = 5 * MINUTE;
 /// What nobody has taken for a day is given up.
 const GIVE_UP_AFTER_MICROS: i64 = 24 * 60 * MINUTE;
+/// A receiver that holds a message for longer has not taken it, and others wait for the hand.
+const SEND_WITHIN: Duration = Duration::from_secs(180);
 /// An Alertmanager groups, waits and repeats by itself, and takes for resolved what it does not hear of again.
 const TO_ALERTMANAGER: Pace = Pace { wait_micros: 0, interval_micros: SECOND, repeat_micros: MINUTE };
 
@@ -214,13 +217,21 @@ impl Watch {
         self.post(&sending.receiver, &message).await
     }
 
-    async fn post(&self, receiver: &Receiver, message: &Message<'_>) -> Result<(), WatchError> {
+    pub(super) async fn post(&self, receiver: &Receiver, message: &Message<'_>) -> Result<(), WatchError> {
         let requests = message::requests(&receiver.way, message, &self.inner.secrets)?;
-        let outgoing = self.inner.outgoing.clone();
+        let mail = message::mail(&receiver.way, message, &self.inner.secrets)?;
+        let (outgoing, name) = (self.inner.outgoing.clone(), Arc::clone(&receiver.name));
         let sent = tokio::task::spawn_blocking(move || -> Result<(), OutgoingError> {
+            if let Some(mail) = mail {
+                for refused in outgoing.mail(&mail)?.refused {
+                    tracing::warn!(receiver = &*name, "a recipient was not told: {refused}");
+                }
+            }
             requests.iter().try_for_each(|request| outgoing.post(&request.posted()).map(drop))
         });
-        Ok(sent.await.map_err(WatchError::internal)??)
+        let late = |_| WatchError::Refused(format!("it took longer than {} s", SEND_WITHIN.as_secs()));
+        let sent = tokio::time::timeout(SEND_WITHIN, sent).await.map_err(late)?;
+        Ok(sent.map_err(WatchError::internal)??)
     }
 
     /// What is said of the alerts of a message.

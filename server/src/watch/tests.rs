@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod receivers;
 mod shipped;
 
 use super::*;
@@ -102,6 +103,11 @@ struct Scene {
 
 impl Scene {
     async fn start(folder: TempDir) -> Self {
+        Self::start_asking(folder, "127.0.0.0/8").await
+    }
+
+    /// Where only this network may be asked, beside the public ones.
+    async fn start_asking(folder: TempDir, network: &str) -> Self {
         let store = Store::open(StoreSettings {
             data_dir: folder.path().join("data"),
             tables: None,
@@ -121,7 +127,7 @@ impl Scene {
         };
         let engine = Engine::new(store.clone(), settings).unwrap();
         let settings = WatchSettings {
-            networks: Networks::parse(["127.0.0.0/8"]).unwrap(),
+            networks: Networks::parse([network]).unwrap(),
             secrets_dir: folder.path().join("secrets"),
             external_url: "http://coulomb.test".to_owned(),
         };

@@ -1,9 +1,12 @@
 //! What fires, who knows of it, what stays unsaid, and what is watched for.
 
 mod desk;
+mod editor;
 mod firing;
 mod history;
+mod letters;
 mod receivers;
+mod rule;
 mod rules;
 mod silences;
 
@@ -29,7 +32,8 @@ pub(crate) fn alerts() -> impl IntoView {
                     {receivers::receivers(desk, found)}
                     {silences::silences(desk, found)}
                 </div>
-                {rules::rules(found)}
+                {rules::rules(desk.app, found)}
+                {letters::letters(desk)}
             }
             .into_any()
         })}

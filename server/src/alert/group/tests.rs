@@ -75,6 +75,20 @@ fn what_somebody_works_at_is_not_repeated() {
     assert_eq!(told(&group, &mut known, 100_000), None);
 }
 
+#[test]
+fn a_clock_that_is_set_hushes_nothing_and_repeats_no_more_than_once() {
+    let mut known = Told::default();
+    assert!(told(&group(&[(1, 100_000)]), &mut known, 100_030).is_some());
+    let two = group(&[(1, 100_000), (2, 50_000)]);
+    assert_eq!(told(&two, &mut known, 50_000), Some((Why::News, vec![1, 2], vec![])), "set back by hours");
+    assert_eq!(told(&two, &mut known, 50_001), None);
+    let three = group(&[(1, 100_000), (2, 50_000), (3, 49_900)]);
+    assert_eq!(told(&three, &mut known, 49_900), None, "set back by less than the interval, which is waited for");
+    assert_eq!(told(&three, &mut known, 50_300), Some((Why::News, vec![1, 2, 3], vec![])));
+    assert_eq!(told(&three, &mut known, 900_000), Some((Why::Repeat, vec![1, 2, 3], vec![])), "set ahead by hours");
+    assert_eq!(told(&three, &mut known, 900_001), None);
+}
+
 proptest! {
     /// Alerts come and go, receivers take or refuse: in the end each knows what is true, and heard each thing once.
     #[test]

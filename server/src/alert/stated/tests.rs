@@ -35,6 +35,15 @@ kind = "webhook"
 url = "https://hooks.example.org/coulomb"
 resolved = false
 
+[[receiver]]
+name = "office"
+kind = "email"
+server = "smtp.example.org"
+user = "coulomb"
+secret = "smtp"
+from = "Coulomb <alerts@example.org>"
+to = ["ops@example.org", "Ann <ann@example.org>"]
+
 [[route]]
 when = ["severity=critical", 'team=~"infra|ml"']
 to = ["pager"]
@@ -69,9 +78,11 @@ fn a_text_states_rules_receivers_and_routes() {
     assert_eq!(stated.rules[1].asks, Asks::PromQl("up == 0".into()));
     assert_eq!(
         stated.receivers.iter().map(|r| (r.way.as_str(), r.hears_end)).collect::<Vec<_>>(),
-        [("pagerduty", true), ("webhook", false)]
+        [("pagerduty", true), ("webhook", false), ("email", true)]
     );
     assert!(matches!(&stated.receivers[0].way, Way::PagerDuty { url, .. } if url.contains("events.pagerduty.com")));
+    let Way::Email { server, login, to, .. } = &stated.receivers[2].way else { panic!("{:?}", stated.receivers[2]) };
+    assert_eq!((server.port, to.len(), login.is_some()), (587, 2, true));
     let route = &stated.routes[0];
     assert_eq!((route.matchers.len(), route.by.len(), route.goes_on, route.repeat_micros), (2, 2, true, 3_600_000_000));
     assert_eq!((stated.routes[1].matchers.len(), &*stated.routes[1].by[0]), (0, "alertname"));
@@ -82,6 +93,10 @@ fn a_text_states_rules_receivers_and_routes() {
 fn each_fault_has_its_line() {
     let rule = |more: &str| {
         format!("[[rule]]\nname = \"A\"\nsql = \"select 1\"\nseverity = \"info\"\nsummary = \"a\"\n{more}")
+    };
+    let email = |more: &str| {
+        let server = "kind = \"email\"\nserver = \"smtp.example.org\"\nfrom = \"a@example.org\"";
+        format!("[[receiver]]\n{server}\n{more}\nname = \"a\"")
     };
     for (text, line, what) in [
         (rule("above = 1\nbelow = 2"), 7, "above or below"),
@@ -98,6 +113,13 @@ fn each_fault_has_its_line() {
         ("[[receiver]]\nname = \"a\"\nkind = \"slack\"".to_owned(), 1, "secret is missing"),
         ("[[receiver]]\nname = \"a\"\nkind = \"webhook\"\nurl = \"ftp://a\"".to_owned(), 4, "url: "),
         ("[[receiver]]\nname = \"a\"\nkind = \"pigeon\"".to_owned(), 3, "kind is one of"),
+        (email("to = \"nobody\""), 5, "to: it is no address"),
+        (email("to = \"a@example.org\"\nuser = \"a\""), 6, "belong together"),
+        (email("to = \"a@example.org\"\ntls = \"ssl\""), 6, "tls is one of"),
+        (email("to = \"a@example.org\"\nport = 70000"), 6, "port is a number"),
+        (email("").replace("smtp.example.org", "a b"), 1, "server: "),
+        (email("").replace("a@example.org", "a@example.org\\r\\nBcc: b@example.org"), 4, "from: "),
+        (email(""), 1, "to is missing"),
         ("[[route]]\nwhen = \"a\"".to_owned(), 2, "when: "),
         ("[[route]]".to_owned(), 1, "to is missing"),
         ("[[inhibit]]\nsource = \"a=b\"".to_owned(), 1, "target is missing"),

@@ -1,9 +1,9 @@
 //! `GET /api/v1/dashboards/{name}/panels/{index}.svg`: a panel as a picture, drawn without a browser.
 
-use super::on_shelf;
 use crate::api::error::Refusal;
 use crate::api::range::parse_range;
 use crate::api::serve::State;
+use crate::api::texts::on_shelf;
 use crate::dashboards::{Dashboard, DashboardError, Kind, Panel, Points, Unit, first_choice, points};
 use crate::query::Parameter;
 use crate::report::{Drawing, Scale, drawing};
@@ -28,7 +28,7 @@ pub(in super::super) async fn svg(
     let (name, index) = path.into_inner();
     let index: usize = index.parse().map_err(|_| Refusal::not_found(format!("{index:?} is no number of a panel")))?;
     let sought = name.clone();
-    let shelved = on_shelf(&state, move |shelf| shelf.get(&sought)).await?;
+    let shelved = on_shelf(&state.dashboards, move |shelf| shelf.get(&sought)).await?;
     let Some(board) = &shelved.read else {
         return Err(ShelfError::Faulty { name, faults: shelved.faults }.into());
     };

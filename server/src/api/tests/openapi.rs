@@ -155,6 +155,10 @@ fn schemas_have_the_members_of_the_answers() {
     check("AlertSilence", AlertSilence::default());
     check("AlertText", AlertText::default());
     check("AlertFault", AlertFault::default());
+    check("DeadLetter", DeadLetter::default());
+    check("RulePreviewRequest", RulePreviewRequest::default());
+    check("RulePreview", RulePreview::default());
+    check("RuleFiring", RuleFiring::default());
     check("SilenceRequest", SilenceRequest::default());
     check("AcknowledgeRequest", AcknowledgeRequest::default());
     check("Logs", Logs::default());

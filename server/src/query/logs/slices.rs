@@ -86,7 +86,7 @@ mod tests {
             let range = Range { from_unix_micros: 0, to_unix_micros: 100 };
             let slices = cut(pieces.clone(), range);
             prop_assert_eq!(slices.is_empty(), pieces.is_empty());
-            prop_assert_eq!(slices.iter().map(|slice| slice.rows).sum::<u64>(), pieces.iter().map(|piece| piece.1).sum());
+            prop_assert_eq!(slices.iter().map(|slice| slice.rows).sum::<u64>(), pieces.iter().map(|piece| piece.1).sum::<u64>());
             let mut to = range.to_unix_micros;
             for slice in &slices {
                 prop_assert!(slice.to == to && slice.from < slice.to);

@@ -1,7 +1,7 @@
 //! The incoming webhook of Slack.
 
 use super::{Message, Spoken};
-use crate::alert::{ALERTNAME, SEVERITY};
+use crate::alert::SEVERITY;
 use serde_json::{Value, json};
 
 /// Slack shows some 3,000 characters of a section.
@@ -9,7 +9,8 @@ const SHOWN_MAX: usize = 10;
 const SENTENCE_CHARS_MAX: usize = 200;
 
 pub(super) fn body(message: &Message<'_>) -> Value {
-    let title = title(message);
+    // What stands in a notification of a telephone.
+    let title = escaped(&message.title());
     let lines = |alerts: &[Spoken], mark: &str| -> Vec<String> {
         let lines = alerts.iter().take(SHOWN_MAX).map(|alert| {
             let link = message.link(alert);
@@ -26,18 +27,6 @@ pub(super) fn body(message: &Message<'_>) -> Value {
             { "type": "section", "text": { "type": "mrkdwn", "text": format!("*{title}*\n{text}") } },
         ],
     })
-}
-
-/// What stands in a notification of a telephone.
-fn title(message: &Message<'_>) -> String {
-    let names: std::collections::BTreeSet<&str> = message.alerts().map(|alert| alert.label(ALERTNAME)).collect();
-    let names = names.into_iter().collect::<Vec<_>>().join(", ");
-    let counts = match (message.firing.len(), message.over.len()) {
-        (0, over) => format!("{over} resolved"),
-        (firing, 0) => format!("{firing} firing"),
-        (firing, over) => format!("{firing} firing, {over} resolved"),
-    };
-    escaped(&format!("{names}: {counts}"))
 }
 
 /// The three characters that mean something to Slack.

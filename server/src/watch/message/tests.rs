@@ -86,6 +86,49 @@ fn pagerduty_opens_an_incident_for_each_beginning_and_resolves_it() {
 }
 
 #[test]
+fn mail_follows_in_a_thread_and_others_words_stay_text() {
+    let (dir, key) = (tempfile::tempdir().unwrap(), key());
+    fs::write(dir.path().join("smtp"), "hunter2\n").unwrap();
+    fs::set_permissions(dir.path().join("smtp"), fs::Permissions::from_mode(0o600)).unwrap();
+    let secrets = Secrets::of(dir.path().to_owned());
+    let way = Way::Email {
+        server: crate::deliver::MailServer {
+            host: "smtp.example.org".into(),
+            port: 587,
+            security: crate::deliver::MailSecurity::StartTls,
+        },
+        login: Some(("coulomb".into(), "smtp".into())),
+        from: "Coulomb <alerts@example.org>".into(),
+        to: vec!["ops@example.org".into()],
+    };
+    let sent = |firing, over| mail(&way, &message(&key, firing, over), &secrets).unwrap().unwrap();
+    let first = sent(vec![spoken("a\r\nBcc: x@example.org", None)], Vec::new());
+    assert_eq!(first.login, Some(("coulomb".to_owned(), "hunter2".to_owned())));
+    assert_eq!(first.subject, "[Coulomb] firing: GPU a Bcc: x@example.org is at 95 °C & <hot>");
+    assert!(first.html.contains("95 °C &amp; &lt;hot&gt;") && !first.html.contains("<hot>"), "{}", first.html);
+    assert!(
+        first.text.contains("since 2026-03-05T11:59:00Z") && first.text.contains("/alerts?alert="),
+        "{}",
+        first.text
+    );
+    let second = sent(vec![spoken("a", None), spoken("b", None)], vec![spoken("c", Some(NOW))]);
+    assert_eq!((second.subject.as_str(), &second.thread), ("[Coulomb] GpuHot: 2 firing, 1 resolved", &first.thread));
+    assert!(
+        second.text.contains("Resolved (1)") && second.text.contains("until 2026-03-05T12:00:00Z"),
+        "{}",
+        second.text
+    );
+    let many = sent((0..70).map(|gpu| spoken(&gpu.to_string(), None)).collect(), Vec::new());
+    assert!(many.text.contains("and 20 more"));
+    assert!(
+        mail(&Way::Alertmanager { url: "https://a.example.org".into() }, &message(&key, vec![], vec![]), &secrets)
+            .unwrap()
+            .is_none()
+    );
+    assert!(requests(&way, &message(&key, vec![], vec![]), &secrets).unwrap().is_empty());
+}
+
+#[test]
 fn requests_go_where_the_receiver_is_and_hold_its_secret() {
     let dir = tempfile::tempdir().unwrap();
     for (name, text) in [("slack", "https://hooks.example.org/T/B/X\n"), ("pager", "key\n"), ("bad", "whsec_?\n")] {

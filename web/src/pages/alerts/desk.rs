@@ -1,7 +1,7 @@
 //! What somebody who keeps watch may do: silence, acknowledge, end, and test.
 
 use crate::address::encode;
-use crate::alerts::{AcknowledgeRequest, AlertSilence, AlertState, Alerts, SilenceRequest, matchers};
+use crate::alerts::{AcknowledgeRequest, AlertSilence, AlertState, Alerts, DeadLetter, SilenceRequest, matchers};
 use crate::pages::api::{self, Asked, Problem};
 use crate::pages::app::App;
 use crate::pages::dialog::dialog;
@@ -33,7 +33,7 @@ impl Desk {
 
     /// Whether the role may; the server decides, the page only does not offer it in vain.
     pub(super) fn may(self) -> bool {
-        self.app.session.with(|session| session.as_ref().is_some_and(|session| session.role == "admin"))
+        may_keep_watch(self.app)
     }
 
     pub(super) fn silence(self, alert: &AlertState) {
@@ -59,6 +59,16 @@ impl Desk {
         self.start("The receiver has taken a test.", async move { api::post_alone(&path, &()).await });
     }
 
+    /// Sends a message that was given up, and looks what is left.
+    pub(super) fn replay(self, id: &str, letters: Asked<Vec<DeadLetter>>) {
+        let path = format!("/api/v1/alerts/dead-letters/{}/replay", encode(id));
+        self.start("The receiver has taken it.", async move {
+            api::post_alone(&path, &()).await?;
+            letters.retry();
+            Ok(())
+        });
+    }
+
     fn start(self, done: &'static str, work: impl Future<Output = Result<(), Problem>> + 'static) {
         self.busy.set(true);
         self.problem.set(None);
@@ -79,6 +89,11 @@ impl Desk {
             }
         });
     }
+}
+
+/// The server decides; pages only offer what they would not be refused.
+pub(super) fn may_keep_watch(app: App) -> bool {
+    app.session.with(|session| session.as_ref().is_some_and(|session| session.role == "admin"))
 }
 
 /// What is asked before something is silenced.

@@ -1,14 +1,16 @@
 //! What is watched for: every rule, and how its looks go.
 
+use super::{editor, rule};
 use crate::alerts::{AlertRule, Alerts, condition, severity};
 use crate::format;
+use crate::pages::app::App;
 use crate::pages::dialog::dialog;
 use crate::pages::pieces::severity_icon;
 use leptos::prelude::*;
 use std::sync::Arc;
 
-pub(super) fn rules(found: Signal<Arc<Alerts>>) -> impl IntoView {
-    let shown = RwSignal::new(None::<AlertRule>);
+pub(super) fn rules(app: App, found: Signal<Arc<Alerts>>) -> impl IntoView {
+    let (shown, edited) = (RwSignal::new(None::<AlertRule>), RwSignal::new(None::<AlertRule>));
     let count = move || {
         let found = found.read();
         let failing = found.rules.iter().filter(|rule| rule.health == "failing").count();
@@ -37,7 +39,8 @@ pub(super) fn rules(found: Signal<Arc<Alerts>>) -> impl IntoView {
                     <tbody>{rows}</tbody>
                 </table>
             </div>
-            {dialog(shown, |rule: &AlertRule| rule.name.clone(), |rule| statement(&rule).into_any())}
+            {dialog(shown, |rule: &AlertRule| rule.name.clone(), move |rule| rule::rule(app, rule, shown, edited).into_any())}
+            {dialog(edited, |rule: &AlertRule| format!("{}.toml", rule.text), move |rule| editor::editor(app, rule).into_any())}
         </section>
     }
 }
@@ -60,7 +63,7 @@ fn row(shown: RwSignal<Option<AlertRule>>, rule: &AlertRule) -> impl IntoView + 
             <td>
                 <span class="line">
                     {severity_icon(severity(&rule.severity))}
-                    <button class="link" title="Show its statement" on:click=move |_| shown.set(Some(opened.clone()))>{rule.name.clone()}</button>
+                    <button class="link" title="Show what it asks and how often it would have fired" on:click=move |_| shown.set(Some(opened.clone()))>{rule.name.clone()}</button>
                 </span>
             </td>
             <td class="small">{condition(rule)}</td>
@@ -69,18 +72,5 @@ fn row(shown: RwSignal<Option<AlertRule>>, rule: &AlertRule) -> impl IntoView + 
             <td class="number">{format!("{} ms", format::digits(rule.took_seconds * 1000.0))}</td>
             <td class="small"><code>{format!("{}.toml:{}", rule.text, rule.line)}</code></td>
         </tr>
-    }
-}
-
-fn statement(rule: &AlertRule) -> impl IntoView + use<> {
-    let language = if rule.language == "sql" { "SQL" } else { "PromQL" };
-    let looked = rule.looked_unix_micros.map_or_else(|| "never".to_owned(), format::instant);
-    view! {
-        <div class="inside">
-            <p>{rule.summary.clone()}</p>
-            <p class="small muted">{condition(rule)}</p>
-            <pre class="at small" tabindex="0" role="region" aria-label=language>{rule.statement.trim().to_owned()}</pre>
-            <p class="small muted">{format!("$1 and $2 are the start and the end of the time that is looked at. Last look: {looked}.")}</p>
-        </div>
     }
 }
