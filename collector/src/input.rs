@@ -4,6 +4,8 @@
 //! **Invariants:** an input that fails says so and tries again, and takes nothing else with it; none outlives
 //! [`Inputs::stop`] by more than [`STOP_WITHIN`].
 
+pub(crate) mod slurm;
+
 use crate::batch::{self, TableBatch};
 use crate::metrics::Counters;
 use crate::send::Uplink;
@@ -40,6 +42,11 @@ impl Feed {
     /// The node that the collector runs on.
     pub(crate) fn node(&self) -> &NodeIdentity {
         &self.node
+    }
+
+    /// The collector's own numbers, for those of an input.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Puts rows into the spool; they are on disk when it returns. What the spool does not take is counted and told

@@ -30,7 +30,9 @@ pub(crate) struct Counters {
     pub spool_bytes: AtomicU64,
     pub spool_rows: AtomicU64,
     pub host_errors: AtomicU64,
+    pub slurm_unreadable: AtomicU64,
     nvml_errors: Mutex<BTreeMap<&'static str, u64>>,
+    slurm_errors: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Counters {
@@ -46,10 +48,15 @@ impl Counters {
         *self.nvml_errors.lock().unwrap_or_else(PoisonError::into_inner).entry(call).or_default() += 1;
     }
 
+    /// A command of Slurm that failed or did not answer in time.
+    pub(crate) fn slurm_error(&self, command: &'static str) {
+        *self.slurm_errors.lock().unwrap_or_else(PoisonError::into_inner).entry(command).or_default() += 1;
+    }
+
     /// The counters in Prometheus' text format.
     pub(crate) fn text(&self) -> String {
         let mut out = String::with_capacity(2048);
-        let rows: [(&str, &str, &str, &AtomicU64); 12] = [
+        let rows: [(&str, &str, &str, &AtomicU64); 13] = [
             ("rows_collected_total", "counter", "Rows that the sources gave", &self.rows_collected),
             ("rows_sent_total", "counter", "Rows that the server acknowledged", &self.rows_sent),
             ("rows_refused_total", "counter", "Rows that the server refused for good", &self.rows_refused),
@@ -62,6 +69,7 @@ impl Counters {
             ("spool_bytes", "gauge", "Bytes in the spool", &self.spool_bytes),
             ("spool_rows", "gauge", "Rows in the spool that are not acknowledged", &self.spool_rows),
             ("host_errors_total", "counter", "Reads of the host's files that failed", &self.host_errors),
+            ("slurm_unreadable_total", "counter", "Jobs of Slurm that could not be read", &self.slurm_unreadable),
         ];
         for (name, kind, help, value) in rows {
             let value = value.load(Ordering::Relaxed);
@@ -71,10 +79,17 @@ impl Counters {
             )
             .expect("writing to a string cannot fail");
         }
-        out.push_str("# HELP coulomb_collector_nvml_errors_total NVML calls that failed\n# TYPE coulomb_collector_nvml_errors_total counter\n");
-        for (call, count) in self.nvml_errors.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            writeln!(out, "coulomb_collector_nvml_errors_total{{call=\"{call}\"}} {count}")
+        let kinds = [
+            ("nvml_errors_total", "call", "NVML calls that failed", &self.nvml_errors),
+            ("slurm_errors_total", "command", "Commands of Slurm that failed", &self.slurm_errors),
+        ];
+        for (name, label, help, counts) in kinds {
+            write!(out, "# HELP coulomb_collector_{name} {help}\n# TYPE coulomb_collector_{name} counter\n")
                 .expect("writing to a string cannot fail");
+            for (of, count) in counts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                writeln!(out, "coulomb_collector_{name}{{{label}=\"{of}\"}} {count}")
+                    .expect("writing to a string cannot fail");
+            }
         }
         out
     }

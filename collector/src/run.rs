@@ -5,7 +5,7 @@
 
 use crate::batch;
 use crate::config::{RecordOptions, RunOptions, UplinkOptions};
-use crate::input::{Feed, Inputs};
+use crate::input::{Feed, Inputs, slurm};
 use crate::metrics::{self, Counters};
 use crate::record::Recording;
 use crate::send::{self, Client, Drain, Loss, Uplink, WhenFull};
@@ -65,7 +65,10 @@ pub(crate) fn run(options: &RunOptions, signals: Signals) -> anyhow::Result<()> 
     let uplink = Arc::new(uplink);
     let mut live = Live::open(&options.source, Arc::clone(&counters));
     let node = live.node().clone();
-    let inputs = Inputs::new(Feed::new(node.clone(), Arc::clone(&uplink), Arc::clone(&counters)));
+    let mut inputs = Inputs::new(Feed::new(node.clone(), Arc::clone(&uplink), Arc::clone(&counters)));
+    if let Some(settings) = options.slurm_settings() {
+        inputs.start("slurm", move |feed| slurm::watch(&settings, &feed)).context("cannot start to watch Slurm")?;
+    }
     let mut waiting = Sample::default();
     let mut since = Instant::now();
     each_tick(options.source.interval, None, signals, |now_unix_micros, elapsed| {

@@ -10,6 +10,7 @@ pub mod hook;
 mod http;
 mod program;
 mod server;
+pub mod slurm;
 pub mod source;
 pub mod writers;
 
