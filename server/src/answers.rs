@@ -2,6 +2,7 @@
 
 mod alerts;
 mod boards;
+mod findings;
 mod inference;
 mod logs;
 mod pivot;
@@ -11,6 +12,7 @@ mod training;
 
 pub use alerts::*;
 pub use boards::*;
+pub use findings::*;
 pub use inference::*;
 pub use logs::*;
 pub use pivot::*;

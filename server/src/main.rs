@@ -11,7 +11,8 @@ use coulomb::dispatch::Dispatch;
 use coulomb::flight;
 use coulomb::grpc;
 use coulomb::ingest::Ingest;
-use coulomb::insight::{self, Inference};
+use coulomb::insight::inference::Inference;
+use coulomb::insight::{self, Insight};
 use coulomb::ledger::Ledger;
 use coulomb::otlp::{self, Otlp};
 use coulomb::query::Engine;
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
         Command::Prices(command) => asked(client::prices(&command, &mut out)),
         Command::Budgets(command) => asked(client::budgets(&command, &mut out)),
         Command::Anomalies(command) => asked(client::anomalies(&command, &mut out)),
+        Command::Findings(command) => asked(client::findings(&command, &mut out)),
+        Command::Incidents(command) => asked(client::incidents(&command, &mut out)),
         Command::Job(command) => asked(client::job(&command, &mut out)),
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Report(command) => asked(client::report(&command, &mut out)),
@@ -120,12 +123,15 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         let watch = watch.clone();
         async move { watch.keep().await }
     });
+    let insight = Insight::open(engine.clone(), now_micros)?;
+    let finding = tokio::spawn({
+        let insight = insight.clone();
+        async move { insight.keep().await }
+    });
     let inference = Inference::open(engine.clone(), now_micros)?;
     let observing = tokio::spawn(observe(inference.clone()));
-    let start_flight = |listen| {
-        let scaler = scaler::routes(inference.clone(), access.clone());
-        flight::start(engine.clone(), access.clone(), listen, scaler)
-    };
+    let scaler = scaler::routes(inference.clone(), access.clone());
+    let start_flight = |listen| flight::start(engine.clone(), access.clone(), listen, scaler);
     let flight = settings.flight_listen.map(start_flight).transpose()?;
     let otlp = Otlp::new(ingest.clone(), now_micros);
     let otlp_grpc = settings.otlp_listen.map(|listen| start_otlp(&otlp, &access, listen)).transpose()?.flatten();
@@ -140,6 +146,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         access,
         watch: watch.clone(),
         inference,
+        insight,
         dashboards,
         alerts,
         peaks: Arc::new(insight::peaks(&settings.data_dir)),
@@ -151,17 +158,18 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         _ = terminate.recv() => tracing::info!("asked to terminate, shutting down"),
         _ = interrupt.recv() => tracing::info!("interrupted, shutting down"),
     }
-    let stop = async |running: Option<grpc::Running>| {
-        if let Some(running) = running {
-            running.stop().await;
-        }
-    };
     let (stopped, (), ()) = tokio::join!(server.stop(), stop(flight), stop(otlp_grpc));
-    [keeping, deriving, accounting, dispatching, watching, observing].iter().for_each(JoinHandle::abort);
+    [keeping, deriving, accounting, dispatching, watching, finding, observing].iter().for_each(JoinHandle::abort);
     tokio::join!(dispatch.finish(), watch.finish());
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");
     Ok(stopped?)
+}
+
+async fn stop(running: Option<grpc::Running>) {
+    if let Some(running) = running {
+        running.stop().await;
+    }
 }
 
 /// Where it listens, for people and for programs that started it.

@@ -13,7 +13,7 @@ mod question;
 mod tests;
 
 use crate::access::Access;
-use crate::insight::Inference;
+use crate::insight::inference::Inference;
 use tonic::service::Routes;
 
 /// The service, for a listener that others share.

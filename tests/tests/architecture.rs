@@ -112,7 +112,7 @@ const SERVER_TECHNOLOGIES: [Technology; 26] = [
             "report",
             "dashboards",
             "watch",
-            // Shows what is known of services as a table.
+            // Makes rows of what it finds, and of what it knows of services, for SQL to read.
             "insight",
         ],
     },
@@ -133,7 +133,7 @@ const SERVER_TECHNOLOGIES: [Technology; 26] = [
         name: "tokio",
         rooms: &[
             "store", "ingest", "query", "ledger", "dispatch", "api", "flight", "grpc", "otlp", "scaler", "watch",
-            "main",
+            "insight", "main",
         ],
     },
 ];

@@ -20,6 +20,7 @@ mod costs;
 mod csv;
 mod format;
 mod inference;
+mod insight;
 mod instant;
 mod jobs;
 mod logs;

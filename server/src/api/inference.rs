@@ -8,7 +8,7 @@ use crate::answers::{
     InferenceLine, InferenceModel, InferenceQuantiles, InferenceScaling, InferenceScalings, InferenceService,
     InferenceServices, InferenceUnitCost,
 };
-use crate::insight::{
+use crate::insight::inference::{
     Bill, By, EngineFigures, EngineStep, Figures, InferenceError, KeyLine, Model, Objective, PerMillion, Quantiles,
     Scaling, Service, ServiceDetail, Step,
 };

@@ -2,7 +2,7 @@
 
 use super::serve::State;
 use crate::ingest::Counted;
-use crate::insight::{Objective, Scaling};
+use crate::insight::inference::{Objective, Scaling};
 use actix_web::{HttpResponse, web};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;

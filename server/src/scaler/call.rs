@@ -8,7 +8,7 @@ use super::messages::{
 use super::question::{Question, admit};
 use crate::access::Access;
 use crate::grpc;
-use crate::insight::{Inference, Scaling};
+use crate::insight::inference::{Inference, Scaling};
 use futures::stream::{self, BoxStream, StreamExt};
 use prost::Message;
 use std::convert::Infallible;

@@ -3,7 +3,7 @@
 use super::messages::ScaledObjectRef;
 use crate::access::{Access, Action};
 use crate::error::ErrorKind;
-use crate::insight::{InferenceError, Objective};
+use crate::insight::inference::{InferenceError, Objective};
 use tonic::{Code, Status};
 
 /// Where the token may stand in a trigger: KEDA sends nothing but its metadata, those of `FromEnv` with their values.

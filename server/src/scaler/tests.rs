@@ -5,7 +5,7 @@ use super::call::{METRIC, Scaler};
 use super::messages::{GetMetricsRequest, ScaledObjectRef};
 use super::question::Question;
 use crate::access::{Access, Role};
-use crate::insight::{Inference, Objective};
+use crate::insight::inference::{Inference, Objective};
 use crate::query::{Engine, QuerySettings};
 use crate::store::{Store, StoreSettings};
 use proptest::prelude::*;

@@ -23,6 +23,7 @@ const GROUPS: &[(&str, &[(Page, &str)])] = &[
             (Page::Inference, shape::INFERENCE),
             (Page::Logs, shape::LOGS),
             (Page::Alerts, shape::ALERTS),
+            (Page::Incidents, shape::INCIDENTS),
             (Page::Dashboards, shape::DASHBOARDS),
             (Page::Sql, shape::SQL),
         ],

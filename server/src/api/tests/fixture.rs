@@ -6,7 +6,8 @@ use crate::dashboards;
 use crate::deliver::Networks;
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::ingest::Ingest;
-use crate::insight::Inference;
+use crate::insight::Insight;
+use crate::insight::inference::Inference;
 use crate::ledger::Ledger;
 use crate::otlp::Otlp;
 use crate::query::{Engine, QuerySettings};
@@ -121,6 +122,7 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
         ingest,
         dispatch: Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings, || NOW),
         ledger,
+        insight: Insight::open(engine.clone(), || NOW).unwrap(),
         engine,
         dashboards: Arc::new(dashboards::shelf(dir)),
         access: Access::open(dir, NOW).unwrap(),
