@@ -84,7 +84,7 @@ fn simple_jobs(watched: &Watched) {
     let slurm = &watched.slurm;
     let train =
         slurm.submit(&["--gres=gpu:test:2", "-J", "train", "--comment", "a|b"], &watched.script("train", "sleep 4"));
-    let fails = slurm.submit(&["-J", "new\nline|x\u{1f}y"], "exit 3");
+    let fails = slurm.submit(&["-J", "new\nline|x\u{1f}y"], "sleep 1; exit 3");
     let killed = slurm.submit(&[], "kill -9 $$");
     let held = slurm.submit(&["-H"], "sleep 300");
     watched.wait_for(&format!("select count(*) from jobs where job_id = '{held}' and state = 'PENDING'"), 1);
@@ -144,7 +144,7 @@ fn requeued_job(watched: &Watched) -> String {
 /// While a job is suspended it holds nothing.
 fn suspended_job(watched: &Watched) {
     let slurm = &watched.slurm;
-    let job = slurm.submit(&["--gres=gpu:1"], "sleep 4");
+    let job = slurm.submit(&["--gres=gpu:1"], "sleep 4; sleep 3");
     let is = |state: &str| format!("select count(*) from jobs where job_id = '{job}' and state = '{state}'");
     watched.wait_for(&is("RUNNING"), 1);
     slurm.says("scontrol", &["suspend", &job]);

@@ -44,6 +44,11 @@ pub(super) fn tell(told: &mut Told, seen: &Seen, number: i64, by: Source, now: i
         rows.push(holding(row("started", started, "RUNNING")));
         known = Attempt { started: Some(started), state: "RUNNING".into(), digest, ..known };
     }
+    let resumed = seen.changed.filter(|at| seen.ended.is_some_and(|ended| (known.submitted..=ended).contains(at)));
+    if let Some(at) = resumed.filter(|_| known.ended.is_none() && is_suspended(&known.state)) {
+        // It was resumed and ended between two looks.
+        rows.push(holding(row("updated", at, "RUNNING")));
+    }
     match (seen.phase, seen.ended) {
         (Phase::Ended, Some(ended)) => {
             let corrects = by == Source::Accounting && known.by != by || known.by == Source::Nobody;

@@ -127,6 +127,17 @@ fn a_change_of_what_a_job_is_is_told_when_it_is_seen() {
     assert_eq!(lines(&mut told(), &story)[1..], ["9 7.0 updated PENDING - - -..- -"]);
 }
 
+#[test]
+fn a_resumption_just_before_the_end_is_told() {
+    let suspended = Seen { changed: Some(40 * SECOND), ..seen(Phase::Running, "SUSPENDED", Some(30), None) };
+    let ended = Seen { changed: Some(50 * SECOND), ..seen(Phase::Ended, "COMPLETED", Some(30), Some(55)) };
+    let story = [(45, Source::Queue, 0, suspended), (60, Source::Queue, 0, ended)];
+    assert_eq!(
+        lines(&mut told(), &story)[3..],
+        ["50 7.0 updated RUNNING gpu01 - 30..- -", "55 7.0 ended COMPLETED gpu01 - 30..55 0"]
+    );
+}
+
 /// Accounting does not know the GPUs of a job that runs, and must not take them back.
 #[test]
 fn accounting_says_nothing_of_what_goes_on_but_its_state() {
