@@ -98,6 +98,10 @@ pub(crate) struct SourceOptions {
     /// The NVML library (default: libnvidia-ml.so.1 as the system finds it).
     #[arg(long, value_name = "PATH")]
     pub nvml_library: Option<PathBuf>,
+    /// Directory in which a prolog notes the jobs of each GPU as dcgm-exporter reads them: files <gpu> and
+    /// <gpu>.<gpu instance>, a job a line. /run/gpustat is read in any case.
+    #[arg(long, value_name = "DIR")]
+    pub gpu_jobs_dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -108,6 +112,26 @@ pub(crate) struct RunOptions {
     pub inputs: InputOptions,
     #[command(flatten)]
     pub uplink: UplinkOptions,
+    /// Watch the jobs of the Slurm cluster by squeue and sacct: on one node of it, a controller or login node.
+    #[arg(long)]
+    pub slurm: bool,
+    /// Time from one look at Slurm to the next: 10s, 1m.
+    #[arg(long, default_value = "30s", requires = "slurm", value_parser = parse_slurm_interval)]
+    pub slurm_interval: Duration,
+}
+
+impl RunOptions {
+    pub(crate) fn slurm_settings(&self) -> Option<SlurmSettings> {
+        self.slurm.then(|| SlurmSettings { interval: self.slurm_interval, memory: self.uplink.spool.clone() })
+    }
+}
+
+/// How Slurm is watched.
+#[derive(Debug, Clone)]
+pub(crate) struct SlurmSettings {
+    pub interval: Duration,
+    /// Directory for what was told.
+    pub memory: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -236,6 +260,16 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
         Ok(interval)
     } else {
         Err("the interval must be 100ms to 1h".to_owned())
+    }
+}
+
+/// Each look asks the controller and the database for all of their jobs.
+fn parse_slurm_interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text)?;
+    if (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err("the interval must be 1s to 1h".to_owned())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::batch;
 use crate::config::{RecordOptions, RunOptions, UplinkOptions};
-use crate::input::{Feed, Inputs, otlp, scrape};
+use crate::input::{Feed, Inputs, otlp, scrape, slurm};
 use crate::metrics::{self, Counters};
 use crate::record::Recording;
 use crate::send::{self, Client, Drain, Loss, Uplink, WhenFull};
@@ -70,6 +70,9 @@ pub(crate) fn run(options: &RunOptions, signals: Signals) -> anyhow::Result<()> 
     start_inputs(options, &mut inputs)?;
     let driver_tells_xids = Arc::new(AtomicBool::new(false));
     inputs.start_logs(&options.inputs, &options.uplink.spool, Arc::clone(&driver_tells_xids))?;
+    if let Some(settings) = options.slurm_settings() {
+        inputs.start("slurm", move |feed| slurm::watch(&settings, &feed)).context("cannot start to watch Slurm")?;
+    }
     let mut waiting = Sample::default();
     let mut since = Instant::now();
     each_tick(options.source.interval, None, signals, |now_unix_micros, elapsed| {

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod boards;
+mod findings;
 mod logs;
 mod pivot;
 mod planning;
@@ -10,6 +11,7 @@ mod training;
 
 pub use alerts::*;
 pub use boards::*;
+pub use findings::*;
 pub use logs::*;
 pub use pivot::*;
 pub use planning::*;

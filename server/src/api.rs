@@ -16,6 +16,7 @@ mod costs;
 mod credentials;
 mod dashboards;
 mod error;
+mod findings;
 mod focus;
 mod front;
 mod ingest;

@@ -12,6 +12,7 @@ use coulomb::flight;
 use coulomb::grpc;
 use coulomb::ingest::Ingest;
 use coulomb::insight;
+use coulomb::insight::Insight;
 use coulomb::ledger::Ledger;
 use coulomb::otlp::{self, Otlp};
 use coulomb::query::Engine;
@@ -39,6 +40,8 @@ fn main() -> ExitCode {
         Command::Prices(command) => asked(client::prices(&command, &mut out)),
         Command::Budgets(command) => asked(client::budgets(&command, &mut out)),
         Command::Anomalies(command) => asked(client::anomalies(&command, &mut out)),
+        Command::Findings(command) => asked(client::findings(&command, &mut out)),
+        Command::Incidents(command) => asked(client::incidents(&command, &mut out)),
         Command::Job(command) => asked(client::job(&command, &mut out)),
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Report(command) => asked(client::report(&command, &mut out)),
@@ -116,6 +119,11 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         let watch = watch.clone();
         async move { watch.keep().await }
     });
+    let insight = Insight::open(engine.clone(), now_micros)?;
+    let finding = tokio::spawn({
+        let insight = insight.clone();
+        async move { insight.keep().await }
+    });
     let flight =
         settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
     let otlp = Otlp::new(ingest.clone(), now_micros);
@@ -130,6 +138,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         dispatch: dispatch.clone(),
         access,
         watch: watch.clone(),
+        insight,
         dashboards,
         alerts,
         peaks: Arc::new(insight::peaks(&settings.data_dir)),
@@ -147,7 +156,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         }
     };
     let (stopped, (), ()) = tokio::join!(server.stop(), stop(flight), stop(otlp_grpc));
-    [keeping, deriving, accounting, dispatching, watching].iter().for_each(JoinHandle::abort);
+    [keeping, deriving, accounting, dispatching, watching, finding].iter().for_each(JoinHandle::abort);
     tokio::join!(dispatch.finish(), watch.finish());
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");

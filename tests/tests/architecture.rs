@@ -110,6 +110,8 @@ const SERVER_TECHNOLOGIES: [Technology; 26] = [
             "report",
             "dashboards",
             "watch",
+            // Makes rows of what it finds, for SQL to read.
+            "insight",
         ],
     },
     Technology { name: "polars", rooms: &["report"] },
@@ -127,7 +129,10 @@ const SERVER_TECHNOLOGIES: [Technology; 26] = [
     Technology { name: "base64", rooms: &["deliver", "dispatch"] },
     Technology {
         name: "tokio",
-        rooms: &["store", "ingest", "query", "ledger", "dispatch", "api", "flight", "grpc", "otlp", "watch", "main"],
+        rooms: &[
+            "store", "ingest", "query", "ledger", "dispatch", "api", "flight", "grpc", "otlp", "watch", "insight",
+            "main",
+        ],
     },
 ];
 

@@ -25,6 +25,7 @@ pub(crate) enum Page {
     Overview,
     Fleet,
     Alerts,
+    Incidents,
     Logs,
     Jobs,
     /// One of them.
@@ -48,6 +49,7 @@ impl Page {
             Self::Overview | Self::Missing => "/",
             Self::Fleet => "/fleet",
             Self::Alerts => "/alerts",
+            Self::Incidents => "/incidents",
             Self::Logs => "/logs",
             Self::Jobs => "/jobs",
             Self::Job => "/job",
@@ -66,6 +68,7 @@ impl Page {
             Self::Overview => "Overview",
             Self::Fleet => "Fleet",
             Self::Alerts => "Alerts",
+            Self::Incidents => "Incidents",
             Self::Logs => "Logs",
             Self::Jobs => "Jobs",
             Self::Job => "Job",
@@ -97,6 +100,7 @@ impl Page {
             Self::Sql => &["view", "q"],
             Self::Costs => &["columns", "compare", "month", "row", "rows", "stage", "where"],
             Self::Jobs => &["view"],
+            Self::Incidents => &["bill", "category", "incident", "kind", "severity", "view"],
             Self::Logs => &["on", "q", "run", "severity", "wrap"],
             Self::Job => &["step", "ranks"],
             Self::Dashboards | Self::Dashboard => &["edit"],
@@ -106,7 +110,7 @@ impl Page {
 
     /// Where its range begins unless the address says so.
     pub(crate) fn default_from(self) -> &'static str {
-        if matches!(self, Self::Costs | Self::Reports) { DEFAULT_FROM_OF_COSTS } else { DEFAULT_FROM }
+        if matches!(self, Self::Costs | Self::Reports | Self::Incidents) { DEFAULT_FROM_OF_COSTS } else { DEFAULT_FROM }
     }
 }
 
@@ -209,6 +213,7 @@ impl Address {
             "" | "/overview" => Page::Overview,
             "/fleet" => Page::Fleet,
             "/alerts" => Page::Alerts,
+            "/incidents" => Page::Incidents,
             "/logs" => Page::Logs,
             "/jobs" => Page::Jobs,
             "/job" => Page::Job,

@@ -13,6 +13,7 @@ mod dialog;
 mod drawing;
 mod fleet;
 mod frame;
+mod incidents;
 mod job;
 mod jobs;
 mod later;

@@ -9,10 +9,11 @@ use contract::answers::Fleet;
 /// A longer list is not read.
 pub(crate) const HITS_MAX: usize = 12;
 
-pub(crate) const PAGES: [(Page, &str); 10] = [
+pub(crate) const PAGES: [(Page, &str); 11] = [
     (Page::Overview, "state over time, what needs attention"),
     (Page::Fleet, "heat map and nodes"),
     (Page::Alerts, "what fires, silences, rules, who is told"),
+    (Page::Incidents, "what failed and what it cost, waste, lemon nodes"),
     (Page::Jobs, "list, timeline, what has failed"),
     (Page::Costs, "who paid, by day and group"),
     (Page::Reports, "chargeback, months, close"),

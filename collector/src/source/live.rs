@@ -30,7 +30,7 @@ impl Live {
             gpus: Gpus::new(node.clone(), options.nvml_library.clone(), Arc::clone(&counters)),
             host: Host::new(root, node.clone()),
             host_failing: false,
-            processes: Processes::new(root),
+            processes: Processes::new(root, options.gpu_jobs_dir.clone()),
             node,
             counters,
         }

@@ -20,6 +20,8 @@ const ENVIRON_BYTES_MAX: u64 = 1 << 20;
 const FILE_BYTES_MAX: u64 = 64 << 10;
 /// Where a prolog may say which job holds a GPU, as Jobstats does: one file a GPU, `<job> <uid>`.
 const GPU_JOB_DIR: &str = "run/gpustat";
+/// The longest name of a job that is believed.
+const JOB_BYTES_MAX: usize = 255;
 
 /// What is known of a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub(crate) struct Owned {
 #[derive(Debug)]
 pub(crate) struct Processes {
     root: PathBuf,
+    /// Where a prolog notes jobs as dcgm-exporter reads them.
+    gpu_jobs: Option<PathBuf>,
     users: HashMap<u32, Arc<str>>,
     known: HashMap<u32, Known>,
     look: u64,
@@ -48,10 +52,10 @@ struct Known {
 
 impl Processes {
     /// `root` is `/`, or a directory that looks like it.
-    pub(crate) fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path, gpu_jobs: Option<PathBuf>) -> Self {
         let passwd = read(&root.join("etc/passwd"), ENVIRON_BYTES_MAX).unwrap_or_default();
         let users = passwd.lines().filter_map(parse_passwd_line).collect();
-        Self { root: root.to_owned(), users, known: HashMap::new(), look: 0 }
+        Self { root: root.to_owned(), gpu_jobs, users, known: HashMap::new(), look: 0 }
     }
 
     /// Forgets processes that were not asked for since the last call.
@@ -106,14 +110,34 @@ impl Processes {
 
     /// The job that a prolog noted for a GPU, by its UUID or index.
     pub(crate) fn job_of_gpu(&self, gpu_uuid: &str, gpu_index: i64) -> Option<Arc<str>> {
-        let dir = self.root.join(GPU_JOB_DIR);
-        // A name with a slash would be a path: a GPU without a UUID is known here by its index alone.
-        let names = [gpu_uuid.to_owned(), gpu_index.to_string()];
-        names.iter().filter(|name| !name.contains('/')).find_map(|name| {
-            let text = read(&dir.join(name), FILE_BYTES_MAX)?;
-            text.split_ascii_whitespace().next().filter(|job| *job != "0").map(Arc::from)
-        })
+        let index = gpu_index.to_string();
+        self.noted(gpu_uuid).or_else(|| self.noted(&index)).or_else(|| self.mapped(&index))
     }
+
+    /// The same for a MIG instance, by its UUID, or by the index of its GPU and its own id there.
+    pub(crate) fn job_of_instance(&self, uuid: &str, gpu_index: i64, instance: u32) -> Option<Arc<str>> {
+        self.noted(uuid).or_else(|| self.mapped(&format!("{gpu_index}.{instance}")))
+    }
+
+    /// Of /run/gpustat: the first word of a file.
+    fn noted(&self, name: &str) -> Option<Arc<str>> {
+        // A name with a slash would be a path: a GPU without a UUID is known here by its index alone.
+        let text = (!name.contains('/')).then(|| read(&self.root.join(GPU_JOB_DIR).join(name), FILE_BYTES_MAX))??;
+        text.split_ascii_whitespace().next().and_then(noted_job)
+    }
+
+    /// Of a directory for dcgm-exporter: a job a line. With several, processes alone tell whose the GPU is.
+    fn mapped(&self, name: &str) -> Option<Arc<str>> {
+        let text = read(&self.gpu_jobs.as_ref()?.join(name), FILE_BYTES_MAX)?;
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let job = lines.next()?;
+        lines.next().is_none().then(|| noted_job(job)).flatten()
+    }
+}
+
+fn noted_job(job: &str) -> Option<Arc<str>> {
+    let good = job != "0" && job.len() <= JOB_BYTES_MAX && !job.contains(char::is_control);
+    good.then(|| Arc::from(job))
 }
 
 /// The text of a file, lossy; `None` when it cannot be read.

@@ -51,7 +51,7 @@ pub struct PricesCommand {
 }
 
 /// A path with what was told of its parameters.
-fn path(path: &str, told: &[(&str, Option<&str>)]) -> String {
+pub(super) fn path(path: &str, told: &[(&str, Option<&str>)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in told {
         if let Some(value) = value {

@@ -22,6 +22,7 @@ const GROUPS: &[(&str, &[(Page, &str)])] = &[
             (Page::Jobs, shape::JOBS),
             (Page::Logs, shape::LOGS),
             (Page::Alerts, shape::ALERTS),
+            (Page::Incidents, shape::INCIDENTS),
             (Page::Dashboards, shape::DASHBOARDS),
             (Page::Sql, shape::SQL),
         ],

@@ -5,7 +5,7 @@
 
 use super::api::Problem;
 use super::pieces::{failed, skeleton};
-use super::{alerts, costs, dashboards, logs, prices, reports, settings, sql};
+use super::{alerts, costs, dashboards, incidents, logs, prices, reports, settings, sql};
 use crate::address::Page;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -33,6 +33,11 @@ impl From<SplitLoaderError> for Lacking {
 #[wasm_split(watch, fallible, preload(watch))]
 fn alerts_page() -> Result<Make, Lacking> {
     Ok(|| alerts::alerts().into_any())
+}
+
+#[wasm_split(watch, fallible)]
+fn incidents_page() -> Result<Make, Lacking> {
+    Ok(|| incidents::incidents().into_any())
 }
 
 #[wasm_split(watch, fallible)]
@@ -79,6 +84,7 @@ fn settings_page() -> Result<Make, Lacking> {
 fn piece(page: Page) -> Option<Piece> {
     Some(match page {
         Page::Alerts => Box::pin(alerts_page()),
+        Page::Incidents => Box::pin(incidents_page()),
         Page::Logs => Box::pin(logs_page()),
         Page::Costs => Box::pin(costs_page()),
         Page::Reports => Box::pin(reports_page()),

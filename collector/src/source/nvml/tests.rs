@@ -52,7 +52,7 @@ impl Bench {
         }
         let node = NodeIdentity { cluster: "c".into(), node: "n1".into() };
         let gpus = Gpus::new(node, Some(library), Arc::default());
-        let processes = Processes::new(dir.path());
+        let processes = Processes::new(dir.path(), None);
         let bench = Self { dir, gpus, processes, now: 1_800_000_000_000_000 };
         bench.script(text);
         Some(bench)

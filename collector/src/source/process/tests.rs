@@ -82,7 +82,7 @@ fn a_pid_is_remembered_as_long_as_its_process_lives() {
     put(root.path(), "proc/42/cgroup", "0::/system.slice/slurmstepd.scope/job_7/step_0\n");
     let uid = fs::metadata(root.path()).unwrap().uid();
     put(root.path(), "etc/passwd", &format!("odd line\nada:x:{uid}:0:Ada:/:/bin/sh\n"));
-    let mut processes = Processes::new(root.path());
+    let mut processes = Processes::new(root.path(), None);
     let owned = processes.owner(42);
     assert_eq!(owned.user.as_deref(), Some("ada"));
     assert_eq!(owned.command.as_deref(), Some("python3"));
@@ -102,21 +102,40 @@ fn a_pod_is_named_by_the_log_directories() {
     let root = tempfile::tempdir().unwrap();
     put(root.path(), "proc/42/stat", &stat(1));
     put(root.path(), "proc/42/cgroup", &format!("0::/kubepods/pod{UID}/{HEX}\n"));
-    assert_eq!(Processes::new(root.path()).owner(42).job_id.as_deref(), Some(UID));
+    assert_eq!(Processes::new(root.path(), None).owner(42).job_id.as_deref(), Some(UID));
     fs::create_dir_all(root.path().join(format!("var/log/pods/research_train-0_{UID}"))).unwrap();
-    assert_eq!(Processes::new(root.path()).owner(42).job_id.as_deref(), Some("research/train-0"));
+    assert_eq!(Processes::new(root.path(), None).owner(42).job_id.as_deref(), Some("research/train-0"));
 }
 
 #[test]
 fn a_prolog_may_say_which_job_holds_a_gpu() {
     let root = tempfile::tempdir().unwrap();
-    let processes = Processes::new(root.path());
+    let processes = Processes::new(root.path(), None);
     assert_eq!(processes.job_of_gpu("GPU-1", 0), None);
     put(root.path(), "run/gpustat/0", "4711 1000\n");
     assert_eq!(processes.job_of_gpu("GPU-1", 0).as_deref(), Some("4711"));
     put(root.path(), "run/gpustat/GPU-1", "4712 1000\n");
     assert_eq!(processes.job_of_gpu("GPU-1", 0).as_deref(), Some("4712"));
     assert_eq!(processes.job_of_gpu("../0", 5), None);
+}
+
+#[test]
+fn a_directory_for_dcgm_exporter_may_say_it_too() {
+    let root = tempfile::tempdir().unwrap();
+    let jobs = root.path().join("jobs");
+    let processes = Processes::new(root.path(), Some(jobs.clone()));
+    assert_eq!(processes.job_of_gpu("GPU-1", 0), None);
+    put(&jobs, "0", "4711\n");
+    put(&jobs, "0.9", "4712\n\n");
+    put(&jobs, "1", "4711\n4712\n");
+    put(&jobs, "2", &"9".repeat(300));
+    assert_eq!(processes.job_of_gpu("GPU-1", 0).as_deref(), Some("4711"));
+    assert_eq!(processes.job_of_instance("MIG-1", 0, 9).as_deref(), Some("4712"));
+    assert_eq!(processes.job_of_instance("MIG-1", 0, 8), None);
+    assert_eq!(processes.job_of_gpu("GPU-2", 1), None, "two jobs at once: their processes tell");
+    assert_eq!(processes.job_of_gpu("GPU-3", 2), None);
+    put(root.path(), "run/gpustat/GPU-1", "4713 1000 4713\n");
+    assert_eq!(processes.job_of_gpu("GPU-1", 0).as_deref(), Some("4713"));
 }
 
 proptest! {

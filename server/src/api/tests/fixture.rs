@@ -6,6 +6,7 @@ use crate::dashboards;
 use crate::deliver::Networks;
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::ingest::Ingest;
+use crate::insight::Insight;
 use crate::ledger::Ledger;
 use crate::otlp::Otlp;
 use crate::query::{Engine, QuerySettings};
@@ -119,6 +120,7 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
         ingest,
         dispatch: Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings, || NOW),
         ledger,
+        insight: Insight::open(engine.clone(), || NOW).unwrap(),
         engine,
         dashboards: Arc::new(dashboards::shelf(dir)),
         access: Access::open(dir, NOW).unwrap(),
