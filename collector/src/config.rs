@@ -1,5 +1,6 @@
 //! The only place that reads flags and the environment. Every default is visible here.
 
+use crate::input::kubernetes;
 use crate::send::{ClientSettings, TokenSource};
 use crate::spool::SpoolSettings;
 use clap::builder::NonEmptyStringValueParser;
@@ -96,12 +97,36 @@ pub(crate) struct SourceOptions {
     pub nvml_library: Option<PathBuf>,
 }
 
+/// Whose pods are on the GPUs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct KubernetesOptions {
+    /// Follow the pods of this node, which must be called as in Kubernetes (--node): by its kubelet, and by the API
+    /// server that the service account of a pod or KUBECONFIG names.
+    #[arg(long)]
+    pub kubernetes: bool,
+    /// Socket at which the kubelet says which devices it gave to whom.
+    #[arg(long, value_name = "PATH", default_value = "/var/lib/kubelet/pod-resources/kubelet.sock")]
+    pub pod_resources_socket: PathBuf,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
     #[command(flatten)]
     pub source: SourceOptions,
     #[command(flatten)]
     pub uplink: UplinkOptions,
+    #[command(flatten)]
+    pub kubernetes: KubernetesOptions,
+}
+
+impl RunOptions {
+    pub(crate) fn kubernetes_settings(&self) -> kubernetes::Settings {
+        kubernetes::Settings {
+            socket: self.kubernetes.pod_resources_socket.clone(),
+            interval: self.source.interval,
+            dir: self.uplink.spool.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -292,6 +317,19 @@ mod tests {
             assert!(Cli::try_parse_from(["coulomb-collector", "replay", "x", bad]).is_err(), "{bad}");
         }
         assert!(Cli::try_parse_from(["coulomb-collector", "simulate", "--cluster="]).is_err());
+    }
+
+    #[test]
+    fn pods_are_followed_on_request() {
+        let run = |arguments: &[&str]| match Cli::try_parse_from([&["coulomb-collector", "run"], arguments].concat()) {
+            Ok(Cli { command: Command::Run(options) }) => options,
+            other => panic!("{other:?}"),
+        };
+        assert!(!run(&[]).kubernetes.kubernetes);
+        let options = run(&["--kubernetes", "--spool", "s", "--interval", "5s"]);
+        let settings = options.kubernetes_settings();
+        assert_eq!(settings.socket, PathBuf::from("/var/lib/kubelet/pod-resources/kubelet.sock"));
+        assert_eq!((settings.dir, settings.interval), (PathBuf::from("s"), Duration::from_secs(5)));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! **Invariants:** an input that fails says so and tries again, and takes nothing else with it; none outlives
 //! [`Inputs::stop`] by more than [`STOP_WITHIN`].
 
+pub(crate) mod kubernetes;
+
 use crate::batch::{self, TableBatch};
 use crate::metrics::Counters;
 use crate::send::Uplink;

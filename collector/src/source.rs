@@ -7,11 +7,13 @@
 mod host;
 mod live;
 mod nvml;
+mod pods;
 mod process;
 pub(crate) mod replay;
 pub(crate) mod simulated;
 
 pub(crate) use live::Live;
+pub(crate) use pods::{Pods, Unit};
 
 use std::sync::Arc;
 

@@ -127,7 +127,7 @@ const SERVER_TECHNOLOGIES: [Technology; 23] = [
     },
 ];
 
-const COLLECTOR_TECHNOLOGIES: [Technology; 8] = [
+const COLLECTOR_TECHNOLOGIES: [Technology; 11] = [
     Technology { name: "nvml_wrapper", rooms: &["source"] },
     Technology { name: "nvml_wrapper_sys", rooms: &["source"] },
     Technology { name: "ureq", rooms: &["send", "input"] },
@@ -135,6 +135,9 @@ const COLLECTOR_TECHNOLOGIES: [Technology; 8] = [
     Technology { name: "k8s_openapi", rooms: &["input"] },
     Technology { name: "tokio", rooms: &["input"] },
     Technology { name: "tonic", rooms: &["input"] },
+    Technology { name: "tonic_prost", rooms: &["input"] },
+    Technology { name: "rustls", rooms: &["input"] },
+    Technology { name: "futures", rooms: &["input"] },
     Technology { name: "coulomb_otlp", rooms: &["input"] },
 ];
 
