@@ -1,5 +1,8 @@
 //! Deployment data is checked against the programs: files exist, and the flags that it uses are known.
 
+#[path = "deployment/kubernetes.rs"]
+mod kubernetes;
+
 use coulomb_tests::{binary, run, workspace_root};
 use std::collections::BTreeSet;
 use std::fs;
