@@ -59,7 +59,8 @@ pub(crate) fn follow(feed: &Feed, settings: &Settings, pods: &Pods, clock: fn() 
     pods.watch();
     // Another part of the program may have chosen already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    // A thread of its own for what is asked: this one writes rows to the disk, which may take its time.
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return tracing::error!(%error, "pods are not followed: their thread has no runtime"),
     };

@@ -13,8 +13,10 @@ const GROUP: &str = "resource.k8s.io";
 const VERSIONS: [&str; 3] = ["v1", "v1beta2", "v1beta1"];
 /// Slices change when a driver starts or a GPU is cut anew.
 const ASK_EVERY: Duration = Duration::from_secs(60);
+/// After a failure; until then claims are named less well.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// The kubelet is not asked meanwhile.
-const ASK_WITHIN: Duration = Duration::from_secs(5);
+const ASK_WITHIN: Duration = Duration::from_secs(10);
 /// Devices that are remembered; a node has some dozens, its MIG profiles included.
 const DEVICES_MAX: usize = 4_096;
 
@@ -36,7 +38,8 @@ impl Slices {
 
     /// Asks the API server, where a name is not known and it was not asked just now.
     pub(super) async fn learn(&mut self, names: &[Name], node: &str) {
-        let is_due = self.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY);
+        let pause = if self.failing { TRY_AGAIN } else { ASK_EVERY };
+        let is_due = self.asked.is_none_or(|asked| asked.elapsed() >= pause);
         if !is_due || names.iter().all(|name| self.uuids.contains_key(name)) {
             return;
         }
