@@ -268,7 +268,8 @@ fn each_of_kubelet_and_api_server_may_be_away() {
     node.wait_for_samples(&[(GPUS[0], "-"), (GPUS[1], "-"), (GPUS[2], "-"), (INSTANCE, "-")]);
     let said = collector.log();
     assert!(said.contains("the API server does not tell of pods") && said.contains("tells of pods again"), "{said}");
-    assert!(said.contains("the kubelet answers again"), "{said}");
+    // A kubelet that is back between two lists is not missed; after the last one it is.
+    assert!(said.contains("the kubelet does not say who holds which GPU"), "{said}");
 }
 
 #[test]
