@@ -138,7 +138,7 @@ const SERVER_TECHNOLOGIES: [Technology; 26] = [
     },
 ];
 
-const COLLECTOR_TECHNOLOGIES: [Technology; 10] = [
+const COLLECTOR_TECHNOLOGIES: [Technology; 13] = [
     Technology { name: "nvml_wrapper", rooms: &["source"] },
     Technology { name: "nvml_wrapper_sys", rooms: &["source"] },
     Technology { name: "ureq", rooms: &["send", "input"] },
@@ -146,6 +146,9 @@ const COLLECTOR_TECHNOLOGIES: [Technology; 10] = [
     Technology { name: "k8s_openapi", rooms: &["input"] },
     Technology { name: "tokio", rooms: &["input"] },
     Technology { name: "tonic", rooms: &["input"] },
+    Technology { name: "tonic_prost", rooms: &["input"] },
+    Technology { name: "rustls", rooms: &["input"] },
+    Technology { name: "futures", rooms: &["input"] },
     Technology { name: "coulomb_otlp", rooms: &["input"] },
     Technology { name: "coulomb_exposition", rooms: &["input"] },
     Technology { name: "http_body", rooms: &["input"] },
