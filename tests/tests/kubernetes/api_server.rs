@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-pub const TOKEN: &str = "token-of-the-service-account";
+pub(crate) const TOKEN: &str = "token-of-the-service-account";
 /// A watch looks for news this often, and says that it lives this often.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const BOOKMARK_EVERY: Duration = Duration::from_secs(1);
@@ -30,13 +30,13 @@ struct State {
 
 /// Answers as long as the test runs.
 #[derive(Clone)]
-pub struct ApiServer {
+pub(crate) struct ApiServer {
     state: Arc<Mutex<State>>,
     address: SocketAddr,
 }
 
 impl ApiServer {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let server = Self { state: Arc::default(), address };
@@ -57,7 +57,7 @@ impl ApiServer {
     }
 
     /// A file as `KUBECONFIG` names it.
-    pub fn kubeconfig(&self, dir: &Path) -> PathBuf {
+    pub(crate) fn kubeconfig(&self, dir: &Path) -> PathBuf {
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: test\n\
              clusters:\n- name: test\n  cluster:\n    server: http://{}\n\
@@ -71,7 +71,7 @@ impl ApiServer {
     }
 
     /// Makes or changes a pod.
-    pub fn apply(&self, pod: &Value) {
+    pub(crate) fn apply(&self, pod: &Value) {
         let mut state = self.lock();
         state.version += 1;
         let mut pod = pod.clone();
@@ -88,7 +88,7 @@ impl ApiServer {
     }
 
     /// Takes a pod away.
-    pub fn delete(&self, uid: &str) {
+    pub(crate) fn delete(&self, uid: &str) {
         let mut state = self.lock();
         state.version += 1;
         let at = state.pods.iter().position(|(known, _)| known == uid).expect("the pod is there");
@@ -98,17 +98,17 @@ impl ApiServer {
         state.changes.push((version, "DELETED", pod));
     }
 
-    pub fn set_slices(&self, slices: Vec<Value>) {
+    pub(crate) fn set_slices(&self, slices: Vec<Value>) {
         self.lock().slices = slices;
     }
 
     /// Breaks all watches off.
-    pub fn break_watches(&self) {
+    pub(crate) fn break_watches(&self) {
         self.lock().broken += 1;
     }
 
     /// Forgets all changes so far: a watch that goes on from one hears 410.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let mut state = self.lock();
         state.version += 1;
         state.oldest = state.version;
@@ -116,14 +116,14 @@ impl ApiServer {
     }
 
     /// Accepts connections and closes them at once.
-    pub fn set_away(&self, is_away: bool) {
+    pub(crate) fn set_away(&self, is_away: bool) {
         let mut state = self.lock();
         state.is_away = is_away;
         state.broken += 1;
     }
 
     /// Lines of requests so far.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.lock().requests.clone()
     }
 

@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status};
 
 /// What a container holds.
 #[derive(Clone)]
-pub enum Given {
+pub(crate) enum Given {
     /// Ids of a resource, by a device plugin.
     Devices(&'static str, Vec<String>),
     /// A device of NVIDIA's driver, by a claim.
@@ -32,14 +32,14 @@ pub enum Given {
 type Held = Arc<Mutex<Vec<PodResources>>>;
 
 /// Answers until it is dropped, which removes its socket.
-pub struct Kubelet {
+pub(crate) struct Kubelet {
     held: Held,
     runtime: Option<Runtime>,
     socket: std::path::PathBuf,
 }
 
 impl Kubelet {
-    pub fn start(socket: &Path) -> Self {
+    pub(crate) fn start(socket: &Path) -> Self {
         let held = Held::default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime starts");
@@ -57,7 +57,7 @@ impl Kubelet {
     }
 
     /// From now on these pods hold this and no others hold anything.
-    pub fn hold(&self, pods: &[(&str, &[Given])]) {
+    pub(crate) fn hold(&self, pods: &[(&str, &[Given])]) {
         let listed = pods.iter().map(|(job, given)| {
             let (namespace, name) = job.split_once('/').expect("namespace/pod");
             PodResources {
