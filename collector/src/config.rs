@@ -4,6 +4,7 @@ mod inputs;
 
 pub(crate) use inputs::InputOptions;
 
+use crate::input::kubernetes;
 use crate::send::{ClientSettings, TokenSource};
 use crate::spool::SpoolSettings;
 use clap::builder::NonEmptyStringValueParser;
@@ -104,6 +105,18 @@ pub(crate) struct SourceOptions {
     pub gpu_jobs_dir: Option<PathBuf>,
 }
 
+/// Whose pods are on the GPUs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct KubernetesOptions {
+    /// Follow the pods of this node, which must be called as in Kubernetes (--node): by its kubelet, and by the API
+    /// server that the service account of a pod or KUBECONFIG names.
+    #[arg(long)]
+    pub kubernetes: bool,
+    /// Socket at which the kubelet says which devices it gave to whom.
+    #[arg(long, value_name = "PATH", default_value = "/var/lib/kubelet/pod-resources/kubelet.sock")]
+    pub pod_resources_socket: PathBuf,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunOptions {
     #[command(flatten)]
@@ -118,11 +131,21 @@ pub(crate) struct RunOptions {
     /// Time from one look at Slurm to the next: 10s, 1m.
     #[arg(long, default_value = "30s", requires = "slurm", value_parser = parse_slurm_interval)]
     pub slurm_interval: Duration,
+    #[command(flatten)]
+    pub kubernetes: KubernetesOptions,
 }
 
 impl RunOptions {
     pub(crate) fn slurm_settings(&self) -> Option<SlurmSettings> {
         self.slurm.then(|| SlurmSettings { interval: self.slurm_interval, memory: self.uplink.spool.clone() })
+    }
+
+    pub(crate) fn kubernetes_settings(&self) -> kubernetes::Settings {
+        kubernetes::Settings {
+            socket: self.kubernetes.pod_resources_socket.clone(),
+            interval: self.source.interval,
+            dir: self.uplink.spool.clone(),
+        }
     }
 }
 
@@ -332,6 +355,19 @@ mod tests {
             assert!(Cli::try_parse_from(["coulomb-collector", "replay", "x", bad]).is_err(), "{bad}");
         }
         assert!(Cli::try_parse_from(["coulomb-collector", "simulate", "--cluster="]).is_err());
+    }
+
+    #[test]
+    fn pods_are_followed_on_request() {
+        let run = |arguments: &[&str]| match Cli::try_parse_from([&["coulomb-collector", "run"], arguments].concat()) {
+            Ok(Cli { command: Command::Run(options) }) => options,
+            other => panic!("{other:?}"),
+        };
+        assert!(!run(&[]).kubernetes.kubernetes);
+        let options = run(&["--kubernetes", "--spool", "s", "--interval", "5s"]);
+        let settings = options.kubernetes_settings();
+        assert_eq!(settings.socket, PathBuf::from("/var/lib/kubelet/pod-resources/kubelet.sock"));
+        assert_eq!((settings.dir, settings.interval), (PathBuf::from("s"), Duration::from_secs(5)));
     }
 
     #[test]

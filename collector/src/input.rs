@@ -5,6 +5,7 @@
 //! [`Inputs::stop`] by more than [`STOP_WITHIN`].
 
 mod journal;
+pub(crate) mod kubernetes;
 pub(crate) mod logs;
 mod measured;
 mod note;

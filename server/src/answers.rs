@@ -3,6 +3,7 @@
 mod alerts;
 mod boards;
 mod findings;
+mod inference;
 mod logs;
 mod pivot;
 mod planning;
@@ -12,6 +13,7 @@ mod training;
 pub use alerts::*;
 pub use boards::*;
 pub use findings::*;
+pub use inference::*;
 pub use logs::*;
 pub use pivot::*;
 pub use planning::*;

@@ -19,6 +19,7 @@ mod error;
 mod findings;
 mod focus;
 mod front;
+mod inference;
 mod ingest;
 mod jobs;
 mod ledger_rows;

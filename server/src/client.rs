@@ -1,6 +1,6 @@
 //! The `coulomb` commands that ask a running server: query, import, documents, prices, policy, budgets, anomalies,
-//! findings, incidents, close, job, report, schedules, alerts, rules, logs, bill, reconcile, token, check, backup, verify;
-//! and restore, which makes the folder of one that is not there yet.
+//! findings, incidents, inference, close, job, report, schedules, alerts, rules, logs, bill, reconcile, token, check,
+//! backup, verify; and restore, which makes the folder of one that is not there yet.
 //!
 //! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
 //! through the HTTP API, as any other program would. **Invariant:** a token is never printed, except the new one
@@ -15,6 +15,7 @@ mod connection;
 mod error;
 mod findings;
 mod import;
+mod inference;
 mod job;
 mod logs;
 mod output;
@@ -36,6 +37,7 @@ pub use check::{CheckCommand, check};
 pub use error::ClientError;
 pub use findings::{FindingsCommand, IncidentsCommand, findings, incidents};
 pub use import::{ImportCommand, ImportError, import};
+pub use inference::{InferenceCommand, inference};
 pub use job::{JobCommand, job};
 pub use logs::{LogsCommand, logs};
 pub use output::Format;

@@ -12,6 +12,7 @@ mod facts;
 mod findings;
 mod gather;
 mod incidents;
+pub mod inference;
 mod look;
 mod sheet;
 mod training;

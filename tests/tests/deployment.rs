@@ -1,6 +1,10 @@
 //! Deployment data is checked against the programs: files exist, and the flags that it uses are known.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[path = "deployment/kubernetes.rs"]
+mod kubernetes;
+
 use coulomb_tests::{binary, run, workspace_root};
 use std::collections::BTreeSet;
 use std::fs;

@@ -19,6 +19,7 @@ mod contrast;
 mod costs;
 mod csv;
 mod format;
+mod inference;
 mod insight;
 mod instant;
 mod jobs;

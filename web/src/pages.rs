@@ -14,6 +14,7 @@ mod drawing;
 mod fleet;
 mod frame;
 mod incidents;
+mod inference;
 mod job;
 mod jobs;
 mod later;

@@ -64,7 +64,7 @@ pub(super) fn path(path: &str, told: &[(&str, Option<&str>)]) -> String {
     }
 }
 
-fn write_json(answer: &impl Serialize, out: &mut impl Write) -> Result<(), ClientError> {
+pub(super) fn write_json(answer: &impl Serialize, out: &mut impl Write) -> Result<(), ClientError> {
     let text = serde_json::to_string(answer).map_err(std::io::Error::other)?;
     writeln!(out, "{text}")?;
     Ok(out.flush()?)

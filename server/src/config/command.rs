@@ -3,9 +3,9 @@
 use super::ServeFlags;
 use crate::client::{
     AlertsCommand, AnomaliesCommand, BackupCommand, BillCommand, BudgetsCommand, CheckCommand, CloseCommand,
-    DocumentsCommand, FindingsCommand, ImportCommand, IncidentsCommand, JobCommand, LogsCommand, PolicyCommand,
-    PricesCommand, QueryCommand, ReconcileCommand, ReportCommand, RestoreCommand, RulesCommand, SchedulesCommand,
-    TokenCommand, VerifyCommand,
+    DocumentsCommand, FindingsCommand, ImportCommand, IncidentsCommand, InferenceCommand, JobCommand, LogsCommand,
+    PolicyCommand, PricesCommand, QueryCommand, ReconcileCommand, ReportCommand, RestoreCommand, RulesCommand,
+    SchedulesCommand, TokenCommand, VerifyCommand,
 };
 use clap::{Parser, Subcommand};
 
@@ -47,6 +47,8 @@ pub enum Command {
     Report(ReportCommand),
     /// Show documents that are made by schedule, when the next are due and what became of the last; or run one now.
     Schedules(SchedulesCommand),
+    /// Show services of inference: latency, tokens, what a million of them costs and for whom, replicas wanted.
+    Inference(InferenceCommand),
     /// Show what fires and is about to; silence it, acknowledge it, or test who is told.
     Alerts(AlertsCommand),
     /// Show the rules of alerts and how their looks go; check, keep and remove texts of them.

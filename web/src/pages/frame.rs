@@ -20,6 +20,7 @@ const GROUPS: &[(&str, &[(Page, &str)])] = &[
             (Page::Overview, shape::OVERVIEW),
             (Page::Fleet, shape::FLEET),
             (Page::Jobs, shape::JOBS),
+            (Page::Inference, shape::INFERENCE),
             (Page::Logs, shape::LOGS),
             (Page::Alerts, shape::ALERTS),
             (Page::Incidents, shape::INCIDENTS),

@@ -147,10 +147,15 @@ impl Joined {
 
     /// The records before [`Self::position`].
     pub(super) fn take(&mut self) -> Vec<Record> {
+        let mut ready = self.before(self.position());
         if self.done.len() > HELD_MAX {
             self.finish();
+            ready.append(&mut self.done);
         }
-        let position = self.position();
+        ready
+    }
+
+    fn before(&mut self, position: u64) -> Vec<Record> {
         let ready = self.done.partition_point(|done| done.start < position);
         self.done.drain(..ready).collect()
     }

@@ -170,7 +170,8 @@ fn facts<'v>(value: &impl Fn(&str) -> Option<&'v str>, nodes: Option<Vec<std::sy
     let suspended = value("Suspended").and_then(seconds).filter(|seconds| *seconds > 0);
     let plain = |name: &str| value(name).map(str::to_owned);
     Facts {
-        name: value("JobName").and_then(job::text),
+        // What slurmdbd writes for a job that ended before its start was recorded.
+        name: value("JobName").filter(|name| *name != "allocation").and_then(job::text),
         user: value("User").or(value("UID")).and_then(job::text),
         account: value("Account").and_then(job::text),
         queue: value("Partition").and_then(job::text),
@@ -262,6 +263,12 @@ mod tests {
         assert_eq!(records.unreadable, 0);
         assert_eq!(records.seen[0].facts.name.as_deref(), Some("a b"));
         assert_eq!(records.seen[6].facts.name.as_deref(), Some("plain"));
+    }
+
+    #[test]
+    fn a_name_that_the_database_made_up_is_unknown() {
+        let records = read(record(&ended("7", "allocation")).as_bytes(), &fields()).unwrap();
+        assert_eq!(records.seen[0].facts.name, None);
     }
 
     #[test]

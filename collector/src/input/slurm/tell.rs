@@ -13,9 +13,14 @@ use std::sync::Arc;
 /// accounting. The latter is asked for it until then.
 const GONE_AFTER_MICROS: i64 = 3600 * 1_000_000;
 
+/// Of a job that ended at once accounting first has a record without its partition, and the whole one after the start
+/// was recorded, too. What is still so after this time stays so.
+const INCOMPLETE_FOR_MICROS: i64 = 600 * 1_000_000;
+
 /// Adds the rows of what is new.
 pub(super) fn tell(told: &mut Told, seen: &Seen, number: i64, by: Source, now: i64, rows: &mut Vec<JobEventRow>) {
-    if seen.phase == Phase::Changing {
+    let is_fresh = seen.ended.is_some_and(|ended| now - ended < INCOMPLETE_FOR_MICROS);
+    if seen.phase == Phase::Changing || by == Source::Accounting && seen.facts.queue.is_none() && is_fresh {
         return;
     }
     let digest = seen.facts.digest();
@@ -43,6 +48,11 @@ pub(super) fn tell(told: &mut Told, seen: &Seen, number: i64, by: Source, now: i
     if let Some(started) = seen.started.filter(|started| known.ended.is_none() && known.started != Some(*started)) {
         rows.push(holding(row("started", started, "RUNNING")));
         known = Attempt { started: Some(started), state: "RUNNING".into(), digest, ..known };
+    }
+    let resumed = seen.changed.filter(|at| seen.ended.is_some_and(|ended| (known.submitted..=ended).contains(at)));
+    if let Some(at) = resumed.filter(|_| known.ended.is_none() && is_suspended(&known.state)) {
+        // It was resumed and ended between two looks.
+        rows.push(holding(row("updated", at, "RUNNING")));
     }
     match (seen.phase, seen.ended) {
         (Phase::Ended, Some(ended)) => {

@@ -7,6 +7,7 @@ use crate::deliver::Networks;
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::ingest::Ingest;
 use crate::insight::Insight;
+use crate::insight::inference::Inference;
 use crate::ledger::Ledger;
 use crate::otlp::Otlp;
 use crate::query::{Engine, QuerySettings};
@@ -115,6 +116,7 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
     let services = Services {
         watch: Watch::open(store.clone(), engine.clone(), Arc::clone(&alerts), watching, || NOW).await.unwrap(),
         alerts,
+        inference: Inference::open(engine.clone(), || NOW).unwrap(),
         peaks: Arc::new(crate::insight::peaks(dir)),
         otlp: Otlp::new(ingest.clone(), || NOW),
         ingest,

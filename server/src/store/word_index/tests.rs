@@ -70,7 +70,7 @@ async fn a_merged_file_has_an_index_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let inputs = [dir.path().join("a.parquet"), dir.path().join("b.parquet")];
     write(&inputs[0], 0, &texts(6_000, |i| format!("first {i}")));
-    write(&inputs[1], 3_000, &texts(6_000, |i| format!("second {i}")));
+    write(&inputs[1], 5_000, &texts(6_000, |i| format!("second {i}")));
     let merged = dir.path().join("merged.parquet");
     merge(table(), &inputs, &merged, &mut || Ok(())).unwrap();
     let index = read_index(&merged, 12_000).await.unwrap();

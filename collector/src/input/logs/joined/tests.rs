@@ -48,6 +48,20 @@ fn parts_of_a_container_are_joined_by_stream() {
 }
 
 #[test]
+fn many_records_of_one_read_do_not_end_the_last_one() {
+    let (mut lines, mut joined) = (Lines::at(0), Joined::at(0));
+    let text = "a line\n".repeat(HELD_MAX + 5) + "failed\n";
+    lines.push(text.as_bytes(), &mut |line| joined.push(line, Duration::ZERO));
+    assert_eq!(joined.take().len(), HELD_MAX + 5);
+    lines.push(format!("{TRACEBACK}\n  x\nE: y\n").as_bytes(), &mut |line| joined.push(line, Duration::ZERO));
+    joined.finish();
+    assert_eq!(
+        joined.take().into_iter().map(|record| record.text).collect::<Vec<_>>(),
+        [format!("failed\n{TRACEBACK}\n  x\nE: y")]
+    );
+}
+
+#[test]
 fn records_are_bounded() {
     let text = "x\n".to_owned() + &"  y\n".repeat(RECORD_LINES_MAX * 2);
     assert!(joined_of(text.as_bytes(), 0).len() >= 2);

@@ -26,6 +26,7 @@ fn seen(phase: Phase, state: &str, started: Option<i64>, ended: Option<i64>) -> 
         exit_code: ended.map(|_| 0),
         facts: Facts {
             user: Some("ada".into()),
+            queue: Some("main".into()),
             tres: Tres { gpus: Some(2), ..Tres::default() },
             nodes: holds.then(|| vec!["gpu01".into()]),
             gpu_uuids: (holds && ended.is_none()).then(|| vec!["gpu01/0".into(), "gpu01/1".into()]),
@@ -125,6 +126,28 @@ fn a_change_of_what_a_job_is_is_told_when_it_is_seen() {
     moved.facts.queue = Some("long".into());
     let story = [(5, Source::Queue, 0, seen(Phase::Waiting, "PENDING", None, None)), (9, Source::Queue, 0, moved)];
     assert_eq!(lines(&mut told(), &story)[1..], ["9 7.0 updated PENDING - - -..- -"]);
+}
+
+#[test]
+fn a_record_without_a_partition_is_waited_for() {
+    let mut partial = seen(Phase::Ended, "FAILED", Some(30), Some(30));
+    partial.facts.queue = None;
+    let whole = seen(Phase::Ended, "FAILED", Some(30), Some(30));
+    let story = [(31, Source::Accounting, 0, partial.clone()), (32, Source::Queue, 0, whole)];
+    assert_eq!(lines(&mut told(), &story[..1]), Vec::<String>::new());
+    assert_eq!(lines(&mut told(), &story).len(), 3);
+    assert_eq!(lines(&mut told(), &[(630, Source::Accounting, 0, partial)]).len(), 3, "it stays so");
+}
+
+#[test]
+fn a_resumption_just_before_the_end_is_told() {
+    let suspended = Seen { changed: Some(40 * SECOND), ..seen(Phase::Running, "SUSPENDED", Some(30), None) };
+    let ended = Seen { changed: Some(50 * SECOND), ..seen(Phase::Ended, "COMPLETED", Some(30), Some(55)) };
+    let story = [(45, Source::Queue, 0, suspended), (60, Source::Queue, 0, ended)];
+    assert_eq!(
+        lines(&mut told(), &story)[3..],
+        ["50 7.0 updated RUNNING gpu01 - 30..- -", "55 7.0 ended COMPLETED gpu01 - 30..55 0"]
+    );
 }
 
 /// Accounting does not know the GPUs of a job that runs, and must not take them back.
