@@ -51,7 +51,8 @@ class Handler:
 
 
 def authenticated(server, session, envelope, mechanism, data):
-    return AuthResult(success=(data.login, data.password) == (b"coulomb", b"hunter2"))
+    # Unhandled, so that the server itself says that it was not right.
+    return AuthResult(success=(data.login, data.password) == (b"coulomb", b"hunter2"), handled=False)
 
 
 def session():

@@ -26,6 +26,8 @@ impl Postbox {
         let (key, certificate) = (folder.join("mail.key"), folder.join("mail.pem"));
         let mut openssl = Command::new("openssl");
         openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
+        // One that is an authority, too, is no server to whoever is strict.
+        openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
         openssl.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout"]).arg(&key);
         let made = run(openssl.arg("-out").arg(&certificate));
         assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));

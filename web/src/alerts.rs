@@ -200,8 +200,8 @@ pub(crate) fn verdict(found: &RulePreview) -> String {
         said.push_str(&format!(", by a look each {step} where the rule looks each {every}"));
     }
     if !found.complete {
-        let until = found.times_unix_micros.last().copied().unwrap_or(found.from_unix_micros);
-        said.push_str(&format!("; there was time to look until {} only", format::instant(until)));
+        let since = found.times_unix_micros.first().copied().unwrap_or(found.from_unix_micros);
+        said.push_str(&format!("; there was time to look since {} only", format::instant(since)));
     }
     said + "."
 }

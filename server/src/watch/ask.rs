@@ -3,7 +3,7 @@
 use super::WatchError;
 use crate::alert::{Asks, Labels, Rule, Seen};
 use crate::query::promql::{self, NAME, Outcome, Steps};
-use crate::query::{Engine, Parameter, Statement};
+use crate::query::{Engine, Parameter, Rows, Statement};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
@@ -80,10 +80,7 @@ fn labels(labels: &promql::Labels) -> Labels {
 /// Whether any of the tables that the rule needs has a row within the time that it looks at.
 pub(super) async fn has_rows(engine: &Engine, rule: &Rule, now_micros: i64) -> Result<bool, WatchError> {
     for table in &rule.needs {
-        // Names of tables are bound nowhere; one that is no plain name is a table that does not exist.
-        if !table.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err(WatchError::Refused(format!("it needs {table:?}, which is no name of a table")));
-        }
+        check_name(table)?;
         let sql = format!("select 1 from {table} where time > $1 and time <= $2 limit 1");
         let range = vec![Parameter::Time(now_micros - rule.over_micros), Parameter::Time(now_micros)];
         let found = engine.sql(&sql, range).await?.collect().await?;
@@ -92,6 +89,35 @@ pub(super) async fn has_rows(engine: &Engine, rule: &Rule, now_micros: i64) -> R
         }
     }
     Ok(rule.needs.is_empty())
+}
+
+/// When the first row came of what the rule needs, of all that it would look at; none where there is none.
+pub(super) async fn first_row(
+    engine: &Engine,
+    rule: &Rule,
+    from_micros: i64,
+    to_micros: i64,
+) -> Result<Option<i64>, WatchError> {
+    let mut first: Option<i64> = None;
+    for table in &rule.needs {
+        check_name(table)?;
+        let sql = format!("select min(time) from {table} where time > $1 and time <= $2");
+        let range = vec![Parameter::Time(from_micros - rule.over_micros), Parameter::Time(to_micros)];
+        for batch in engine.sql(&sql, range).await?.collect().await? {
+            let rows = Rows::new(&batch);
+            let found = (0..batch.num_rows()).filter_map(|row| rows.int(0, row)).min();
+            first = [first, found].into_iter().flatten().min();
+        }
+    }
+    Ok(first)
+}
+
+/// Names of tables are bound nowhere; one that is no plain name is a table that does not exist.
+fn check_name(table: &str) -> Result<(), WatchError> {
+    match table.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+        true => Ok(()),
+        false => Err(WatchError::Refused(format!("it needs {table:?}, which is no name of a table"))),
+    }
 }
 
 /// Texts are labels, `value` is the value, other numbers are for the sentences.

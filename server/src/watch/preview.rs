@@ -59,27 +59,41 @@ impl Watch {
         };
         let is_complete = seen.len() == times.len();
         let slower = Rule { every_micros: step_micros, ..rule.clone() };
-        let looks = times.into_iter().zip(seen);
+        // Where time did not suffice it is the earliest looks that are not known.
+        let unseen = times.len() - seen.len();
+        let looks = times.into_iter().skip(unseen).zip(seen);
         Ok(Preview { step_micros, is_complete, ..played(&slower, looks) })
     }
 
-    /// As far as time suffices.
+    /// The latest first, as far as time suffices; given in the order of their times.
     async fn seen_one_by_one(&self, rule: &Rule, times: &[i64]) -> Result<Vec<Option<Vec<Seen>>>, WatchError> {
         let end = Instant::now() + PREVIEW_WITHIN;
+        let (first, last) = (times.first().copied().unwrap_or_default(), times.last().copied().unwrap_or_default());
+        // Before the first row there is nothing to ask.
+        let begins_micros = match rule.needs.is_empty() {
+            true => i64::MIN,
+            false => ask::first_row(&self.inner.engine, rule, first, last).await?.unwrap_or(i64::MAX),
+        };
         let look = |now_micros: i64| async move {
+            if now_micros < begins_micros {
+                return Ok(None);
+            }
             let seen = ask::ask(&self.inner.engine, rule, now_micros).await?;
             // Whoever sees nothing learns something only where there was something to see.
             let sees = !seen.is_empty() || ask::has_rows(&self.inner.engine, rule, now_micros).await?;
             Ok::<_, WatchError>(sees.then_some(seen))
         };
-        let mut looks = stream::iter(times.iter().copied().map(look)).buffered(ASKING_MAX);
+        let mut looks = stream::iter(times.iter().rev().copied().map(look)).buffered(ASKING_MAX);
         let mut all = Vec::with_capacity(times.len());
         while let Ok(Some(seen)) = tokio::time::timeout_at(end, looks.next()).await {
             all.push(seen?);
         }
         match all.is_empty() && !times.is_empty() {
             true => Err(late()),
-            false => Ok(all),
+            false => {
+                all.reverse();
+                Ok(all)
+            }
         }
     }
 }
