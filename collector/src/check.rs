@@ -6,7 +6,7 @@ use crate::metrics::Counters;
 use crate::run::unix_micros_now;
 use crate::send::{Client, PostError};
 use crate::signal::Signals;
-use crate::source::{Live, Sample};
+use crate::source::{Live, Pods, Sample};
 use arrow::record_batch::RecordBatch;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const LOOK_APART: Duration = Duration::from_millis(500);
 /// Looks twice, prints what was seen; an error when the host or the server fails. A node without GPUs is fine.
 pub(crate) fn check(options: &CheckOptions, signals: Signals) -> anyhow::Result<()> {
     let counters = Arc::new(Counters::default());
-    let mut live = Live::open(&options.source, counters);
+    let mut live = Live::open(&options.source, Pods::default(), counters);
     live.look(unix_micros_now(), None);
     signals.wait(LOOK_APART);
     let sample = live.look(unix_micros_now(), Some(LOOK_APART));

@@ -4,6 +4,7 @@ mod inputs;
 
 pub(crate) use inputs::InputOptions;
 
+use crate::input::kubernetes;
 use crate::send::{ClientSettings, TokenSource};
 use crate::spool::SpoolSettings;
 use clap::builder::NonEmptyStringValueParser;
@@ -98,6 +99,22 @@ pub(crate) struct SourceOptions {
     /// The NVML library (default: libnvidia-ml.so.1 as the system finds it).
     #[arg(long, value_name = "PATH")]
     pub nvml_library: Option<PathBuf>,
+    /// Directory in which a prolog notes the jobs of each GPU as dcgm-exporter reads them: files <gpu> and
+    /// <gpu>.<gpu instance>, a job a line. /run/gpustat is read in any case.
+    #[arg(long, value_name = "DIR")]
+    pub gpu_jobs_dir: Option<PathBuf>,
+}
+
+/// Whose pods are on the GPUs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct KubernetesOptions {
+    /// Follow the pods of this node, which must be called as in Kubernetes (--node): by its kubelet, and by the API
+    /// server that the service account of a pod or KUBECONFIG names.
+    #[arg(long)]
+    pub kubernetes: bool,
+    /// Socket at which the kubelet says which devices it gave to whom.
+    #[arg(long, value_name = "PATH", default_value = "/var/lib/kubelet/pod-resources/kubelet.sock")]
+    pub pod_resources_socket: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -108,6 +125,36 @@ pub(crate) struct RunOptions {
     pub inputs: InputOptions,
     #[command(flatten)]
     pub uplink: UplinkOptions,
+    /// Watch the jobs of the Slurm cluster by squeue and sacct: on one node of it, a controller or login node.
+    #[arg(long)]
+    pub slurm: bool,
+    /// Time from one look at Slurm to the next: 10s, 1m.
+    #[arg(long, default_value = "30s", requires = "slurm", value_parser = parse_slurm_interval)]
+    pub slurm_interval: Duration,
+    #[command(flatten)]
+    pub kubernetes: KubernetesOptions,
+}
+
+impl RunOptions {
+    pub(crate) fn slurm_settings(&self) -> Option<SlurmSettings> {
+        self.slurm.then(|| SlurmSettings { interval: self.slurm_interval, memory: self.uplink.spool.clone() })
+    }
+
+    pub(crate) fn kubernetes_settings(&self) -> kubernetes::Settings {
+        kubernetes::Settings {
+            socket: self.kubernetes.pod_resources_socket.clone(),
+            interval: self.source.interval,
+            dir: self.uplink.spool.clone(),
+        }
+    }
+}
+
+/// How Slurm is watched.
+#[derive(Debug, Clone)]
+pub(crate) struct SlurmSettings {
+    pub interval: Duration,
+    /// Directory for what was told.
+    pub memory: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -239,6 +286,16 @@ fn parse_interval(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Each look asks the controller and the database for all of their jobs.
+fn parse_slurm_interval(text: &str) -> Result<Duration, String> {
+    let interval = parse_duration(text)?;
+    if (Duration::from_secs(1)..=Duration::from_secs(3600)).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err("the interval must be 1s to 1h".to_owned())
+    }
+}
+
 fn parse_whole_seconds(text: &str) -> Result<Duration, String> {
     let interval = parse_interval(text)?;
     if interval.subsec_nanos() == 0 { Ok(interval) } else { Err("expected whole seconds".to_owned()) }
@@ -298,6 +355,19 @@ mod tests {
             assert!(Cli::try_parse_from(["coulomb-collector", "replay", "x", bad]).is_err(), "{bad}");
         }
         assert!(Cli::try_parse_from(["coulomb-collector", "simulate", "--cluster="]).is_err());
+    }
+
+    #[test]
+    fn pods_are_followed_on_request() {
+        let run = |arguments: &[&str]| match Cli::try_parse_from([&["coulomb-collector", "run"], arguments].concat()) {
+            Ok(Cli { command: Command::Run(options) }) => options,
+            other => panic!("{other:?}"),
+        };
+        assert!(!run(&[]).kubernetes.kubernetes);
+        let options = run(&["--kubernetes", "--spool", "s", "--interval", "5s"]);
+        let settings = options.kubernetes_settings();
+        assert_eq!(settings.socket, PathBuf::from("/var/lib/kubelet/pod-resources/kubelet.sock"));
+        assert_eq!((settings.dir, settings.interval), (PathBuf::from("s"), Duration::from_secs(5)));
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! [`Inputs::stop`] by more than [`STOP_WITHIN`].
 
 mod journal;
+pub(crate) mod kubernetes;
 pub(crate) mod logs;
 mod measured;
 mod note;
 pub(crate) mod otlp;
 pub(crate) mod scrape;
+pub(crate) mod slurm;
 
 use crate::batch::{self, TableBatch};
 use crate::config::InputOptions;
@@ -55,6 +57,7 @@ impl Feed {
         &self.node
     }
 
+    /// The collector's own numbers, for those of an input.
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
     }

@@ -23,7 +23,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(ansi).with_target(false).init();
+    // The client of Kubernetes says each failure of each try; whoever asks through it says what matters, once.
+    let log = tracing_subscriber::fmt().with_env_filter("info,kube_client=off");
+    log.with_writer(std::io::stderr).with_ansi(ansi).with_target(false).init();
     match start(&cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -38,7 +38,9 @@ pub(crate) struct Counters {
     pub otlp_records_rejected: AtomicU64,
     pub log_bytes_cut: AtomicU64,
     pub log_records_replaced: AtomicU64,
+    pub slurm_unreadable: AtomicU64,
     nvml_errors: Mutex<BTreeMap<&'static str, u64>>,
+    slurm_errors: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Counters {
@@ -54,10 +56,15 @@ impl Counters {
         *self.nvml_errors.lock().unwrap_or_else(PoisonError::into_inner).entry(call).or_default() += 1;
     }
 
+    /// A command of Slurm that failed or did not answer in time.
+    pub(crate) fn slurm_error(&self, command: &'static str) {
+        *self.slurm_errors.lock().unwrap_or_else(PoisonError::into_inner).entry(command).or_default() += 1;
+    }
+
     /// The counters in Prometheus' text format.
     pub(crate) fn text(&self) -> String {
         let mut out = String::with_capacity(2048);
-        let rows: [(&str, &str, &str, &AtomicU64); 20] = [
+        let rows: [(&str, &str, &str, &AtomicU64); 21] = [
             ("rows_collected_total", "counter", "Rows that the sources gave", &self.rows_collected),
             ("rows_sent_total", "counter", "Rows that the server acknowledged", &self.rows_sent),
             ("rows_refused_total", "counter", "Rows that the server refused for good", &self.rows_refused),
@@ -93,6 +100,7 @@ impl Counters {
                 "Records of log files with bytes that are no UTF-8",
                 &self.log_records_replaced,
             ),
+            ("slurm_unreadable_total", "counter", "Jobs of Slurm that could not be read", &self.slurm_unreadable),
         ];
         for (name, kind, help, value) in rows {
             let value = value.load(Ordering::Relaxed);
@@ -102,10 +110,17 @@ impl Counters {
             )
             .expect("writing to a string cannot fail");
         }
-        out.push_str("# HELP coulomb_collector_nvml_errors_total NVML calls that failed\n# TYPE coulomb_collector_nvml_errors_total counter\n");
-        for (call, count) in self.nvml_errors.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            writeln!(out, "coulomb_collector_nvml_errors_total{{call=\"{call}\"}} {count}")
+        let kinds = [
+            ("nvml_errors_total", "call", "NVML calls that failed", &self.nvml_errors),
+            ("slurm_errors_total", "command", "Commands of Slurm that failed", &self.slurm_errors),
+        ];
+        for (name, label, help, counts) in kinds {
+            write!(out, "# HELP coulomb_collector_{name} {help}\n# TYPE coulomb_collector_{name} counter\n")
                 .expect("writing to a string cannot fail");
+            for (of, count) in counts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                writeln!(out, "coulomb_collector_{name}{{{label}=\"{of}\"}} {count}")
+                    .expect("writing to a string cannot fail");
+            }
         }
         out
     }

@@ -5,12 +5,12 @@
 
 use crate::batch;
 use crate::config::{RecordOptions, RunOptions, UplinkOptions};
-use crate::input::{Feed, Inputs, otlp, scrape};
+use crate::input::{Feed, Inputs, kubernetes, otlp, scrape, slurm};
 use crate::metrics::{self, Counters};
 use crate::record::Recording;
 use crate::send::{self, Client, Drain, Loss, Uplink, WhenFull};
 use crate::signal::{Signals, Wake};
-use crate::source::{DeviceEventRow, Live, NodeIdentity, Sample};
+use crate::source::{DeviceEventRow, Live, NodeIdentity, Pods, Sample};
 use crate::spool::Spool;
 use anyhow::Context as _;
 use contract::WriterId;
@@ -64,12 +64,20 @@ pub(crate) fn run(options: &RunOptions, signals: Signals) -> anyhow::Result<()> 
     let writer = new_writer(&options.source.node)?;
     let (uplink, counters) = connect(&options.uplink, writer, WhenFull::DropOldest, signals)?;
     let uplink = Arc::new(uplink);
-    let mut live = Live::open(&options.source, Arc::clone(&counters));
+    let pods = Pods::default();
+    let mut live = Live::open(&options.source, pods.clone(), Arc::clone(&counters));
     let node = live.node().clone();
     let mut inputs = Inputs::new(Feed::new(node.clone(), Arc::clone(&uplink), Arc::clone(&counters)));
     start_inputs(options, &mut inputs)?;
     let driver_tells_xids = Arc::new(AtomicBool::new(false));
     inputs.start_logs(&options.inputs, &options.uplink.spool, Arc::clone(&driver_tells_xids))?;
+    if let Some(settings) = options.slurm_settings() {
+        inputs.start("slurm", move |feed| slurm::watch(&settings, &feed)).context("cannot start to watch Slurm")?;
+    }
+    if options.kubernetes.kubernetes {
+        let settings = options.kubernetes_settings();
+        inputs.start("kubernetes", move |feed| kubernetes::follow(&feed, &settings, &pods, unix_micros_now))?;
+    }
     let mut waiting = Sample::default();
     let mut since = Instant::now();
     each_tick(options.source.interval, None, signals, |now_unix_micros, elapsed| {
@@ -140,7 +148,7 @@ fn loss_event(loss: Loss, node: &NodeIdentity, now_unix_micros: i64) -> DeviceEv
 pub(crate) fn record(options: &RecordOptions, signals: Signals) -> anyhow::Result<()> {
     let counters = Arc::new(Counters::default());
     let mut recording = Recording::create(&options.out, Instant::now())?;
-    let mut live = Live::open(&options.source, Arc::clone(&counters));
+    let mut live = Live::open(&options.source, Pods::default(), Arc::clone(&counters));
     tracing::info!(dir = ?options.out, "recording");
     each_tick(options.source.interval, options.duration, signals, |now_unix_micros, elapsed| {
         let sample = live.look(now_unix_micros, elapsed);

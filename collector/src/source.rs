@@ -7,13 +7,14 @@
 mod host;
 mod live;
 mod nvml;
+mod pods;
 mod process;
 pub(crate) mod replay;
 pub(crate) mod simulated;
 
 pub(crate) use live::Live;
-pub(crate) use nvml::xid;
-pub(crate) use nvml::xid_row;
+pub(crate) use nvml::{xid, xid_row};
+pub(crate) use pods::{Pods, Unit};
 
 use std::sync::Arc;
 

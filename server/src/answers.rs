@@ -2,6 +2,8 @@
 
 mod alerts;
 mod boards;
+mod findings;
+mod inference;
 mod logs;
 mod pivot;
 mod planning;
@@ -10,6 +12,8 @@ mod training;
 
 pub use alerts::*;
 pub use boards::*;
+pub use findings::*;
+pub use inference::*;
 pub use logs::*;
 pub use pivot::*;
 pub use planning::*;

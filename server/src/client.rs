@@ -1,6 +1,6 @@
 //! The `coulomb` commands that ask a running server: query, import, documents, prices, policy, budgets, anomalies,
-//! close, job, report, schedules, alerts, rules, logs, bill, reconcile, token, check, backup, verify; and restore, which makes the folder of one
-//! that is not there yet.
+//! findings, incidents, inference, close, job, report, schedules, alerts, rules, logs, bill, reconcile, token, check,
+//! backup, verify; and restore, which makes the folder of one that is not there yet.
 //!
 //! Owns their flags, their output and their exit status. Must not know the store or the engine: everything goes
 //! through the HTTP API, as any other program would. **Invariant:** a token is never printed, except the new one
@@ -13,7 +13,9 @@ mod books;
 mod check;
 mod connection;
 mod error;
+mod findings;
 mod import;
+mod inference;
 mod job;
 mod logs;
 mod output;
@@ -33,7 +35,9 @@ pub use bills::{BillCommand, ReconcileCommand, bill, reconcile};
 pub use books::{CloseCommand, DocumentsCommand, PolicyCommand, close, documents, policy};
 pub use check::{CheckCommand, check};
 pub use error::ClientError;
+pub use findings::{FindingsCommand, IncidentsCommand, findings, incidents};
 pub use import::{ImportCommand, ImportError, import};
+pub use inference::{InferenceCommand, inference};
 pub use job::{JobCommand, job};
 pub use logs::{LogsCommand, logs};
 pub use output::Format;

@@ -22,6 +22,7 @@ pub mod ledger;
 pub mod otlp;
 pub mod query;
 pub mod report;
+pub mod scaler;
 pub mod schedule;
 pub mod shelf;
 pub mod store;

@@ -11,10 +11,12 @@ use coulomb::dispatch::Dispatch;
 use coulomb::flight;
 use coulomb::grpc;
 use coulomb::ingest::Ingest;
-use coulomb::insight;
+use coulomb::insight::inference::Inference;
+use coulomb::insight::{self, Insight};
 use coulomb::ledger::Ledger;
 use coulomb::otlp::{self, Otlp};
 use coulomb::query::Engine;
+use coulomb::scaler;
 use coulomb::store::Store;
 use coulomb::watch::{self, Watch};
 use std::io::{BufWriter, Write, stderr, stdout};
@@ -27,6 +29,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Rows expire by the day; an hour more of them is not felt.
 const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
+/// Autoscalers ask two to four times a minute.
+const OBSERVE_EVERY: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     let mut out = BufWriter::new(stdout());
@@ -39,10 +43,13 @@ fn main() -> ExitCode {
         Command::Prices(command) => asked(client::prices(&command, &mut out)),
         Command::Budgets(command) => asked(client::budgets(&command, &mut out)),
         Command::Anomalies(command) => asked(client::anomalies(&command, &mut out)),
+        Command::Findings(command) => asked(client::findings(&command, &mut out)),
+        Command::Incidents(command) => asked(client::incidents(&command, &mut out)),
         Command::Job(command) => asked(client::job(&command, &mut out)),
         Command::Close(command) => asked(client::close(&command, &mut out)),
         Command::Report(command) => asked(client::report(&command, &mut out)),
         Command::Schedules(command) => asked(client::schedules(&command, &mut out)),
+        Command::Inference(command) => asked(client::inference(&command, &mut out)),
         Command::Alerts(command) => asked(client::alerts(&command, now_micros(), &mut out)),
         Command::Rules(command) => match command.tested() {
             Some(files) => watch::rehearse(files, &mut out).map_err(Into::into),
@@ -116,8 +123,16 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         let watch = watch.clone();
         async move { watch.keep().await }
     });
-    let flight =
-        settings.flight_listen.map(|listen| flight::start(engine.clone(), access.clone(), listen)).transpose()?;
+    let insight = Insight::open(engine.clone(), now_micros)?;
+    let finding = tokio::spawn({
+        let insight = insight.clone();
+        async move { insight.keep().await }
+    });
+    let inference = Inference::open(engine.clone(), now_micros)?;
+    let observing = tokio::spawn(observe(inference.clone()));
+    let scaler = scaler::routes(inference.clone(), access.clone());
+    let start_flight = |listen| flight::start(engine.clone(), access.clone(), listen, scaler);
+    let flight = settings.flight_listen.map(start_flight).transpose()?;
     let otlp = Otlp::new(ingest.clone(), now_micros);
     let otlp_grpc = settings.otlp_listen.map(|listen| start_otlp(&otlp, &access, listen)).transpose()?.flatten();
     let dashboards = Arc::new(dashboards::shelf(&settings.data_dir));
@@ -130,6 +145,8 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         dispatch: dispatch.clone(),
         access,
         watch: watch.clone(),
+        inference,
+        insight,
         dashboards,
         alerts,
         peaks: Arc::new(insight::peaks(&settings.data_dir)),
@@ -141,17 +158,18 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         _ = terminate.recv() => tracing::info!("asked to terminate, shutting down"),
         _ = interrupt.recv() => tracing::info!("interrupted, shutting down"),
     }
-    let stop = async |running: Option<grpc::Running>| {
-        if let Some(running) = running {
-            running.stop().await;
-        }
-    };
     let (stopped, (), ()) = tokio::join!(server.stop(), stop(flight), stop(otlp_grpc));
-    [keeping, deriving, accounting, dispatching, watching].iter().for_each(JoinHandle::abort);
+    [keeping, deriving, accounting, dispatching, watching, finding, observing].iter().for_each(JoinHandle::abort);
     tokio::join!(dispatch.finish(), watch.finish());
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");
     Ok(stopped?)
+}
+
+async fn stop(running: Option<grpc::Running>) {
+    if let Some(running) = running {
+        running.stop().await;
+    }
 }
 
 /// Where it listens, for people and for programs that started it.
@@ -178,6 +196,18 @@ fn start_otlp(otlp: &Otlp, access: &Access, listen: OtlpListen) -> anyhow::Resul
             Ok(None)
         }
         (started, _) => Ok(Some(started?)),
+    }
+}
+
+/// Looks at services of inference, so that who scales them is answered at once.
+async fn observe(inference: Inference) {
+    let mut turns = tokio::time::interval(OBSERVE_EVERY);
+    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        if let Err(error) = inference.observe().await {
+            tracing::warn!(%error, "services of inference could not be looked at");
+        }
     }
 }
 

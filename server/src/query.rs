@@ -27,6 +27,8 @@ mod job_names;
 mod jobs;
 mod logs;
 mod matching;
+mod meaning_rows;
+mod meanings;
 mod mig;
 mod node;
 mod overview;
@@ -56,6 +58,7 @@ pub use error::QueryError;
 pub use guard::SQL_BYTES_MAX;
 pub use job_list::{JOBS_OF_A_PAGE, JOBS_OF_A_PAGE_MAX, JobsAsked, job_phase};
 pub use logs::{LogBucket, LogCounts, LogCursor, LogPart, LogRecord, LogsAsked, LogsFound, LogsTail, log_severity};
+pub use meanings::{EventClass, Meaning, Meanings, severity_word};
 pub use rows::Rows;
 pub use statement::{Statement, with_placeholders};
 pub use status::DataStatus;
@@ -138,6 +141,7 @@ struct Inner {
     words: status::WordsOfFiles,
     progress: rollup::Progress,
     stated: stated::Stated,
+    meanings: Arc<Meanings>,
     pressure: Arc<pressure::Pressure>,
     words_of_bodies: Arc<word_scan::WordIndexes>,
     tails: logs::Tails,
@@ -185,6 +189,7 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(|e| QueryError::Internal(format!("cannot start query threads: {e}")))?;
+        let meanings = Arc::new(Meanings::read());
         let pressure = pressure::Pressure::new(settings.resident_bytes_max, pressure::resident_bytes);
         let inner = Inner {
             store,
@@ -197,12 +202,26 @@ impl Engine {
             words: Default::default(),
             progress: Default::default(),
             stated: Default::default(),
+            meanings: Arc::clone(&meanings),
             pressure,
             words_of_bodies,
             tails: logs::Tails::default(),
             threads: Threads(Some(threads)),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let engine = Self { inner: Arc::new(inner) };
+        engine.set_sheet(meaning_rows::NAME, meaning_rows::sheet(&meanings)?);
+        Ok(engine)
+    }
+
+    /// What device events mean.
+    pub fn meanings(&self) -> Arc<Meanings> {
+        Arc::clone(&self.inner.meanings)
+    }
+
+    /// Numbers of which one changes whenever rows of these tables do, files and memory alike.
+    pub fn generations(&self, tables: &[&str]) -> Vec<u64> {
+        let known = self.inner.store.tables().filter(|table| tables.contains(&table.name));
+        known.map(|table| self.inner.store.snapshot(table).generation).collect()
     }
 
     /// Answers one read-only statement. The rows stream; the limits hold until the last one.

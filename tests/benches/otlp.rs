@@ -77,7 +77,7 @@ fn measure(what: &str, address: &str, bearer: Option<&str>, program: &Program, b
     let busy = (cpu_seconds(&pid) - cpu) / seconds;
     line(&format!("{what}, spans answered per second"), sent as f64 / seconds, SPANS_PER_SECOND);
     line(&format!("{what}, resident bytes"), resident as f64, bytes_max);
-    println!("{what}, part of its core: {busy:.2}");
+    line(&format!("{what}, spans per second of its CPU"), sent as f64 / seconds / busy, SPANS_PER_SECOND);
     sent
 }
 

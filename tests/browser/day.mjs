@@ -186,7 +186,7 @@ async function forbidden() {
 }
 
 async function everyPage() {
-  const places = ["/", "/fleet", "/jobs", "/alerts", "/costs", "/reports", "/prices", "/prices?view=compare", "/sql", "/settings"];
+  const places = ["/", "/fleet", "/jobs", "/alerts", "/incidents", "/incidents?view=waste", "/costs", "/reports", "/prices", "/prices?view=compare", "/sql", "/settings"];
   const job = await page.evaluate(async () => {
     const { jobs } = await (await fetch("/api/v1/jobs?from=now-7d&to=now&limit=1&sort=-gpu_hours")).json();
     return `/job?of=${encodeURIComponent(jobs[0].cluster)}&job=${encodeURIComponent(jobs[0].job_id)}`;

@@ -125,6 +125,35 @@ async function alerts(page) {
   check((await dialog.count()) === 0, "Escape closes a statement");
 }
 
+// A failure opens to its events and jobs, the bill groups and filters, waste is by kind; an empty server says so.
+async function incidents(page) {
+  await go(page, "Incidents");
+  await look(page, `incidents-${mode}`);
+  await lookNarrow(page, `incidents-${mode}`);
+  if (mode === "empty") {
+    check(/Nothing failed/.test(await mainText(page)), "empty Incidents say so");
+    await page.getByRole("button", { name: "Waste and findings" }).click();
+    await settled(page);
+    check(/Nothing is wasted/.test(await mainText(page)), "an empty list of waste says so");
+    return;
+  }
+  const first = page.getByRole("region", { name: "Incidents" }).locator("button[aria-expanded]").first();
+  if ((await first.count()) > 0) {
+    await first.focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("link", { name: /^Log lines/ }).waitFor({ timeout: WAIT_MS });
+    check(page.url().includes("incident="), "an opened incident is in the address");
+    await look(page, `incident-${mode}`);
+    await page.getByRole("group", { name: "Grouped by" }).getByRole("button", { name: "User" }).click();
+    await settled(page);
+    check(page.url().includes("bill=user"), "the bill is grouped");
+  }
+  await page.getByRole("button", { name: "Waste and findings" }).click();
+  await settled(page);
+  await look(page, `waste-${mode}`);
+  await lookNarrow(page, `waste-${mode}`);
+}
+
 // Records are found by their words, one opens, the address has the search; an empty server says what fills the page.
 async function logs(page) {
   await go(page, "Logs");
@@ -484,6 +513,7 @@ try {
   await lookNarrow(page, `fleet-${mode}`);
 
   if (mode !== "money") await alerts(page);
+  await incidents(page);
   if (mode !== "money") await logs(page);
   await go(page, "Reports and close");
   check((await page.locator("iframe[sandbox='']").count()) === 1, "a document is shown in a frame that runs nothing");

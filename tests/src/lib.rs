@@ -13,6 +13,7 @@ mod http;
 pub mod postbox;
 mod program;
 mod server;
+pub mod slurm;
 pub mod source;
 pub mod writers;
 

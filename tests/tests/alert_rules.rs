@@ -40,7 +40,7 @@ fn a_rule_file_of_prometheus_is_taken_over_fires_and_is_given_back() {
     let path = file.to_str().expect("a path is text");
     fs::write(&file, RULE_FILE.replace("expr: vector(42) > 40", "record: a:b")).expect("a file can be written");
     let (good, why) = told(&["rules", "import", path]);
-    assert!(!good && why.contains("my-rules.yml line 5") && why.contains("\"record\""), "{why}");
+    assert!(!good && why.contains("my-rules.yml line 6") && why.contains("recording rules"), "{why}");
     fs::write(&file, RULE_FILE.replace("vector(42) >", "vector(42 >")).expect("a file can be written");
     let (good, why) = told(&["rules", "import", path]);
     assert!(!good && why.contains("my-rules.yml line 5") && why.contains("\"Always\""), "{why}");

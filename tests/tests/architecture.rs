@@ -12,7 +12,7 @@ struct Room {
 }
 
 /// `main.rs` and `lib.rs` wire, so they may name every door.
-const SERVER: [Room; 25] = [
+const SERVER: [Room; 26] = [
     Room { name: "error", may: &[] },
     // What api and client say to each other.
     Room { name: "answers", may: &[] },
@@ -73,6 +73,8 @@ const SERVER: [Room; 25] = [
     Room { name: "grpc", may: &["error"] },
     // Ingest lends its reading of outside Arrow bytes to the parameters of a statement.
     Room { name: "flight", may: &["ingest", "query", "access", "grpc", "error"] },
+    // KEDA's questions, at the port of Flight SQL.
+    Room { name: "scaler", may: &["insight", "access", "grpc", "error"] },
     // Over HTTP `api` asks it, over gRPC it answers itself.
     Room { name: "otlp", may: &["ingest", "access", "grpc", "error"] },
     Room { name: "main", may: &[] },
@@ -87,7 +89,7 @@ struct Technology {
 const SERVER_TECHNOLOGIES: [Technology; 26] = [
     Technology { name: "actix_web", rooms: &["api"] },
     Technology { name: "arrow_flight", rooms: &["flight"] },
-    Technology { name: "tonic", rooms: &["flight", "grpc", "otlp"] },
+    Technology { name: "tonic", rooms: &["flight", "grpc", "otlp", "scaler"] },
     Technology { name: "coulomb_otlp", rooms: &["otlp", "api"] },
     Technology { name: "coulomb_exposition", rooms: &["client"] },
     Technology { name: "http_body", rooms: &["otlp"] },
@@ -110,6 +112,8 @@ const SERVER_TECHNOLOGIES: [Technology; 26] = [
             "report",
             "dashboards",
             "watch",
+            // Makes rows of what it finds, and of what it knows of services, for SQL to read.
+            "insight",
         ],
     },
     Technology { name: "polars", rooms: &["report"] },
@@ -127,11 +131,14 @@ const SERVER_TECHNOLOGIES: [Technology; 26] = [
     Technology { name: "base64", rooms: &["deliver", "dispatch"] },
     Technology {
         name: "tokio",
-        rooms: &["store", "ingest", "query", "ledger", "dispatch", "api", "flight", "grpc", "otlp", "watch", "main"],
+        rooms: &[
+            "store", "ingest", "query", "ledger", "dispatch", "api", "flight", "grpc", "otlp", "scaler", "watch",
+            "insight", "main",
+        ],
     },
 ];
 
-const COLLECTOR_TECHNOLOGIES: [Technology; 10] = [
+const COLLECTOR_TECHNOLOGIES: [Technology; 13] = [
     Technology { name: "nvml_wrapper", rooms: &["source"] },
     Technology { name: "nvml_wrapper_sys", rooms: &["source"] },
     Technology { name: "ureq", rooms: &["send", "input"] },
@@ -139,6 +146,9 @@ const COLLECTOR_TECHNOLOGIES: [Technology; 10] = [
     Technology { name: "k8s_openapi", rooms: &["input"] },
     Technology { name: "tokio", rooms: &["input"] },
     Technology { name: "tonic", rooms: &["input"] },
+    Technology { name: "tonic_prost", rooms: &["input"] },
+    Technology { name: "rustls", rooms: &["input"] },
+    Technology { name: "futures", rooms: &["input"] },
     Technology { name: "coulomb_otlp", rooms: &["input"] },
     Technology { name: "coulomb_exposition", rooms: &["input"] },
     Technology { name: "http_body", rooms: &["input"] },

@@ -25,10 +25,12 @@ pub(crate) enum Page {
     Overview,
     Fleet,
     Alerts,
+    Incidents,
     Logs,
     Jobs,
     /// One of them.
     Job,
+    Inference,
     Costs,
     Reports,
     Prices,
@@ -48,9 +50,11 @@ impl Page {
             Self::Overview | Self::Missing => "/",
             Self::Fleet => "/fleet",
             Self::Alerts => "/alerts",
+            Self::Incidents => "/incidents",
             Self::Logs => "/logs",
             Self::Jobs => "/jobs",
             Self::Job => "/job",
+            Self::Inference => "/inference",
             Self::Costs => "/costs",
             Self::Reports => "/reports",
             Self::Prices => "/prices",
@@ -66,9 +70,11 @@ impl Page {
             Self::Overview => "Overview",
             Self::Fleet => "Fleet",
             Self::Alerts => "Alerts",
+            Self::Incidents => "Incidents",
             Self::Logs => "Logs",
             Self::Jobs => "Jobs",
             Self::Job => "Job",
+            Self::Inference => "Inference",
             Self::Costs => "Costs",
             Self::Reports => "Reports and close",
             Self::Prices => "Prices and policy",
@@ -97,6 +103,8 @@ impl Page {
             Self::Sql => &["view", "q"],
             Self::Costs => &["columns", "compare", "month", "row", "rows", "stage", "where"],
             Self::Jobs => &["view"],
+            Self::Inference => &["basis", "service", "whom"],
+            Self::Incidents => &["bill", "category", "incident", "kind", "severity", "view"],
             Self::Logs => &["on", "q", "run", "severity", "wrap"],
             Self::Job => &["step", "ranks"],
             Self::Dashboards | Self::Dashboard => &["edit"],
@@ -106,7 +114,7 @@ impl Page {
 
     /// Where its range begins unless the address says so.
     pub(crate) fn default_from(self) -> &'static str {
-        if matches!(self, Self::Costs | Self::Reports) { DEFAULT_FROM_OF_COSTS } else { DEFAULT_FROM }
+        if matches!(self, Self::Costs | Self::Reports | Self::Incidents) { DEFAULT_FROM_OF_COSTS } else { DEFAULT_FROM }
     }
 }
 
@@ -209,9 +217,11 @@ impl Address {
             "" | "/overview" => Page::Overview,
             "/fleet" => Page::Fleet,
             "/alerts" => Page::Alerts,
+            "/incidents" => Page::Incidents,
             "/logs" => Page::Logs,
             "/jobs" => Page::Jobs,
             "/job" => Page::Job,
+            "/inference" => Page::Inference,
             "/costs" => Page::Costs,
             "/reports" => Page::Reports,
             "/prices" => Page::Prices,

@@ -19,6 +19,8 @@ mod contrast;
 mod costs;
 mod csv;
 mod format;
+mod inference;
+mod insight;
 mod instant;
 mod jobs;
 mod logs;

@@ -13,6 +13,8 @@ mod dialog;
 mod drawing;
 mod fleet;
 mod frame;
+mod incidents;
+mod inference;
 mod job;
 mod jobs;
 mod later;

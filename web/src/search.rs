@@ -9,11 +9,13 @@ use contract::answers::Fleet;
 /// A longer list is not read.
 pub(crate) const HITS_MAX: usize = 12;
 
-pub(crate) const PAGES: [(Page, &str); 10] = [
+pub(crate) const PAGES: [(Page, &str); 12] = [
     (Page::Overview, "state over time, what needs attention"),
     (Page::Fleet, "heat map and nodes"),
     (Page::Alerts, "what fires, silences, rules, who is told"),
+    (Page::Incidents, "what failed and what it cost, waste, lemon nodes"),
     (Page::Jobs, "list, timeline, what has failed"),
+    (Page::Inference, "latency, tokens and their cost, tenants, replicas"),
     (Page::Costs, "who paid, by day and group"),
     (Page::Reports, "chargeback, months, close"),
     (Page::Prices, "documents, policy comparison"),

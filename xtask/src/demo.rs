@@ -4,7 +4,7 @@
 
 use crate::build::{PACKAGES, cargo};
 use crate::config::Config;
-use crate::step::{Steps, read, run, succeeds};
+use crate::step::{Steps, read, remove, run, succeeds};
 use crate::web;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
@@ -43,8 +43,8 @@ pub(crate) fn demo(config: &Config, steps: Steps, words: &[String]) -> Result<()
     let lock = fs::File::create(config.target.join("demo.lock"))?;
     ensure!(lock.try_lock().is_ok(), "a demo already runs from this target folder: stop it with Ctrl-C first");
     let data = config.target.join("demo-data");
-    if data.exists() && !asked("--keep") {
-        fs::remove_dir_all(&data).with_context(|| format!("cannot remove the last demo's {data:?}"))?;
+    if !asked("--keep") {
+        remove(&data)?;
     }
     fs::create_dir_all(&data)?;
 

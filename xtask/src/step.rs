@@ -37,6 +37,11 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// A folder with everything in it, if it is there.
+pub(crate) fn remove(folder: &std::path::Path) -> Result<()> {
+    run(Command::new("rm").arg("-rf").arg(folder))
+}
+
 /// Runs a command and gives what it printed on standard output.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", shown(command)))?;

@@ -3,7 +3,7 @@
 //! **Invariant:** the proof is a real link, so that a half-installed or stale std never counts as present.
 
 use crate::config::Config;
-use crate::step::{Steps, is_installed, need, read, run, succeeds};
+use crate::step::{Steps, is_installed, need, read, remove, run, succeeds};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -124,15 +124,10 @@ fn install(config: &Config, work: &Path, package: &Path) -> Result<()> {
     // A killed copy leaves a folder that fails the link, and the next run copies again.
     let sysroot = read(Command::new("rustc").args(["--print", "sysroot"]))?;
     let place = Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib");
-    if place.exists() {
-        fs::remove_dir_all(&place).with_context(|| format!("cannot remove another compiler's {place:?}"))?;
-    }
+    remove(&place)?;
     fs::create_dir_all(&place).with_context(|| format!("cannot make {place:?}"))?;
-    for path in fs::read_dir(target.join(TARGET).join("release/deps"))?.flatten().map(|entry| entry.path()) {
-        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        if name.ends_with(".rlib") && !name.starts_with("libsysroot-") {
-            fs::copy(&path, place.join(&*name))?;
-        }
-    }
-    Ok(fs::remove_dir_all(&target)?)
+    let built = target.join(TARGET).join("release/deps");
+    let copy = "cp \"$1\"/*.rlib \"$2\" && rm -f \"$2\"/libsysroot-*";
+    run(Command::new("sh").args(["-c", copy, "sh"]).args([&built, &place]))?;
+    remove(&target)
 }

@@ -3,9 +3,9 @@
 //! **Invariant:** a bundle is as new as its stamp says; nothing is built when no input changed.
 
 use crate::config::Config;
-use crate::step::{NPM_CI, Steps, need, read, run};
+use crate::step::{NPM_CI, Steps, need, read, remove, run};
 use crate::wasm;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -27,9 +27,7 @@ pub(crate) fn bundle(config: &Config, steps: Steps) -> Result<PathBuf> {
         return Ok(dist);
     }
     let fresh = config.target.join("web-dist.new");
-    if fresh.exists() {
-        fs::remove_dir_all(&fresh)?;
-    }
+    remove(&fresh)?;
     copy_folder(&config.root.join("web/static"), &fresh)?;
     fs::copy(config.root.join("web/index.html"), fresh.join("index.html")).context("cannot copy web/index.html")?;
     vendor(config, steps, &fresh)?;
@@ -39,9 +37,7 @@ pub(crate) fn bundle(config: &Config, steps: Steps) -> Result<PathBuf> {
         const bytes = fs.readFileSync(name), small = require('zlib').brotliCompressSync(bytes);
         if (small.length < bytes.length) fs.writeFileSync(name + '.br', small); }";
     run(Command::new("node").args(["-e", script]).args(files(&fresh)?))?;
-    if dist.exists() {
-        fs::remove_dir_all(&dist)?;
-    }
+    remove(&dist)?;
     fs::rename(&fresh, &dist)?;
     fs::write(&stamp, inputs)?;
     Ok(dist)
@@ -67,46 +63,38 @@ fn pages(config: &Config, steps: Steps, fresh: &Path) -> Result<()> {
     cargo.args(["build", "--package", "coulomb-web", "--profile", "web", "--target", wasm::TARGET]);
     run(cargo.arg("--target-dir").arg(&config.target).current_dir(&config.root))?;
     let module = config.target.join(wasm::TARGET).join("web/coulomb-web.wasm");
-    let main = cut(&module, fresh)?;
+    let whole = fs::read(&module).with_context(|| format!("cannot read {module:?}"))?;
+    // The program is cut where the pages say so. The pieces lie in a folder named after the whole, so that a page that
+    // is open while the server is upgraded finds none instead of foreign ones.
+    let (folder, first) = (tag(&whole), module.with_file_name("first.wasm"));
+    let pieces = fresh.join(&folder);
+    let mut options = wasm_split_cli_support::Options::new(&whole);
+    (options.output_dir, options.main_out_path, options.main_module) = (&pieces, &first, "../coulomb-web.js");
+    wasm_split_cli_support::transform(options).map_err(|error| anyhow::anyhow!("cannot cut the program: {error:#}"))?;
     let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
-    bindgen.input_path(&main).out_name("coulomb-web").web(true)?.typescript(false);
     // The other pieces take table, memory and stack from the first.
-    bindgen.keep_lld_exports(true).remove_name_section(true).remove_producers_section(true);
-    bindgen.generate(fresh).context("wasm-bindgen failed")
+    bindgen.input_path(&first).out_name("coulomb-web").web(true)?.typescript(false).keep_lld_exports(true);
+    bindgen.remove_name_section(true).remove_producers_section(true);
+    bindgen.generate(fresh).context("wasm-bindgen failed")?;
+    let place = format!("s|\\./__wasm_split.js|./{folder}/__wasm_split.js|");
+    run(Command::new("sed").args(["-i", &place]).arg(fresh.join("coulomb-web.js")))
 }
 
-/// Cuts the program where the pages say so. The pieces lie in a folder named after the whole, so that a page that is
-/// open while the server is upgraded finds none instead of foreign ones. Gives the path of the first piece.
-fn cut(module: &Path, fresh: &Path) -> Result<PathBuf> {
-    let whole = fs::read(module).with_context(|| format!("cannot read {module:?}"))?;
+fn tag(content: impl Hash) -> String {
     let mut hash = DefaultHasher::new();
-    whole.hash(&mut hash);
-    let name = format!("{:016x}", hash.finish());
-    let folder = fresh.join(&name);
-    fs::create_dir_all(&folder)?;
-    let main = module.with_file_name("coulomb-web-first.wasm");
-    let link = format!("./{name}/pieces.js");
-    let mut options = wasm_split_cli_support::Options::new(&whole);
-    (options.output_dir, options.main_out_path) = (fresh, &main);
-    (options.link_name, options.main_module) = (&link, "../coulomb-web.js");
-    let pieces = wasm_split_cli_support::transform(options).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    for piece in pieces.split_modules {
-        let file = piece.file_name().context("a piece is a file")?;
-        fs::rename(&piece, folder.join(file)).with_context(|| format!("cannot move {piece:?}"))?;
-    }
-    Ok(main)
+    content.hash(&mut hash);
+    format!("{:016x}", hash.finish())
 }
 
 fn fingerprint(config: &Config) -> Result<String> {
-    let mut hash = DefaultHasher::new();
-    read(Command::new("rustc").arg("-vV"))?.hash(&mut hash);
+    let mut all = vec![read(Command::new("rustc").arg("-vV"))?.into_bytes()];
     for input in INPUTS {
         for file in files(&config.root.join(input))? {
-            file.hash(&mut hash);
-            fs::read(&file).with_context(|| format!("cannot read {file:?}"))?.hash(&mut hash);
+            all.push(file.to_string_lossy().into_owned().into_bytes());
+            all.push(fs::read(&file).with_context(|| format!("cannot read {file:?}"))?);
         }
     }
-    Ok(format!("{:016x}\n", hash.finish()))
+    Ok(tag(all))
 }
 
 /// All files below a path in a fixed order; a file is its own list.
@@ -123,12 +111,5 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    ensure!(from.is_dir(), "{from:?} is missing: is this the whole repository?");
-    for file in files(from)? {
-        let place = to.join(file.strip_prefix(from)?);
-        let folder = place.parent().context("a copied file has a folder")?;
-        fs::create_dir_all(folder)?;
-        fs::copy(&file, &place).with_context(|| format!("cannot copy {file:?}"))?;
-    }
-    Ok(())
+    run(Command::new("cp").arg("-RT").args([from, to])).context("is this the whole repository?")
 }

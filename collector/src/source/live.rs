@@ -4,6 +4,7 @@
 
 use super::host::Host;
 use super::nvml::Gpus;
+use super::pods::Pods;
 use super::process::Processes;
 use super::{Interval, NodeIdentity, Sample};
 use crate::config::SourceOptions;
@@ -19,18 +20,21 @@ pub(crate) struct Live {
     host: Host,
     host_failing: bool,
     processes: Processes,
+    pods: Pods,
     counters: Arc<Counters>,
 }
 
 impl Live {
-    pub(crate) fn open(options: &SourceOptions, counters: Arc<Counters>) -> Self {
+    /// `pods` are those that an input names; without one nobody does.
+    pub(crate) fn open(options: &SourceOptions, pods: Pods, counters: Arc<Counters>) -> Self {
         let node = NodeIdentity { cluster: options.cluster.as_str().into(), node: options.node.as_str().into() };
         let root = Path::new("/");
         Self {
             gpus: Gpus::new(node.clone(), options.nvml_library.clone(), Arc::clone(&counters)),
             host: Host::new(root, node.clone()),
             host_failing: false,
-            processes: Processes::new(root),
+            processes: Processes::new(root, options.gpu_jobs_dir.clone(), pods.clone()),
+            pods,
             node,
             counters,
         }
@@ -56,6 +60,9 @@ impl Live {
         let mut sample = Sample::default();
         self.processes.next_look();
         self.gpus.look(interval, &mut self.processes, &mut sample);
+        if self.pods.is_watched() {
+            self.pods.set_instances(self.gpus.instances().collect());
+        }
         if first {
             // What these rows stand for began before anyone looked.
             sample.gpus.clear();

@@ -227,6 +227,11 @@ impl Gpus {
         self.devices.iter().map(|device| &device.identity.gpu_uuid)
     }
 
+    /// UUIDs of MIG instances, by the index of their GPU and their own number.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = ((i64, u32), Arc<str>)> {
+        self.devices.iter().flat_map(Device::instances)
+    }
+
     /// The driver's state in words, and each device with the metrics that it does not report.
     pub(crate) fn describe(&self) -> (&str, Vec<Described>) {
         let devices = self.devices.iter().filter(|d| !d.lost);

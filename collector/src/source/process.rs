@@ -6,6 +6,8 @@
 
 mod cgroup;
 
+use super::GpuIdentity;
+use super::pods::Pods;
 use cgroup::Owner;
 use std::collections::HashMap;
 use std::fs;
@@ -20,6 +22,8 @@ const ENVIRON_BYTES_MAX: u64 = 1 << 20;
 const FILE_BYTES_MAX: u64 = 64 << 10;
 /// Where a prolog may say which job holds a GPU, as Jobstats does: one file a GPU, `<job> <uid>`.
 const GPU_JOB_DIR: &str = "run/gpustat";
+/// The longest name of a job that is believed.
+const JOB_BYTES_MAX: usize = 255;
 
 /// What is known of a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,8 +37,11 @@ pub(crate) struct Owned {
 #[derive(Debug)]
 pub(crate) struct Processes {
     root: PathBuf,
+    /// Where a prolog notes jobs as dcgm-exporter reads them.
+    gpu_jobs: Option<PathBuf>,
     users: HashMap<u32, Arc<str>>,
     known: HashMap<u32, Known>,
+    pods: Pods,
     look: u64,
 }
 
@@ -44,14 +51,16 @@ struct Known {
     started: u64,
     look: u64,
     owned: Owned,
+    /// Whether it is in a pod that nobody has named yet.
+    is_unnamed: bool,
 }
 
 impl Processes {
     /// `root` is `/`, or a directory that looks like it.
-    pub(crate) fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path, gpu_jobs: Option<PathBuf>, pods: Pods) -> Self {
         let passwd = read(&root.join("etc/passwd"), ENVIRON_BYTES_MAX).unwrap_or_default();
         let users = passwd.lines().filter_map(parse_passwd_line).collect();
-        Self { root: root.to_owned(), users, known: HashMap::new(), look: 0 }
+        Self { root: root.to_owned(), gpu_jobs, users, known: HashMap::new(), pods, look: 0 }
     }
 
     /// Forgets processes that were not asked for since the last call.
@@ -61,37 +70,57 @@ impl Processes {
         self.look += 1;
     }
 
-    pub(crate) fn owner(&mut self, pid: u32) -> Owned {
+    /// The owner of a process that is on a GPU: one of a pod without a name belongs to the pod that holds the GPU.
+    pub(crate) fn owner_on(&mut self, pid: u32, gpu: &GpuIdentity) -> Owned {
+        let mut owned = self.owner(pid);
+        if owned.job_id.is_none() && self.known.get(&pid).is_some_and(|known| known.is_unnamed) {
+            owned.job_id = self.pods.holder(&gpu.gpu_uuid, index_of(gpu));
+        }
+        owned
+    }
+
+    fn owner(&mut self, pid: u32) -> Owned {
         let dir = self.root.join("proc").join(pid.to_string());
         let Some(started) = read(&dir.join("stat"), FILE_BYTES_MAX).as_deref().and_then(parse_start_time) else {
             return Owned::default();
         };
-        if let Some(known) = self.known.get_mut(&pid).filter(|known| known.started == started) {
+        if let Some(known) = self.known.get_mut(&pid).filter(|known| known.started == started && !known.is_unnamed) {
             known.look = self.look;
             return known.owned.clone();
         }
-        let owned = self.resolve(&dir);
-        self.known.insert(pid, Known { started, look: self.look, owned: owned.clone() });
+        let (owned, is_unnamed) = self.resolve(&dir);
+        self.known.insert(pid, Known { started, look: self.look, owned: owned.clone(), is_unnamed });
         owned
     }
 
-    fn resolve(&self, dir: &Path) -> Owned {
+    fn resolve(&self, dir: &Path) -> (Owned, bool) {
         let command = read(&dir.join("comm"), FILE_BYTES_MAX).map(|name| Arc::from(name.trim_end()));
         // A process that ends between two reads is unknown.
         let uid = fs::metadata(dir).ok().map(|m| m.uid());
         let user = uid.map(|uid| self.users.get(&uid).cloned().unwrap_or_else(|| uid.to_string().into()));
-        Owned { user, command, job_id: self.job(dir).map(Arc::from) }
+        let (job_id, is_unnamed) = self.job(dir);
+        (Owned { user, command, job_id }, is_unnamed)
     }
 
-    fn job(&self, dir: &Path) -> Option<String> {
+    /// The job, and whether that is a pod without a name.
+    fn job(&self, dir: &Path) -> (Option<Arc<str>>, bool) {
         let cgroup = read(&dir.join("cgroup"), FILE_BYTES_MAX).unwrap_or_default();
         let environ = || read(&dir.join("environ"), ENVIRON_BYTES_MAX).unwrap_or_default();
-        match cgroup::owner(&cgroup) {
+        let job = match cgroup::owner(&cgroup) {
             Some(Owner::Slurm(job)) => Some(cgroup::slurm_name(&environ(), Some(&job)).unwrap_or(job)),
-            Some(Owner::Pod(uid)) => Some(self.pod_name(&uid).unwrap_or(uid)),
+            Some(Owner::Pod(uid)) => {
+                let name = self.pods.name(&uid).or_else(|| self.pod_name(&uid).map(Arc::from));
+                return match name {
+                    Some(name) => (Some(name), false),
+                    // Somebody will name it; its UID would be another job.
+                    None if self.pods.is_watched() => (None, true),
+                    None => (Some(uid.into()), false),
+                };
+            }
             Some(Owner::Container(id)) => cgroup::slurm_name(&environ(), None).or(Some(id)),
             None => cgroup::slurm_name(&environ(), None),
-        }
+        };
+        (job.map(Arc::from), false)
     }
 
     /// `namespace/pod` of a pod's UID, from the names of the kubelet's log directories.
@@ -104,16 +133,43 @@ impl Processes {
         })
     }
 
-    /// The job that a prolog noted for a GPU, by its UUID or index.
-    pub(crate) fn job_of_gpu(&self, gpu_uuid: &str, gpu_index: i64) -> Option<Arc<str>> {
-        let dir = self.root.join(GPU_JOB_DIR);
-        // A name with a slash would be a path: a GPU without a UUID is known here by its index alone.
-        let names = [gpu_uuid.to_owned(), gpu_index.to_string()];
-        names.iter().filter(|name| !name.contains('/')).find_map(|name| {
-            let text = read(&dir.join(name), FILE_BYTES_MAX)?;
-            text.split_ascii_whitespace().next().filter(|job| *job != "0").map(Arc::from)
-        })
+    /// The job that holds a GPU: as a prolog noted it, by its UUID or index, or as the kubelet says it.
+    pub(crate) fn job_of_gpu(&self, gpu: &GpuIdentity) -> Option<Arc<str>> {
+        let index = gpu.gpu_index.to_string();
+        let noted = self.noted(&gpu.gpu_uuid).or_else(|| self.noted(&index)).or_else(|| self.mapped(&index));
+        noted.or_else(|| self.pods.holder(&gpu.gpu_uuid, index_of(gpu)))
     }
+
+    /// The same for a MIG instance, by its UUID, or by the index of its GPU and its own id there.
+    pub(crate) fn job_of_instance(&self, gpu: &GpuIdentity, instance: u32) -> Option<Arc<str>> {
+        let noted = self.noted(&gpu.gpu_uuid).or_else(|| self.mapped(&format!("{}.{instance}", gpu.gpu_index)));
+        noted.or_else(|| self.pods.holder(&gpu.gpu_uuid, index_of(gpu)))
+    }
+
+    /// Of /run/gpustat: the first word of a file.
+    fn noted(&self, name: &str) -> Option<Arc<str>> {
+        // A name with a slash would be a path: a GPU without a UUID is known here by its index alone.
+        let text = (!name.contains('/')).then(|| read(&self.root.join(GPU_JOB_DIR).join(name), FILE_BYTES_MAX))??;
+        text.split_ascii_whitespace().next().and_then(noted_job)
+    }
+
+    /// Of a directory for dcgm-exporter: a job a line. With several, processes alone tell whose the GPU is.
+    fn mapped(&self, name: &str) -> Option<Arc<str>> {
+        let text = read(&self.gpu_jobs.as_ref()?.join(name), FILE_BYTES_MAX)?;
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let job = lines.next()?;
+        lines.next().is_none().then(|| noted_job(job)).flatten()
+    }
+}
+
+fn noted_job(job: &str) -> Option<Arc<str>> {
+    let good = job != "0" && job.len() <= JOB_BYTES_MAX && !job.contains(char::is_control);
+    good.then(|| Arc::from(job))
+}
+
+/// The index of a GPU; an instance has that of its GPU, which is not its own.
+fn index_of(gpu: &GpuIdentity) -> i64 {
+    if gpu.parent_gpu_uuid.is_some() { -1 } else { gpu.gpu_index }
 }
 
 /// The text of a file, lossy; `None` when it cannot be read.

@@ -15,6 +15,7 @@ mod names;
 mod node_rows;
 mod outages;
 mod people;
+mod request_rows;
 mod schedule;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]

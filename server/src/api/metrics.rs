@@ -2,6 +2,7 @@
 
 use super::serve::State;
 use crate::ingest::Counted;
+use crate::insight::inference::{Objective, Scaling};
 use actix_web::{HttpResponse, web};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -128,6 +129,7 @@ fn text(state: &State) -> String {
     let computing = vec![(String::new(), f64::from(u8::from(state.ledger.is_computing())))];
     families.push(gauge("coulomb_ledger_computing", "Whether days of the ledger are computed just now.", computing));
     families.extend(store_families(state));
+    families.extend(inference_families(state));
     let mut out = String::new();
     families.iter().for_each(|family| family.write(&mut out));
     out
@@ -136,6 +138,38 @@ fn text(state: &State) -> String {
 /// A family of one value without labels.
 fn one(value: &AtomicU64) -> Vec<(String, f64)> {
     vec![(String::new(), value.load(Ordering::Relaxed) as f64)]
+}
+
+/// What services need, by the last look; a service of which it is not known has no line.
+fn inference_families(state: &State) -> Vec<Family<'static>> {
+    let all = state.inference.scalings(&Objective::DEFAULT);
+    let lines = |of: fn(&Scaling) -> Option<f64>| {
+        let line = |one: &Scaling| Some((format!("service=\"{}\"", escaped(&one.service)), of(one)?));
+        all.iter().filter_map(line).collect::<Vec<_>>()
+    };
+    vec![
+        gauge("coulomb_inference_replicas", "Replicas of a service.", lines(|one| Some(one.sizing.replicas? as f64))),
+        gauge(
+            "coulomb_inference_replicas_wanted",
+            "Replicas that it needs for its objective.",
+            lines(|one| Some(one.sizing.wanted? as f64)),
+        ),
+        gauge(
+            "coulomb_inference_utilisation_ratio",
+            "Work of what its replicas can do.",
+            lines(|one| one.sizing.utilisation_ratio),
+        ),
+        gauge(
+            "coulomb_inference_requests_per_second",
+            "Requests of the last five minutes.",
+            lines(|one| Some(one.sizing.requests_per_second)),
+        ),
+    ]
+}
+
+/// A label's value as the text format has it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 fn store_families(state: &State) -> Vec<Family<'static>> {

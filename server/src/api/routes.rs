@@ -1,8 +1,9 @@
 //! Every route and what it needs. What is not here is a page, or not found.
 
 use super::{
-    alerts, anomalies, backup, bills, budgets, costs, dashboards, ingest, jobs, ledger_rows, logs, metrics, money,
-    openapi, otlp, ownership, prices, prometheus, query, questions, reports, rules, schedules, sessions, training,
+    alerts, anomalies, backup, bills, budgets, costs, dashboards, findings, inference, ingest, jobs, ledger_rows, logs,
+    metrics, money, openapi, otlp, ownership, prices, prometheus, query, questions, reports, rules, schedules,
+    sessions, training,
 };
 use crate::access::Action;
 use actix_web::http::Method;
@@ -123,6 +124,12 @@ pub(super) const ROUTES: &[Route] = &[
     route("POST", "/api/v1/silences", KEEP_WATCH),
     route("DELETE", "/api/v1/silences/{id}", KEEP_WATCH),
     route("POST", "/api/v1/receivers/{name}/test", KEEP_WATCH),
+    route("GET", "/api/v1/inference", READ),
+    route("GET", "/api/v1/inference/scaling", READ),
+    route("GET", "/api/v1/inference/{service}", READ),
+    route("GET", "/api/v1/findings", READ),
+    route("GET", "/api/v1/incidents", READ),
+    route("GET", "/api/v1/event-meanings", READ),
     route("POST", "/api/v1/backup", ADMINISTER),
     route("POST", "/api/v1/verify", ADMINISTER),
 ];
@@ -213,7 +220,21 @@ pub(super) fn configure(app: &mut ServiceConfig) {
         .configure(configure_money)
         .configure(configure_bills)
         .configure(configure_dashboards)
-        .configure(configure_alerts);
+        .configure(configure_alerts)
+        .configure(configure_inference)
+        .configure(configure_insight);
+}
+
+fn configure_inference(app: &mut ServiceConfig) {
+    app.route("/api/v1/inference", web::get().to(inference::services))
+        .route("/api/v1/inference/scaling", web::get().to(inference::scaling))
+        .route("/api/v1/inference/{service}", web::get().to(inference::one));
+}
+
+fn configure_insight(app: &mut ServiceConfig) {
+    app.route("/api/v1/findings", web::get().to(findings::findings))
+        .route("/api/v1/incidents", web::get().to(findings::incidents))
+        .route("/api/v1/event-meanings", web::get().to(findings::meanings));
 }
 
 fn configure_alerts(app: &mut ServiceConfig) {

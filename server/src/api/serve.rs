@@ -7,7 +7,8 @@ use crate::dashboards::Dashboard;
 use crate::dispatch::Dispatch;
 use crate::error::ErrorKind;
 use crate::ingest::Ingest;
-use crate::insight::Peak;
+use crate::insight::inference::Inference;
+use crate::insight::{Insight, Peak};
 use crate::ledger::Ledger;
 use crate::otlp::Otlp;
 use crate::query::Engine;
@@ -57,6 +58,8 @@ pub struct Services {
     pub dispatch: Dispatch,
     pub access: Access,
     pub watch: Watch,
+    pub inference: Inference,
+    pub insight: Insight,
     pub dashboards: Arc<Shelf<Dashboard>>,
     pub alerts: Arc<Shelf<Stated>>,
     pub peaks: Arc<Shelf<Vec<Peak>>>,
@@ -74,6 +77,8 @@ pub(super) struct State {
     pub(super) dispatch: Dispatch,
     pub(super) access: Access,
     pub(super) watch: Watch,
+    pub(super) inference: Inference,
+    pub(super) insight: Insight,
     pub(super) dashboards: Arc<Shelf<Dashboard>>,
     pub(super) alerts: Arc<Shelf<Stated>>,
     pub(super) peaks: Arc<Shelf<Vec<Peak>>>,
@@ -108,6 +113,8 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
         dispatch: services.dispatch,
         access: services.access,
         watch: services.watch,
+        inference: services.inference,
+        insight: services.insight,
         dashboards: services.dashboards,
         alerts: services.alerts,
         peaks: services.peaks,

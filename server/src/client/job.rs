@@ -100,7 +100,7 @@ fn lines(found: &JobTraining) -> Vec<String> {
     }
     if let Some(goodput) = &found.goodput {
         lines.push(format!(
-            "{} launches after the first, {} steps lost, {:.0} s between attempts",
+            "restarts: {}, steps lost: {}, seconds between attempts: {:.0}",
             goodput.restarts, goodput.lost_steps, goodput.waiting_seconds
         ));
     }

@@ -51,7 +51,7 @@ pub struct PricesCommand {
 }
 
 /// A path with what was told of its parameters.
-fn path(path: &str, told: &[(&str, Option<&str>)]) -> String {
+pub(super) fn path(path: &str, told: &[(&str, Option<&str>)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in told {
         if let Some(value) = value {
@@ -64,7 +64,7 @@ fn path(path: &str, told: &[(&str, Option<&str>)]) -> String {
     }
 }
 
-fn write_json(answer: &impl Serialize, out: &mut impl Write) -> Result<(), ClientError> {
+pub(super) fn write_json(answer: &impl Serialize, out: &mut impl Write) -> Result<(), ClientError> {
     let text = serde_json::to_string(answer).map_err(std::io::Error::other)?;
     writeln!(out, "{text}")?;
     Ok(out.flush()?)

@@ -3,8 +3,9 @@
 use super::ServeFlags;
 use crate::client::{
     AlertsCommand, AnomaliesCommand, BackupCommand, BillCommand, BudgetsCommand, CheckCommand, CloseCommand,
-    DocumentsCommand, ImportCommand, JobCommand, LogsCommand, PolicyCommand, PricesCommand, QueryCommand,
-    ReconcileCommand, ReportCommand, RestoreCommand, RulesCommand, SchedulesCommand, TokenCommand, VerifyCommand,
+    DocumentsCommand, FindingsCommand, ImportCommand, IncidentsCommand, InferenceCommand, JobCommand, LogsCommand,
+    PolicyCommand, PricesCommand, QueryCommand, ReconcileCommand, ReportCommand, RestoreCommand, RulesCommand,
+    SchedulesCommand, TokenCommand, VerifyCommand,
 };
 use clap::{Parser, Subcommand};
 
@@ -34,6 +35,10 @@ pub enum Command {
     Budgets(BudgetsCommand),
     /// Show days that cost more or less than days like them, and what drove them.
     Anomalies(AnomaliesCommand),
+    /// Show what is wasted, broken or about to break, with what it costs per month and what to do.
+    Findings(FindingsCommand),
+    /// Show what failed, what it hit and what that cost; by category, user or node too.
+    Incidents(IncidentsCommand),
     /// Say what a training job's time was for, what it lost and why, and how well it used its GPUs.
     Job(JobCommand),
     /// Close a month of the ledger: its rows never change from then on.
@@ -42,6 +47,8 @@ pub enum Command {
     Report(ReportCommand),
     /// Show documents that are made by schedule, when the next are due and what became of the last; or run one now.
     Schedules(SchedulesCommand),
+    /// Show services of inference: latency, tokens, what a million of them costs and for whom, replicas wanted.
+    Inference(InferenceCommand),
     /// Show what fires and is about to; silence it, acknowledge it, or test who is told.
     Alerts(AlertsCommand),
     /// Show the rules of alerts and how their looks go; check, keep and remove texts of them.

@@ -22,9 +22,9 @@ const BOUNDS: Bounds = Bounds {
     connection_window_bytes: 1 << 20,
 };
 
-/// Binds and starts to answer. Must be called within a Tokio runtime.
-pub fn start(engine: Engine, access: Access, listen: SocketAddr) -> Result<Running, GrpcError> {
+/// Binds and starts to answer, with services of other rooms beside its own. Must be called within a Tokio runtime.
+pub fn start(engine: Engine, access: Access, listen: SocketAddr, beside: Routes) -> Result<Running, GrpcError> {
     let listening = grpc::listen(listen, "Flight SQL")?;
     let service = FlightServiceServer::new(Service::new(engine)).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    Ok(listening.serve(BOUNDS, Routes::new(Admitted::new(service, access))))
+    Ok(listening.serve(BOUNDS, beside.add_service(Admitted::new(service, access))))
 }

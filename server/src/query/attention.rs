@@ -18,10 +18,6 @@ const ATTENTION_MAX: usize = 50;
 /// A GPU may be held without work for this long: loading, compiling, an interactive pause.
 const IDLE_MICROS_MAX: i64 = 3_600_000_000;
 const MICROS_PER_HOUR: f64 = 3.6e9;
-/// Xids after which the GPU, or its node, must be reset before it can be trusted.
-const XID_CRITICAL: &[i64] = &[46, 48, 62, 64, 74, 79, 95, 109, 110, 119, 120, 136, 140, 143, 155, 156, 158];
-/// Xids that the program on the GPU causes, or that report a repair that worked.
-const XID_OF_PROGRAMS: &[i64] = &[13, 31, 43, 45, 63, 69];
 
 /// What the overview knows already; `pieces` and `now` are in the order of `gpus`. The pieces begin before the range,
 /// so that what began there says since when.
@@ -242,14 +238,11 @@ async fn xids(asking: &Asking, scope: &Scope, range: Range) -> Result<Vec<Attent
     let mut with = vec![instant(range.from_unix_micros), instant(range.to_unix_micros)];
     with.extend(values);
     let rows = asking.rows(&sql, with).await?;
+    let meanings = asking.engine().meanings();
     let entry = |row: super::ask::Row<'_>| {
         let code = row.int(3);
         let node = row.owned(1).unwrap_or_default();
-        let severity = match code {
-            Some(code) if XID_CRITICAL.contains(&code) => Severity::Critical,
-            Some(code) if XID_OF_PROGRAMS.contains(&code) => Severity::Notice,
-            _ => Severity::Warning,
-        };
+        let severity = meanings.of("xid", code).map_or(Severity::Warning, |meaning| meaning.severity);
         let times = row.int(4).unwrap_or(1);
         let times = if times > 1 { format!(", {times} times") } else { String::new() };
         Attention {

@@ -5,13 +5,15 @@ use super::ask::{Asking, Row, each_row, instant, text};
 use super::gpu_fold::GpuFold;
 use super::samples::Scope;
 use super::timeline::Presence;
-use contract::answers::{DeviceEvent, Range};
+use contract::answers::{DeviceEvent, FleetGpu, Range};
 use std::collections::{BTreeSet, HashMap};
 
 /// Events that one answer lists, the latest: a page shows a list of them, not a log.
 const EVENTS_MAX: usize = 1000;
 /// GPUs of a job whose own events are looked for.
 const GPUS_MAX: usize = 4_096;
+/// Clocks of a node's programs are apart by so much.
+const CLOCKS_APART_MICROS: i64 = 5_000_000;
 
 /// Lost and reset events, by GPU and by node.
 pub(super) struct Presences {
@@ -104,6 +106,20 @@ pub(super) async fn of_job(
     Ok(events)
 }
 
+/// Events that say no job get the one that held their GPU then, whoever began last.
+pub(super) fn with_holders(mut events: Vec<DeviceEvent>, gpus: &[FleetGpu]) -> Vec<DeviceEvent> {
+    for event in events.iter_mut().filter(|event| event.job_id.is_none()) {
+        let gpu = gpus.iter().find(|gpu| event.gpu_uuid.as_ref() == Some(&gpu.gpu_uuid));
+        let time = event.time_unix_micros;
+        let held = gpu.into_iter().flat_map(|gpu| &gpu.jobs).rev().find(|job| {
+            let from = job.from_unix_micros - CLOCKS_APART_MICROS;
+            (from..=job.to_unix_micros + CLOCKS_APART_MICROS).contains(&time)
+        });
+        event.job_id = held.map(|job| job.job_id.clone());
+    }
+    events
+}
+
 fn event(row: &Row<'_>) -> DeviceEvent {
     DeviceEvent {
         time_unix_micros: row.time(0).unwrap_or_default(),
@@ -113,5 +129,58 @@ fn event(row: &Row<'_>) -> DeviceEvent {
         job_id: row.owned(4),
         severity: row.owned(5).unwrap_or_default(),
         message: row.owned(6).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::GpuState;
+    use contract::answers::JobSpan;
+
+    #[test]
+    fn an_event_without_a_job_gets_who_held_the_gpu() {
+        let span = |job: &str, from: i64, to: i64| JobSpan {
+            job_id: job.to_owned(),
+            name: None,
+            user: None,
+            from_unix_micros: from * 1_000_000,
+            to_unix_micros: to * 1_000_000,
+        };
+        let gpu = FleetGpu {
+            gpu_uuid: "GPU-1".to_owned(),
+            gpu_index: 0,
+            gpu_model: String::new(),
+            mig_profile: None,
+            state: GpuState::Active,
+            job_id: None,
+            user: None,
+            gpu_busy_ratio: None,
+            power_watts: None,
+            temperature_celsius: None,
+            memory_used_bytes: None,
+            memory_total_bytes: None,
+            cells: Vec::new(),
+            jobs: vec![span("a", 0, 100), span("b", 100, 200)],
+        };
+        let told = |gpu: &str, at: i64, job: Option<&str>| DeviceEvent {
+            time_unix_micros: at * 1_000_000,
+            gpu_uuid: Some(gpu.to_owned()),
+            kind: "xid".to_owned(),
+            code: None,
+            job_id: job.map(str::to_owned),
+            severity: String::new(),
+            message: String::new(),
+        };
+        let events = vec![
+            told("GPU-1", 50, None),
+            told("GPU-1", 204, None),
+            told("GPU-1", 210, None),
+            told("GPU-2", 50, None),
+            told("GPU-1", 50, Some("c")),
+        ];
+        let jobs: Vec<Option<String>> = with_holders(events, &[gpu]).into_iter().map(|event| event.job_id).collect();
+        let expected = [Some("a"), Some("b"), None, None, Some("c")];
+        assert_eq!(jobs, expected.map(|job| job.map(str::to_owned)));
     }
 }

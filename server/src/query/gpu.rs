@@ -37,16 +37,18 @@ async fn detail(asking: &Asking, gpu_uuid: &str, buckets: Buckets) -> Result<Gpu
             _ => states.push(StateSpan { state: piece.state, from_unix_micros: piece.from, to_unix_micros: piece.to }),
         }
     }
+    let shown = scene.show(gpu, Vec::new());
+    let happened = events::list(asking, &scope, range).await?;
     Ok(GpuDetail {
         range,
         cluster: gpu.identity.cluster.clone(),
         node: gpu.identity.node.clone(),
-        gpu: scene.show(gpu, Vec::new()),
         bucket_seconds: buckets.seconds(),
         times_unix_micros: buckets.times(),
         series: series::ask(asking, "gpu_samples", &scope, &buckets, &Wanted::of("gpu_samples", &[])).await?,
         states: states.split_off(states.len().saturating_sub(STATE_SPANS_MAX)),
-        events: events::list(asking, &scope, range).await?,
+        events: events::with_holders(happened, std::slice::from_ref(&shown)),
+        gpu: shown,
     })
 }
 

@@ -40,6 +40,7 @@ async fn detail(
         series::ask(asking, "host_samples", scope, &buckets, &Wanted::of("host_samples", &["load_1m"])).await?;
     all.extend(of_gpus(&scene));
     let jobs = job_names::of_node(gpus.iter().map(|gpu| gpu.jobs.as_slice()));
+    let events = events::with_holders(events::list(asking, scope, buckets.range).await?, &gpus);
     Ok(NodeDetail {
         range: buckets.range,
         rack: rack(&node),
@@ -49,7 +50,7 @@ async fn detail(
         bucket_seconds: buckets.seconds(),
         times_unix_micros: buckets.times(),
         series: all,
-        events: events::list(asking, scope, buckets.range).await?,
+        events,
         jobs,
     })
 }

@@ -51,6 +51,13 @@ pub enum Outcome {
     Matrix(Vec<Raw>),
 }
 
+/// The value below which a share `q` of the observations of a classic histogram is, as `histogram_quantile` has it:
+/// `buckets` are upper bounds, the last of them infinite, and how many observations are not above each.
+pub fn histogram_quantile(q: f64, buckets: &[(f64, f64)]) -> Option<f64> {
+    let of = |(bound, count): &(f64, f64)| functions::histogram::Bucket { bound: *bound, count: *count };
+    Some(functions::histogram::quantile(q, buckets.iter().map(of).collect())).filter(|value| value.is_finite())
+}
+
 /// An answer; its memory counts against the engine's until it is dropped.
 pub struct Evaluated {
     pub outcome: Outcome,

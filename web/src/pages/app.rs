@@ -3,6 +3,7 @@
 use super::{api, browser};
 use crate::address::{Address, DEFAULT_FROM, DEFAULT_TO, Open, Page};
 use crate::books;
+use crate::insight::EventMeaning;
 use crate::instant::{self, HOUR};
 use contract::answers::{Session, Status};
 use leptos::prelude::*;
@@ -61,6 +62,9 @@ pub(crate) struct App {
     /// Whether the chart library has run.
     pub(crate) charts_ready: RwSignal<bool>,
     charts_asked: StoredValue<bool>,
+    /// What device events mean, once somebody wants to know.
+    pub(crate) meanings: RwSignal<Arc<Vec<EventMeaning>>>,
+    meanings_asked: StoredValue<bool>,
 }
 
 impl App {
@@ -88,6 +92,8 @@ impl App {
             now_millis: RwSignal::new(browser::now_millis()),
             charts_ready: RwSignal::new(false),
             charts_asked: StoredValue::new(false),
+            meanings: RwSignal::default(),
+            meanings_asked: StoredValue::new(false),
         };
         app.follow_links();
         app.follow_theme();
@@ -159,6 +165,23 @@ impl App {
             self.charts_asked.set_value(true);
             browser::load_script("/vendor.js", move || self.charts_ready.set(true));
         }
+    }
+
+    /// Asks what device events mean, once.
+    pub(crate) fn want_meanings(self) {
+        if self.meanings_asked.get_value() {
+            return;
+        }
+        self.meanings_asked.set_value(true);
+        spawn_local(async move {
+            match api::get::<Vec<EventMeaning>>("/api/v1/event-meanings", None).await {
+                Ok(meanings) => self.meanings.set(Arc::new(meanings)),
+                Err(problem) => {
+                    self.meanings_asked.set_value(false);
+                    leptos::logging::warn!("what events mean is not known: {}", problem.message);
+                }
+            }
+        });
     }
 
     pub(crate) fn choose_theme(self, theme: Theme) {

@@ -5,7 +5,7 @@
 
 use super::api::Problem;
 use super::pieces::{failed, skeleton};
-use super::{alerts, costs, dashboards, logs, prices, reports, settings, sql};
+use super::{alerts, costs, dashboards, incidents, inference, logs, prices, reports, settings, sql};
 use crate::address::Page;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -36,8 +36,18 @@ fn alerts_page() -> Result<Make, Lacking> {
 }
 
 #[wasm_split(watch, fallible)]
+fn incidents_page() -> Result<Make, Lacking> {
+    Ok(|| incidents::incidents().into_any())
+}
+
+#[wasm_split(watch, fallible)]
 fn logs_page() -> Result<Make, Lacking> {
     Ok(|| logs::logs().into_any())
+}
+
+#[wasm_split(watch, fallible)]
+fn inference_page() -> Result<Make, Lacking> {
+    Ok(|| inference::inference().into_any())
 }
 
 #[wasm_split(spend, fallible, preload(spend))]
@@ -79,7 +89,9 @@ fn settings_page() -> Result<Make, Lacking> {
 fn piece(page: Page) -> Option<Piece> {
     Some(match page {
         Page::Alerts => Box::pin(alerts_page()),
+        Page::Incidents => Box::pin(incidents_page()),
         Page::Logs => Box::pin(logs_page()),
+        Page::Inference => Box::pin(inference_page()),
         Page::Costs => Box::pin(costs_page()),
         Page::Reports => Box::pin(reports_page()),
         Page::Prices => Box::pin(prices_page()),

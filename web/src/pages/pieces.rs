@@ -16,6 +16,10 @@ pub(crate) mod shape {
     pub(crate) const FLEET: &str = "M2 2.5h3v3H2zM6.5 2.5h3v3h-3zM11 2.5h3v3h-3zM2 7h3v3H2zM6.5 7h3v3h-3zM11 7h3v3h-3zM2 11.5h3v2H2zM6.5 11.5h3v2h-3zM11 11.5h3v2h-3z";
     /// A bell.
     pub(crate) const ALERTS: &str = "M3 11.8h10M4.3 11.8V7a3.7 3.7 0 0 1 7.4 0v4.8M6.8 14.2h2.4M8 3.3V1.8";
+    /// A word that is spoken.
+    pub(crate) const INFERENCE: &str = "M2 3h12v8H8.5L5 14v-3H2zM5 6h6M5 8.3h3.5";
+    /// A bolt.
+    pub(crate) const INCIDENTS: &str = "M9.2 1.5L3.5 9H8l-1.2 5.5L12.5 7H8z";
     /// Lines behind their marks.
     pub(crate) const LOGS: &str = "M2.5 3.5h.01M5.5 3.5h8M2.5 8h.01M5.5 8h8M2.5 12.5h.01M5.5 12.5h5";
     pub(crate) const JOBS: &str = "M2 3.5h9M2 8h12M2 12.5h6";

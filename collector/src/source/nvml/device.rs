@@ -185,7 +185,7 @@ impl Device {
             // What tells whether it is held failed; a row without it would say that it is free.
             return;
         }
-        let noted = processes.job_of_gpu(&self.identity.gpu_uuid, self.identity.gpu_index);
+        let noted = processes.job_of_gpu(&self.identity);
         self.job_id = held.job().or(noted);
         self.before.compare(&self.identity, self.job_id.as_ref(), &reading, look, &mut sample.events);
         sample.processes.extend(process_rows);
@@ -238,6 +238,12 @@ impl Device {
             self.lose(error, look.now(), sample);
         }
         false
+    }
+
+    /// UUIDs of its MIG instances, by its index and their own number.
+    pub(super) fn instances(&self) -> impl Iterator<Item = ((i64, u32), Arc<str>)> {
+        let index = self.identity.gpu_index;
+        self.instances.iter().map(move |instance| ((index, instance.id), Arc::clone(&instance.identity.gpu_uuid)))
     }
 
     /// Columns of `gpu_samples` that this device has shown not to support.

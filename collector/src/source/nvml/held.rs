@@ -35,7 +35,7 @@ impl Held {
         let Some(listed) = listed else { return Self::default() };
         let mut held = Self { count: i64::try_from(listed.len()).ok(), jobs: Vec::new() }; // at most 2^16 were asked for
         for process in listed {
-            let owned = processes.owner(process.pid);
+            let owned = processes.owner_on(process.pid, gpu);
             held.jobs.extend(owned.job_id.clone());
             rows.push(ProcessRow {
                 interval,

@@ -38,7 +38,7 @@ impl Instance {
         let gpm = gpm::look(&mut self.answers, &mut self.gpm, driver, counters, place, interval.seconds);
         let listed = self.answers.ask(Ask::Processes, counters, || driver.processes(handle));
         let held = Held::by(listed, &Busy::default(), &self.identity, interval, processes, rows);
-        let noted = processes.job_of_gpu(&self.identity.gpu_uuid, -1);
+        let noted = processes.job_of_instance(&self.identity, self.id);
         self.job_id = held.job().or(noted);
         let metrics = GpuMetrics {
             sm_active_ratio: gpm.sm_active_ratio,

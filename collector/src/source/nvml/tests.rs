@@ -2,6 +2,7 @@
 //! The devices through time, against the scripted library: the time between looks is made up, so nothing waits.
 
 use super::*;
+use crate::source::Pods;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -52,7 +53,7 @@ impl Bench {
         }
         let node = NodeIdentity { cluster: "c".into(), node: "n1".into() };
         let gpus = Gpus::new(node, Some(library), Arc::default());
-        let processes = Processes::new(dir.path());
+        let processes = Processes::new(dir.path(), None, Pods::default());
         let bench = Self { dir, gpus, processes, now: 1_800_000_000_000_000 };
         bench.script(text);
         Some(bench)

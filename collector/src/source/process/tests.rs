@@ -82,7 +82,7 @@ fn a_pid_is_remembered_as_long_as_its_process_lives() {
     put(root.path(), "proc/42/cgroup", "0::/system.slice/slurmstepd.scope/job_7/step_0\n");
     let uid = fs::metadata(root.path()).unwrap().uid();
     put(root.path(), "etc/passwd", &format!("odd line\nada:x:{uid}:0:Ada:/:/bin/sh\n"));
-    let mut processes = Processes::new(root.path());
+    let mut processes = Processes::new(root.path(), None, Pods::default());
     let owned = processes.owner(42);
     assert_eq!(owned.user.as_deref(), Some("ada"));
     assert_eq!(owned.command.as_deref(), Some("python3"));
@@ -102,21 +102,91 @@ fn a_pod_is_named_by_the_log_directories() {
     let root = tempfile::tempdir().unwrap();
     put(root.path(), "proc/42/stat", &stat(1));
     put(root.path(), "proc/42/cgroup", &format!("0::/kubepods/pod{UID}/{HEX}\n"));
-    assert_eq!(Processes::new(root.path()).owner(42).job_id.as_deref(), Some(UID));
+    assert_eq!(Processes::new(root.path(), None, Pods::default()).owner(42).job_id.as_deref(), Some(UID));
     fs::create_dir_all(root.path().join(format!("var/log/pods/research_train-0_{UID}"))).unwrap();
-    assert_eq!(Processes::new(root.path()).owner(42).job_id.as_deref(), Some("research/train-0"));
+    assert_eq!(
+        Processes::new(root.path(), None, Pods::default()).owner(42).job_id.as_deref(),
+        Some("research/train-0")
+    );
+}
+
+fn gpu(uuid: &str, parent: Option<&str>) -> GpuIdentity {
+    GpuIdentity {
+        node: crate::source::NodeIdentity { cluster: "c".into(), node: "n1".into() },
+        gpu_uuid: uuid.into(),
+        gpu_index: 3,
+        gpu_model: "H100".into(),
+        parent_gpu_uuid: parent.map(Arc::from),
+        mig_profile: None,
+    }
+}
+
+#[test]
+fn a_pod_that_somebody_will_name_has_no_job_until_then() {
+    let root = tempfile::tempdir().unwrap();
+    put(root.path(), "proc/42/stat", &stat(1));
+    put(root.path(), "proc/42/cgroup", &format!("0::/kubepods/pod{UID}/{HEX}\n"));
+    let pods = Pods::default();
+    pods.watch();
+    let mut processes = Processes::new(root.path(), None, pods.clone());
+    let job = |processes: &mut Processes| processes.owner_on(42, &gpu("GPU-1", None)).job_id;
+    assert_eq!(job(&mut processes), None, "its UID would be another job");
+    // The kubelet alone says who holds the GPU.
+    pods.set_holders([(crate::source::Unit::Uuid("GPU-1".into()), "research/train-0".into())]);
+    assert_eq!(job(&mut processes).as_deref(), Some("research/train-0"));
+    pods.set_names(HashMap::from([(UID.into(), "research/other".into())]));
+    assert_eq!(job(&mut processes).as_deref(), Some("research/other"), "what its cgroup says goes before");
+    pods.set_names(HashMap::new());
+    assert_eq!(job(&mut processes).as_deref(), Some("research/other"), "a process does not change its pod");
+}
+
+#[test]
+fn the_kubelet_says_who_holds_a_gpu_where_no_prolog_does() {
+    let root = tempfile::tempdir().unwrap();
+    let pods = Pods::default();
+    let processes = Processes::new(root.path(), None, pods.clone());
+    assert_eq!(processes.job_of_gpu(&gpu("GPU-1", None)), None);
+    pods.set_holders([(crate::source::Unit::Index(3), "research/train-0".into())]);
+    assert_eq!(processes.job_of_gpu(&gpu("GPU-1", None)).as_deref(), Some("research/train-0"));
+    assert_eq!(processes.job_of_instance(&gpu("MIG-1", Some("GPU-1")), 1), None, "all of a GPU is not an instance");
+    put(root.path(), "run/gpustat/GPU-1", "4711 1000\n");
+    assert_eq!(processes.job_of_gpu(&gpu("GPU-1", None)).as_deref(), Some("4711"));
+}
+
+fn of(uuid: &str, gpu_index: i64) -> GpuIdentity {
+    GpuIdentity { gpu_index, ..gpu(uuid, None) }
 }
 
 #[test]
 fn a_prolog_may_say_which_job_holds_a_gpu() {
     let root = tempfile::tempdir().unwrap();
-    let processes = Processes::new(root.path());
-    assert_eq!(processes.job_of_gpu("GPU-1", 0), None);
+    let processes = Processes::new(root.path(), None, Pods::default());
+    assert_eq!(processes.job_of_gpu(&of("GPU-1", 0)), None);
     put(root.path(), "run/gpustat/0", "4711 1000\n");
-    assert_eq!(processes.job_of_gpu("GPU-1", 0).as_deref(), Some("4711"));
+    assert_eq!(processes.job_of_gpu(&of("GPU-1", 0)).as_deref(), Some("4711"));
     put(root.path(), "run/gpustat/GPU-1", "4712 1000\n");
-    assert_eq!(processes.job_of_gpu("GPU-1", 0).as_deref(), Some("4712"));
-    assert_eq!(processes.job_of_gpu("../0", 5), None);
+    assert_eq!(processes.job_of_gpu(&of("GPU-1", 0)).as_deref(), Some("4712"));
+    assert_eq!(processes.job_of_gpu(&of("../0", 5)), None);
+}
+
+#[test]
+fn a_directory_for_dcgm_exporter_may_say_it_too() {
+    let root = tempfile::tempdir().unwrap();
+    let jobs = root.path().join("jobs");
+    let processes = Processes::new(root.path(), Some(jobs.clone()), Pods::default());
+    assert_eq!(processes.job_of_gpu(&of("GPU-1", 0)), None);
+    put(&jobs, "0", "4711\n");
+    put(&jobs, "0.9", "4712\n\n");
+    put(&jobs, "1", "4711\n4712\n");
+    put(&jobs, "2", &"9".repeat(300));
+    assert_eq!(processes.job_of_gpu(&of("GPU-1", 0)).as_deref(), Some("4711"));
+    let instance = GpuIdentity { gpu_index: 0, ..gpu("MIG-1", Some("GPU-1")) };
+    assert_eq!(processes.job_of_instance(&instance, 9).as_deref(), Some("4712"));
+    assert_eq!(processes.job_of_instance(&instance, 8), None);
+    assert_eq!(processes.job_of_gpu(&of("GPU-2", 1)), None, "two jobs at once: their processes tell");
+    assert_eq!(processes.job_of_gpu(&of("GPU-3", 2)), None);
+    put(root.path(), "run/gpustat/GPU-1", "4713 1000 4713\n");
+    assert_eq!(processes.job_of_gpu(&of("GPU-1", 0)).as_deref(), Some("4713"));
 }
 
 proptest! {

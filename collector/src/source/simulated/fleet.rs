@@ -7,6 +7,7 @@ use super::load::Mode;
 use super::names::Names;
 use super::node_rows;
 use super::outages::{CYCLE, cycle_start};
+use super::request_rows::RequestRows;
 use super::topology::{Model, Topology};
 use crate::batch::{self, TableBatch};
 use crate::source::{NodeIdentity, Sample};
@@ -91,6 +92,7 @@ impl Fleet {
         let mut sample = Sample::default();
         let mut gpus = GpuRows::new();
         let mut batches = Vec::new();
+        let mut requests = RequestRows::new(&self.nodes[0].cluster);
         for cell in 0..self.topology.cells.len() {
             let mut from = span.from;
             while from < span.until {
@@ -107,6 +109,7 @@ impl Fleet {
                 }
                 let stretch = Stretch { from, until, step: span.step };
                 self.add_nodes(cell, &cycle, stretch, &mut sample);
+                requests.add(&self.topology, &cycle, stretch);
                 self.add_gpus(cell, &cycle, stretch, &mut gpus, &mut batches)?;
                 from = until;
             }
@@ -121,6 +124,7 @@ impl Fleet {
         }
         let table = contract::table("gpu_samples").expect("the contract has gpu_samples");
         all.extend(batches.into_iter().map(|batch| (table, batch)));
+        all.extend(requests.finish()?);
         Ok(all)
     }
 

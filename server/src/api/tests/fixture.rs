@@ -6,6 +6,8 @@ use crate::dashboards;
 use crate::deliver::Networks;
 use crate::dispatch::{Dispatch, DispatchSettings};
 use crate::ingest::Ingest;
+use crate::insight::Insight;
+use crate::insight::inference::Inference;
 use crate::ledger::Ledger;
 use crate::otlp::Otlp;
 use crate::query::{Engine, QuerySettings};
@@ -114,11 +116,13 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
     let services = Services {
         watch: Watch::open(store.clone(), engine.clone(), Arc::clone(&alerts), watching, || NOW).await.unwrap(),
         alerts,
+        inference: Inference::open(engine.clone(), || NOW).unwrap(),
         peaks: Arc::new(crate::insight::peaks(dir)),
         otlp: Otlp::new(ingest.clone(), || NOW),
         ingest,
         dispatch: Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings, || NOW),
         ledger,
+        insight: Insight::open(engine.clone(), || NOW).unwrap(),
         engine,
         dashboards: Arc::new(dashboards::shelf(dir)),
         access: Access::open(dir, NOW).unwrap(),

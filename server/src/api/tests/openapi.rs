@@ -109,6 +109,7 @@ fn schemas_have_the_members_of_the_answers() {
     check("DashboardVariable", DashboardVariable::default());
     check("DashboardPanel", DashboardPanel::default());
     check("DashboardThreshold", DashboardThreshold::default());
+    check_insight();
     check("ClosingRequest", ClosingRequest { period: text(), unpriced: true });
     check("Closing", Closing { period: text(), closing: text(), rows: 1, cost_micros: 1 });
     check("ReopeningRequest", ReopeningRequest { period: text(), why: text() });
@@ -125,6 +126,20 @@ fn schemas_have_the_members_of_the_answers() {
     check("JobDetail", JobDetail::default());
     check("JobCost", JobCost::default());
     check("JobAdvice", JobAdvice::default());
+    check("InferenceServices", InferenceServices::default());
+    check("InferenceService", InferenceService::default());
+    check("InferenceModel", InferenceModel::default());
+    check("InferenceFigures", InferenceFigures::default());
+    check("InferenceQuantiles", InferenceQuantiles::default());
+    check("InferenceUnitCost", InferenceUnitCost::default());
+    check("InferenceDetail", InferenceDetail::default());
+    check("InferenceBucket", InferenceBucket::default());
+    check("InferenceEngine", InferenceEngine::default());
+    check("InferenceEngineBucket", InferenceEngineBucket::default());
+    check("InferenceBill", InferenceBill::default());
+    check("InferenceLine", InferenceLine::default());
+    check("InferenceScalings", InferenceScalings::default());
+    check("InferenceScaling", InferenceScaling::default());
     check("BillEntry", BillEntry::default());
     check("BillImported", BillImported::default());
     check("BillRowFault", BillRowFault::default());
@@ -231,4 +246,86 @@ fn real_answers_have_what_their_schema_requires() {
     }
     let served = server.ask("GET", "/api/openapi.json").send();
     assert_eq!(served.json(), document);
+}
+
+fn check_insight() {
+    let text = || "x".to_owned();
+    let finding = FindingEntry {
+        id: text(),
+        kind: text(),
+        severity: Severity::Notice,
+        title: text(),
+        detail: text(),
+        action: text(),
+        cluster: text(),
+        node: None,
+        gpu_uuid: None,
+        job_id: None,
+        team: None,
+        user: None,
+        since_unix_micros: 0,
+        until_unix_micros: 0,
+        is_ongoing: true,
+        confidence: 1.0,
+        confidence_reason: text(),
+        is_waste: true,
+        gpu_hours: None,
+        cost_micros: None,
+        cost_micros_per_month: None,
+        evidence: Default::default(),
+    };
+    check("FindingEntry", finding);
+    check("FindingList", FindingList::default());
+    check("FindingSum", FindingSum::default());
+    let event = IncidentEvent {
+        kind: text(),
+        code: None,
+        gpu_uuid: None,
+        count: 1,
+        first_unix_micros: 0,
+        last_unix_micros: 0,
+        severity: Severity::Notice,
+        message: text(),
+        meaning: text(),
+        action: text(),
+    };
+    let incident = IncidentEntry {
+        id: text(),
+        category: text(),
+        severity: Severity::Notice,
+        title: text(),
+        meaning: text(),
+        action: text(),
+        cluster: text(),
+        node: None,
+        gpu_uuids: vec![],
+        since_unix_micros: 0,
+        until_unix_micros: 0,
+        is_ongoing: true,
+        events: vec![event.clone()],
+        jobs: vec![],
+        gpu_hours_lost: 0.0,
+        down_gpu_hours: 0.0,
+        cost_micros: None,
+        down_cost_micros: None,
+        confidence: 1.0,
+        confidence_reason: text(),
+    };
+    check("IncidentEntry", incident);
+    check("IncidentEvent", event);
+    check("IncidentJob", IncidentJob::default());
+    check("IncidentList", IncidentList::default());
+    check("FailureSum", FailureSum::default());
+    check("FailureMonth", FailureMonth::default());
+    check("NodeFailures", NodeFailures::default());
+    let meaning = EventMeaning {
+        kind: text(),
+        code: None,
+        mnemonic: text(),
+        class: text(),
+        severity: Severity::Notice,
+        meaning: text(),
+        action: text(),
+    };
+    check("EventMeaning", meaning);
 }

@@ -5,7 +5,7 @@ use crate::answers::{JobTraining, TrainingGoodput};
 use contract::answers::JobAdvice;
 
 /// Below these a rule says nothing.
-const GPU_HOURS_MIN: f64 = 0.01;
+const GPU_HOURS_MIN: f64 = 0.001;
 const LOST_PART_MIN: f64 = 0.02;
 const DATA_PART_MIN: f64 = 0.05;
 const START_PART_MIN: f64 = 0.1;

@@ -145,7 +145,8 @@ async fn a_rule_is_tried_over_time_that_is_over() {
     assert!(found.firings[0].ended_micros.is_some());
     assert!((50..=70).contains(&(found.firing_micros / 1_000_000)), "{}", found.firing_micros);
     assert_eq!(found.firings[0].summary, "n1 lost a GPU");
-    for (from, to) in [(now(), now()), (now() - 500 * 86_400_000_000, now())] {
+    let at = now();
+    for (from, to) in [(at, at), (at - 500 * 86_400_000_000, at)] {
         assert!(scene.watch.preview(rule, from, to).await.is_err());
     }
     let wrong = Stated::parse(&text.replace("select node", "select nothing")).unwrap();

@@ -20,6 +20,7 @@ pub(super) fn bar(page: Page) -> impl IntoView {
         let name = app.address.with(|a| match &a.open {
             _ if page == Page::Job => Some(a.job.1.clone()),
             _ if page == Page::Dashboard => Some(a.board.clone()),
+            _ if page == Page::Inference => Some(a.own("service").to_owned()).filter(|name| !name.is_empty()),
             Some(Open::Node { node, .. }) => Some(node.clone()),
             Some(Open::Gpu(uuid)) => Some(format::short_id(uuid)),
             None => (!a.cluster.is_empty()).then(|| a.cluster.clone()),

@@ -1,30 +1,52 @@
-//! What needs attention: findings, worst first, each leading to its node or GPU.
+//! What needs attention: findings by what they cost, and what is wrong just now, worst first, each leading to what it
+//! is about.
 
-use crate::address::{Address, Open};
+use crate::address::{Address, Open, Page};
 use crate::format;
+use crate::insight::{FindingList, Item, merged};
 use crate::pages::app::App;
-use crate::pages::pieces::severity_icon;
+use crate::pages::incidents::told;
+use crate::pages::pieces::{Waiting, severity_icon};
 use contract::answers::{Attention, Overview};
 use leptos::prelude::*;
 use std::sync::Arc;
 
-pub(super) fn attention(app: App, found: Signal<Arc<Overview>>) -> impl IntoView {
-    let count = move || found.read().attention.len() as u64;
+pub(super) fn attention(app: App, found: Signal<Arc<Overview>>, findings: Waiting<FindingList>) -> impl IntoView {
+    // What is wrong now does not wait for what it costs.
+    let items = Memo::new(move |_| {
+        let findings = findings.get().0;
+        let (told, currency) =
+            findings.as_ref().map(|f| (f.findings.as_slice(), f.currency.clone())).unwrap_or_default();
+        (merged(&found.read().attention, told), currency)
+    });
+    let count = move || items.read().0.len() as u64;
     let rows = move || {
-        let (found, address) = (found.read(), app.address.get_untracked());
-        if found.attention.is_empty() {
+        let (found, address, items) = (found.read(), app.address.get_untracked(), items.read());
+        if items.0.is_empty() {
             return view! { <div class="say"><p>"Nothing is down, lost or held in vain in this range."</p></div> }
                 .into_any();
         }
-        found.attention.iter().map(|a| finding(&address, a, found.range.to_unix_micros)).collect_view().into_any()
+        let now = found.range.to_unix_micros;
+        let row = |item: &Item| match item {
+            Item::Finding(finding) => told::finding(&address, finding, &items.1, now),
+            Item::Attention(entry) => self::finding(&address, entry, now),
+        };
+        items.0.iter().map(row).collect_view().into_any()
+    };
+    let all = move || {
+        let mut all = app.address.read().to_page(Page::Incidents);
+        all.set_own("view", "waste");
+        all.href()
     };
     view! {
         <section class="card c4">
             <header>
                 <h2>"What needs attention?"</h2>
                 <span class="aside">{move || (count() > 0).then(|| format::counted(count(), "finding"))}</span>
+                <div class="grow"></div>
+                <a class="small" href=all>"All, by money"</a>
             </header>
-            <div class="findings">{rows}</div>
+            <div class="findings" tabindex="0" role="region" aria-label="What needs attention">{rows}</div>
         </section>
     }
 }

@@ -1,8 +1,10 @@
 //! What node and GPU panels share: facts, events, jobs, strips over time.
 
 use crate::format;
+use crate::insight::meaning_of;
 use crate::instant::HOUR;
 use crate::order;
+use crate::pages::app::App;
 use crate::pages::pieces::{state_label, state_name};
 use contract::GpuState;
 use contract::answers::{DeviceEvent, JobSpan, Range, StateSpan};
@@ -75,15 +77,24 @@ pub(in crate::pages) fn events(events: &[DeviceEvent]) -> AnyView {
     if events.is_empty() {
         return view! { <p class="muted small">"None in this range."</p> }.into_any();
     }
+    let app = App::here();
+    app.want_meanings();
     let mut newest: Vec<&DeviceEvent> = events.iter().collect();
     order::sort_by_key(&mut newest, |e| std::cmp::Reverse(e.time_unix_micros));
     let row = |e: &&DeviceEvent| {
+        let (of, code) = (e.kind.clone(), e.code);
+        let meaning =
+            move || app.meanings.with(|all| meaning_of(all, &of, code).map(|m| format!("{} {}", m.meaning, m.action)));
         let kind = e.code.map_or_else(|| e.kind.clone(), |code| format!("{} {code}", e.kind));
         view! {
             <tr>
                 <td class="muted" title=format::instant(e.time_unix_micros)>{format::short_instant(e.time_unix_micros)}</td>
                 <td><span class="marks inline"><i class=event_look(&e.severity).1></i></span> {kind}</td>
-                <td class="wrap">{e.message.clone()}</td>
+                <td class="wrap">
+                    {e.message.clone()}
+                    {e.job_id.as_ref().map(|job| view! { <span class="muted">{format!(" · job {job}")}</span> })}
+                    <div class="small muted">{meaning}</div>
+                </td>
             </tr>
         }
     };
