@@ -23,9 +23,9 @@ use std::str::FromStr;
 
 /// Records of a page, at most: more is a table for SQL.
 pub(super) const RECORDS_MAX: usize = 1_000;
-/// Rows whose words may match that are counted beside a page: some fifty megabytes of text. A search for a word that
-/// is everywhere would read a day to count it.
-const COUNTED_ROWS_MAX: u64 = 256 * 1024;
+/// Rows whose words may match that are counted beside a page: as many as the page itself mostly reads, ten megabytes of
+/// text. A search for a word that is everywhere would read a day to count it.
+const COUNTED_ROWS_MAX: u64 = 64 * 1024;
 /// Bars that a page has pixels for.
 const BUCKETS_MAX: i64 = 60;
 /// Widths of a bar, in seconds, that people read; a longer range has bars of days.
