@@ -115,12 +115,12 @@ fn serve(server: &Server, from: i64, to: i64, all: &[Serving]) {
     import(server, "gpu-samples", "samples.csv", &samples, &["--preset", "csv", "--cluster", "lab"]);
 }
 
-/// Until the ledger has so many hours of GPUs.
+/// Until the ledger has so many hours in which GPUs worked for a job.
 fn wait_for_hours(server: &Server, hours: u64) {
     let end = Instant::now() + SEEN_AT_MOST;
     loop {
         server.request("POST", "/api/v1/ledger/refresh", &[], b"").expect_status(204);
-        let sql = "select count(*) from (select distinct time, gpu_uuid from ledger where gpu_uuid is not null)";
+        let sql = "select count(*) from (select distinct time, gpu_uuid from ledger where job_id is not null and state = 'active')";
         if server.query_count(sql) >= hours {
             return;
         }

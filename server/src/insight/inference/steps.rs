@@ -47,9 +47,9 @@ impl Steps {
         usize::try_from((micros - self.first).div_euclid(self.micros)).ok().filter(|at| *at < self.count)
     }
 
-    /// The engine's words for the step of a time.
+    /// The engine's words for the step of a time, in Unix microseconds.
     pub(super) fn sql(&self) -> String {
-        format!("date_bin(interval '{} seconds', time)", self.seconds())
+        format!("cast(floor(extract(epoch from time) / {}) as bigint) * {}", self.seconds(), self.micros)
     }
 }
 
