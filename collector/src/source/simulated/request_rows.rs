@@ -69,7 +69,7 @@ impl RequestRows {
 
     /// Adds what the services of a cell did in a stretch of time.
     pub(super) fn add(&mut self, fleet: &Topology, cycle: &Cycle, stretch: Stretch) {
-        let slot = SLOT_SECONDS * (fleet.gpus as i64).div_ceil(GPUS_FULL).max(1);
+        let slot = SLOT_SECONDS * ((fleet.gpus as i64 + GPUS_FULL - 1) / GPUS_FULL).max(1);
         for (number, run) in cycle.runs.iter().enumerate() {
             let job = &cycle.jobs[run.request];
             let is_here = run.start < stretch.until && run.end > stretch.from;

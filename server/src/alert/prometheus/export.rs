@@ -19,7 +19,7 @@ pub fn exported<'a>(rules: impl IntoIterator<Item = (&'a str, &'a Rule)>) -> Str
     let mut out = "# Rules of Coulomb in PromQL.\n".to_owned();
     if !left_out.is_empty() {
         out.push_str("# Asked in SQL, and not here:\n");
-        left_out.iter().for_each(|rule| drop(writeln!(out, "#   {rule}")));
+        left_out.iter().for_each(|rule| out.push_str(&format!("#   {rule}\n")));
     }
     if groups.is_empty() {
         return out + "groups: []\n";
@@ -27,10 +27,9 @@ pub fn exported<'a>(rules: impl IntoIterator<Item = (&'a str, &'a Rule)>) -> Str
     out.push_str("groups:\n");
     for ((text, every_micros), rules) in groups {
         let seconds = every_micros / 1_000_000;
-        drop(writeln!(out, "- name: {}\n  interval: {seconds}s\n  rules:", quoted(&format!("{text}-{seconds}s"))));
+        out.push_str(&format!("- name: {}\n  interval: {seconds}s\n  rules:\n", quoted(&format!("{text}-{seconds}s"))));
         for rule in rules {
-            // A text takes all.
-            drop(write(&mut out, rule));
+            write(&mut out, rule).expect("a text takes all");
         }
     }
     out

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-/// Buckets of one histogram, by its bounds; a sum of many.
-pub(super) type Buckets = (Vec<f64>, Vec<f64>);
-
 /// The growth of one counter; its first value is where it begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Growth {
