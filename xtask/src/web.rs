@@ -76,7 +76,7 @@ fn pages(config: &Config, steps: Steps, fresh: &Path) -> Result<()> {
     bindgen.input_path(&first).out_name("coulomb-web").web(true)?.typescript(false).keep_lld_exports(true);
     bindgen.remove_name_section(true).remove_producers_section(true);
     bindgen.generate(fresh).context("wasm-bindgen failed")?;
-    let place = format!("s|\\./__wasm_split.js|./{folder}/__wasm_split.js|");
+    let place = format!("s|from \"\\./|from \"./{folder}/|");
     run(Command::new("sed").args(["-i", &place]).arg(fresh.join("coulomb-web.js")))
 }
 

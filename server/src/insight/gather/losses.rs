@@ -65,7 +65,7 @@ async fn attempts(
     let wanted: HashSet<&Attempt> = failed.iter().collect();
     // A semi-join with the jobs that failed; which exactly is looked at afterwards.
     let sql = "select cluster, job_id, attempt, coalesce(sum(quantity) filter (where unit = 'GPU-Hours'), 0.0), \
-               sum(cost_micros) from ledger where time >= $1 and time < $2 and state is distinct from 'down' \
+               sum(cost_micros) from ledger where time >= $1 and time < $2 and coalesce(state, '') != 'down' \
                and job_id in (select job_id from jobs where ended_at >= $1 and state is not null \
                  and upper(state) not like 'COMPLETED%' and upper(state) not like 'CANCELLED%') \
                group by 1, 2, 3";
@@ -172,7 +172,7 @@ async fn checkpoints(engine: &Engine, run: Window, failed: &[Attempt]) -> Result
     let jobs = listed(found.keys().map(|(_, job)| job).take(WITH_CHECKPOINTS_MAX));
     let sql = format!(
         "select cluster, job_id, attempt, time, coalesce(sum(quantity) filter (where unit = 'GPU-Hours'), 0.0), \
-         sum(cost_micros) from ledger where time >= $1 and time < $2 and state is distinct from 'down' \
+         sum(cost_micros) from ledger where time >= $1 and time < $2 and coalesce(state, '') != 'down' \
          and job_id in ({jobs}) group by 1, 2, 3, 4 order by time"
     );
     let rows = read(engine, &sql, run, ("hours of jobs with checkpoints", ROWS_MAX), |row| {
