@@ -12,7 +12,7 @@ const SEEN_AT_MOST: Duration = Duration::from_secs(300);
 /// Some time in the past, so that all of it is over; the fleet at it follows from the seed.
 const UNTIL: &str = "2025-09-20T00:00:00Z";
 /// The same for SQL.
-const WITHIN: &str = "gpu_uuid is not null and time < '2025-09-20T00:00:00Z'";
+const WITHIN: &str = "gpu_uuid is not null and time >= '2025-09-13T00:00:00Z' and time < '2025-09-20T00:00:00Z'";
 const RANGE: &str = "from=2025-09-13T00:00:00Z&to=2025-09-20T00:00:00Z";
 
 /// A week of 64 GPUs with prices.

@@ -5,7 +5,7 @@
 use super::belonging::replicas_at;
 use super::error::InferenceError;
 use super::rows::{With, count, each};
-use super::sizing::{Objective, Period, Sizing, size};
+use super::sizing::{Objective, PERIODS_MIN, Period, Sizing, size};
 use super::split::{CACHED_WEIGHT, PROMPT_WEIGHT};
 use super::steps::Steps;
 use super::{Inference, engine_rows, jobs};
@@ -20,6 +20,8 @@ const LEARN_FROM: i64 = 24 * 60 * MINUTE;
 const PERIOD_SECONDS: i64 = 600;
 /// A day changes slowly; what came in last does not.
 const LEARN_EVERY: i64 = 10 * MINUTE;
+/// A service of which little is known is looked at again so soon: its history may have come a moment later.
+const LEARN_AGAIN_AFTER: i64 = 60 * 1_000_000;
 /// What came in last: long enough to be no accident, short enough to be now.
 const NOW: i64 = 5 * MINUTE;
 /// Without a request for so long a service is idle.
@@ -55,10 +57,14 @@ pub struct Scaling {
 }
 
 impl Observed {
-    /// Whether somebody asks a service of which nothing was learned yet.
-    fn has_unlearned(&self) -> bool {
+    /// Whether somebody asks a service of which nothing was learned yet, or too little and not just now.
+    fn has_unlearned(&self, now_micros: i64) -> bool {
         let has_room = self.learned.len() < SERVICES_MAX;
-        has_room && self.now.iter().any(|(service, now)| now.requests > 0 && !self.learned.contains_key(service))
+        let is_old = now_micros - self.learned_micros >= LEARN_AGAIN_AFTER;
+        self.now.iter().filter(|(_, now)| now.requests > 0).any(|(service, _)| match self.learned.get(service) {
+            None => has_room,
+            Some(periods) => is_old && periods.len() < PERIODS_MIN,
+        })
     }
 }
 
@@ -78,7 +84,7 @@ impl Inference {
             _ => self.learn(now_micros).await?,
         };
         let mut observed = self.look(observed, now_micros).await?;
-        if observed.has_unlearned() && observed.learned_micros < now_micros {
+        if observed.has_unlearned(now_micros) && observed.learned_micros < now_micros {
             observed = self.learn(now_micros).await?;
             observed = self.look(observed, now_micros).await?;
         }

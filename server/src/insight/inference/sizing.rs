@@ -9,7 +9,7 @@ use super::error::InferenceError;
 use super::split::OUTPUT_WEIGHT;
 
 /// Periods from which something can be said, and from which it is well founded.
-const PERIODS_MIN: usize = 6;
+pub(super) const PERIODS_MIN: usize = 6;
 const PERIODS_MANY: usize = 24;
 /// Requests of a period that is judged: fewer have no 95th percentile worth its name.
 const REQUESTS_MIN: u64 = 10;
