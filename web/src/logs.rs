@@ -202,7 +202,7 @@ mod tests {
         }
         let window = ("2026-01-01T00:00:00Z".to_owned(), "now".to_owned());
         let of = of_job(&Address::of_page(Page::Jobs), "c", "7_1", window);
-        assert_eq!(of.href(), "/logs?from=2026-01-01T00%3A00%3A00Z&cluster=c&run=7_1");
+        assert_eq!(of.href(), "/logs?from=2026-01-01T00:00:00Z&cluster=c&run=7_1");
     }
 
     #[test]

@@ -139,7 +139,7 @@ mod tests {
         let labels =
             |text: &str| hits(&here, Some(&fleet), &[], &[], text).into_iter().map(|h| h.label).collect::<Vec<_>>();
         assert_eq!(labels("").len(), PAGES.len());
-        assert_eq!(labels("cost"), ["Costs"]);
+        assert_eq!(labels("cost"), ["Costs", "Incidents", "Inference"]);
         assert_eq!(labels("gpu-02"), ["gpu-02", "GPU-def"]);
         assert_eq!(labels("ADA"), ["GPU-abc"]);
         assert_eq!(labels("h100 gpu-01"), ["GPU-abc"]);
