@@ -64,7 +64,7 @@ pub(super) fn without(found: &JobTraining) -> AnyView {
     view! {
         <div class="say">
             <p>{without_spans(found)}</p>
-            <pre class="code">{code}</pre>
+            <pre class="code" tabindex="0">{code}</pre>
             <p class="small">"docs/training.md tells the rest; any OpenTelemetry SDK will do, too."</p>
         </div>
     }
