@@ -108,7 +108,7 @@ fn full() -> (Server, Program) {
     import(&server, "prices", "demo.csv");
     import(&server, "ownership", "demo-owners.toml");
     let mut fleet = Command::new(binary("coulomb-collector"));
-    fleet.args(["simulate", "--gpus", "16", "--backfill", "12h", "--server", &server.url]);
+    fleet.args(["simulate", "--gpus", "64", "--backfill", "12h", "--server", &server.url]);
     fleet.arg("--token-file").arg(server.data.join("admin.token"));
     let mut fleet = Program::start(&mut fleet);
     fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
