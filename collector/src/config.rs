@@ -34,6 +34,24 @@ pub(crate) enum Command {
     Check(CheckOptions),
 }
 
+impl Command {
+    /// The node that is measured.
+    pub(crate) fn node(&self) -> Option<&str> {
+        match self {
+            Self::Run(options) => Some(&options.source.node),
+            _ => None,
+        }
+    }
+
+    /// Where the collector's own spans and numbers go.
+    pub(crate) fn telemetry_endpoint(&self) -> Option<&str> {
+        match self {
+            Self::Run(options) => options.telemetry_endpoint.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// Where rows go, and with which token.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerOptions {
@@ -133,6 +151,10 @@ pub(crate) struct RunOptions {
     pub slurm_interval: Duration,
     #[command(flatten)]
     pub kubernetes: KubernetesOptions,
+    /// Send the collector's own spans and numbers there, as OTLP over HTTP: http://127.0.0.1:4318 (default: nowhere).
+    /// OTEL_EXPORTER_OTLP_HEADERS has the headers, such as a token.
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    telemetry_endpoint: Option<String>,
 }
 
 impl RunOptions {

@@ -17,30 +17,45 @@ mod wire;
 
 use clap::Parser as _;
 use config::{Cli, Command};
-use std::io::IsTerminal as _;
+use coulomb_telemetry::{Log, Program, Telemetry};
+use signal::Signals;
+use std::io::{IsTerminal as _, Write as _, stderr};
 use std::process::ExitCode;
 
+const NAME: &str = "coulomb-collector";
+/// The client of Kubernetes says each failure of each try; whoever asks through it says what matters, once.
+const LOG: &str = "info,kube_client=off";
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let ansi = std::io::stderr().is_terminal();
-    // The client of Kubernetes says each failure of each try; whoever asks through it says what matters, once.
-    let log = tracing_subscriber::fmt().with_env_filter("info,kube_client=off");
-    log.with_writer(std::io::stderr).with_ansi(ansi).with_target(false).init();
-    match start(&cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
+    match start(&Cli::parse().command) {
+        Ok(code) => code,
         Err(error) => {
-            tracing::error!("{error:#}");
+            // There is nowhere left to say that standard error is closed.
+            drop(writeln!(stderr(), "coulomb-collector: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-fn start(command: &Command) -> anyhow::Result<()> {
-    let signals = signal::Signals::block()?;
+fn start(command: &Command) -> anyhow::Result<ExitCode> {
+    // Before any thread begins, the exporters' too.
+    let signals = Signals::block()?;
+    let log = Log { filter: LOG, has_colours: stderr().is_terminal(), names_modules: false };
+    let program = Program { name: NAME, version: env!("CARGO_PKG_VERSION"), node: command.node().map(str::to_owned) };
+    let mut telemetry = coulomb_telemetry::start(&program, &log, command.telemetry_endpoint())?;
+    let done = follow(command, signals, &mut telemetry);
+    if let Err(error) = &done {
+        tracing::error!("{error:#}");
+    }
+    telemetry.stop();
+    Ok(if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn follow(command: &Command, signals: Signals, telemetry: &mut Telemetry) -> anyhow::Result<()> {
     match command {
-        Command::Run(options) => run::run(options, signals),
+        Command::Run(options) => run::run(options, signals, telemetry),
         Command::Record(options) => run::record(options, signals),
-        Command::Replay(options) => replay::replay(options, signals),
+        Command::Replay(options) => replay::replay(options, signals, telemetry),
         Command::Simulate(options) => simulate::simulate(options, signals),
         Command::Check(options) => check::check(options, signals),
     }

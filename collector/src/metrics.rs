@@ -2,8 +2,8 @@
 //!
 //! Owns the counters and their names. Must not know what the counted things mean.
 
+use coulomb_telemetry::{Family, Line};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,69 +61,82 @@ impl Counters {
         *self.slurm_errors.lock().unwrap_or_else(PoisonError::into_inner).entry(command).or_default() += 1;
     }
 
-    /// The counters in Prometheus' text format.
-    pub(crate) fn text(&self) -> String {
-        let mut out = String::with_capacity(2048);
-        let rows: [(&str, &str, &str, &AtomicU64); 21] = [
-            ("rows_collected_total", "counter", "Rows that the sources gave", &self.rows_collected),
-            ("rows_sent_total", "counter", "Rows that the server acknowledged", &self.rows_sent),
-            ("rows_refused_total", "counter", "Rows that the server refused for good", &self.rows_refused),
-            ("rows_rejected_total", "counter", "Rows of taken requests that the server rejected", &self.rows_rejected),
-            ("rows_dropped_total", "counter", "Rows that the spool lost, full or damaged", &self.rows_dropped),
-            ("sent_bytes_total", "counter", "Bytes of acknowledged bodies", &self.bytes_sent),
-            ("frames_sent_total", "counter", "Acknowledged requests", &self.frames_sent),
-            ("frames_duplicate_total", "counter", "Requests that the server already had", &self.frames_duplicate),
-            ("retries_total", "counter", "Requests that must be sent again", &self.retries),
-            ("spool_bytes", "gauge", "Bytes in the spool", &self.spool_bytes),
-            ("spool_rows", "gauge", "Rows in the spool that are not acknowledged", &self.spool_rows),
-            ("host_errors_total", "counter", "Reads of the host's files that failed", &self.host_errors),
-            ("scrapes_total", "counter", "Scrapes of targets", &self.scrapes),
-            ("scrapes_failed_total", "counter", "Scrapes that gave nothing", &self.scrapes_failed),
-            (
-                "scrape_series_rejected_total",
-                "counter",
+    /// All of them, with their names.
+    pub(crate) fn families(&self) -> Vec<Family> {
+        let counter = |name, help, value| Family::counter(name, help, one(value));
+        let gauge = |name, help, value| Family::gauge(name, help, one(value));
+        let by = |name, label, help, counts: &Mutex<BTreeMap<&'static str, u64>>| {
+            let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let line = |(of, count): (&&'static str, &u64)| (vec![(label, (*of).to_owned())], *count as f64);
+            Family::counter(name, help, counts.iter().map(line).collect())
+        };
+        vec![
+            counter("coulomb_collector_rows_collected_total", "Rows that the sources gave", &self.rows_collected),
+            counter("coulomb_collector_rows_sent_total", "Rows that the server acknowledged", &self.rows_sent),
+            counter(
+                "coulomb_collector_rows_refused_total",
+                "Rows that the server refused for good",
+                &self.rows_refused,
+            ),
+            counter(
+                "coulomb_collector_rows_rejected_total",
+                "Rows of taken requests that the server rejected",
+                &self.rows_rejected,
+            ),
+            counter(
+                "coulomb_collector_rows_dropped_total",
+                "Rows that the spool lost, full or damaged",
+                &self.rows_dropped,
+            ),
+            counter("coulomb_collector_sent_bytes_total", "Bytes of acknowledged bodies", &self.bytes_sent),
+            counter("coulomb_collector_frames_sent_total", "Acknowledged requests", &self.frames_sent),
+            counter(
+                "coulomb_collector_frames_duplicate_total",
+                "Requests that the server already had",
+                &self.frames_duplicate,
+            ),
+            counter("coulomb_collector_retries_total", "Requests that must be sent again", &self.retries),
+            gauge("coulomb_collector_spool_bytes", "Bytes in the spool", &self.spool_bytes),
+            gauge("coulomb_collector_spool_rows", "Rows in the spool that are not acknowledged", &self.spool_rows),
+            counter("coulomb_collector_host_errors_total", "Reads of the host's files that failed", &self.host_errors),
+            counter("coulomb_collector_scrapes_total", "Scrapes of targets", &self.scrapes),
+            counter("coulomb_collector_scrapes_failed_total", "Scrapes that gave nothing", &self.scrapes_failed),
+            counter(
+                "coulomb_collector_scrape_series_rejected_total",
                 "Scraped series that are no rows",
                 &self.scrape_series_rejected,
             ),
-            ("otlp_requests_total", "counter", "Requests of OTLP that were kept", &self.otlp_requests),
-            ("otlp_refused_total", "counter", "Requests of OTLP that were refused", &self.otlp_refused),
-            (
-                "otlp_records_rejected_total",
-                "counter",
+            counter("coulomb_collector_otlp_requests_total", "Requests of OTLP that were kept", &self.otlp_requests),
+            counter("coulomb_collector_otlp_refused_total", "Requests of OTLP that were refused", &self.otlp_refused),
+            counter(
+                "coulomb_collector_otlp_records_rejected_total",
                 "Records of kept requests that are no rows",
                 &self.otlp_records_rejected,
             ),
-            ("log_cut_bytes_total", "counter", "Bytes cut off long lines of log files", &self.log_bytes_cut),
-            (
-                "log_records_replaced_total",
-                "counter",
+            counter(
+                "coulomb_collector_log_cut_bytes_total",
+                "Bytes cut off long lines of log files",
+                &self.log_bytes_cut,
+            ),
+            counter(
+                "coulomb_collector_log_records_replaced_total",
                 "Records of log files with bytes that are no UTF-8",
                 &self.log_records_replaced,
             ),
-            ("slurm_unreadable_total", "counter", "Jobs of Slurm that could not be read", &self.slurm_unreadable),
-        ];
-        for (name, kind, help, value) in rows {
-            let value = value.load(Ordering::Relaxed);
-            write!(
-                out,
-                "# HELP coulomb_collector_{name} {help}\n# TYPE coulomb_collector_{name} {kind}\ncoulomb_collector_{name} {value}\n"
-            )
-            .expect("writing to a string cannot fail");
-        }
-        let kinds = [
-            ("nvml_errors_total", "call", "NVML calls that failed", &self.nvml_errors),
-            ("slurm_errors_total", "command", "Commands of Slurm that failed", &self.slurm_errors),
-        ];
-        for (name, label, help, counts) in kinds {
-            write!(out, "# HELP coulomb_collector_{name} {help}\n# TYPE coulomb_collector_{name} counter\n")
-                .expect("writing to a string cannot fail");
-            for (of, count) in counts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                writeln!(out, "coulomb_collector_{name}{{{label}=\"{of}\"}} {count}")
-                    .expect("writing to a string cannot fail");
-            }
-        }
-        out
+            counter(
+                "coulomb_collector_slurm_unreadable_total",
+                "Jobs of Slurm that could not be read",
+                &self.slurm_unreadable,
+            ),
+            by("coulomb_collector_nvml_errors_total", "call", "NVML calls that failed", &self.nvml_errors),
+            by("coulomb_collector_slurm_errors_total", "command", "Commands of Slurm that failed", &self.slurm_errors),
+        ]
     }
+}
+
+/// A family of one number without labels.
+fn one(value: &AtomicU64) -> Vec<Line> {
+    vec![(Vec::new(), value.load(Ordering::Relaxed) as f64)]
 }
 
 /// Serves the counters at `http://<listen>/metrics` from a thread of its own; returns the bound address.
@@ -144,7 +157,7 @@ pub(crate) fn serve(listen: SocketAddr, counters: Arc<Counters>) -> io::Result<S
 fn answer(mut stream: TcpStream, counters: &Counters, deadline: Instant) -> io::Result<()> {
     let request = read_request(&mut stream, deadline)?;
     let (status, body) = match request.split(' ').nth(1) {
-        Some("/metrics") => ("200 OK", counters.text()),
+        Some("/metrics") => ("200 OK", coulomb_telemetry::text(&counters.families())),
         _ => ("404 Not Found", "the metrics are at /metrics\n".to_owned()),
     };
     let answer = format!(

@@ -9,6 +9,7 @@ use crate::source::replay::{Replayed, open};
 use arrow::array::AsArray as _;
 use arrow::datatypes::TimestampMicrosecondType;
 use contract::WriterId;
+use coulomb_telemetry::Telemetry;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use std::time::Duration;
 const PACE_MICROS: i64 = 1_000_000;
 
 /// Sends a recording; ends when everything is acknowledged or a signal comes.
-pub(crate) fn replay(options: &ReplayOptions, signals: Signals) -> anyhow::Result<()> {
+pub(crate) fn replay(options: &ReplayOptions, signals: Signals, telemetry: &mut Telemetry) -> anyhow::Result<()> {
     let tape = open(&options.recording)?;
     // At full speed there is no pace, so times keep their distances.
     let speed = if options.speed == 0.0 { 1.0 } else { options.speed };
@@ -32,7 +33,7 @@ pub(crate) fn replay(options: &ReplayOptions, signals: Signals) -> anyhow::Resul
         true => WriterId::parse(&format!("replay/{:032x}", tape.digest(&replayed)?))?,
         false => new_writer("replay")?,
     };
-    let (uplink, counters) = connect(&options.uplink, writer, WhenFull::Wait, signals)?;
+    let (uplink, counters) = connect(&options.uplink, telemetry, writer, WhenFull::Wait, signals)?;
     let mut rows = 0;
     for number in tape.numbers() {
         let batches = tape.batches(number, &replayed)?;

@@ -14,9 +14,11 @@ use crate::source::{DeviceEventRow, Live, NodeIdentity, Pods, Sample};
 use crate::spool::Spool;
 use anyhow::Context as _;
 use contract::WriterId;
+use coulomb_telemetry::Telemetry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tracing::info_span;
 
 /// Rows reach the server this late at most: fresh enough to watch, few enough requests for ten thousand GPUs.
 const BATCH_SECONDS_MAX: Duration = Duration::from_secs(5);
@@ -37,9 +39,10 @@ pub(crate) fn new_writer(node: &str) -> Result<WriterId, contract::IdError> {
     WriterId::parse(&format!("{node}/{}", uuid::Uuid::new_v4()))
 }
 
-/// Opens spool and client and starts to send.
+/// Opens spool and client and starts to send; the counters of it are exported, too.
 pub(crate) fn connect(
     options: &UplinkOptions,
+    telemetry: &mut Telemetry,
     writer: WriterId,
     when_full: WhenFull,
     signals: Signals,
@@ -50,6 +53,10 @@ pub(crate) fn connect(
             .with_context(|| format!("cannot listen on {listen} for --metrics-listen"))?;
         tracing::info!("own metrics at http://{address}/metrics");
     }
+    telemetry.measure({
+        let counters = Arc::clone(&counters);
+        move || counters.families()
+    })?;
     let client = Client::new(options.client_settings());
     let (spool, recovered) = Spool::open(options.spool_settings(), writer)?;
     send::log_recovered(&recovered);
@@ -60,9 +67,9 @@ pub(crate) fn connect(
 }
 
 /// `coulomb-collector run`.
-pub(crate) fn run(options: &RunOptions, signals: Signals) -> anyhow::Result<()> {
+pub(crate) fn run(options: &RunOptions, signals: Signals, telemetry: &mut Telemetry) -> anyhow::Result<()> {
     let writer = new_writer(&options.source.node)?;
-    let (uplink, counters) = connect(&options.uplink, writer, WhenFull::DropOldest, signals)?;
+    let (uplink, counters) = connect(&options.uplink, telemetry, writer, WhenFull::DropOldest, signals)?;
     let uplink = Arc::new(uplink);
     let pods = Pods::default();
     let mut live = Live::open(&options.source, pods.clone(), Arc::clone(&counters));
@@ -81,7 +88,7 @@ pub(crate) fn run(options: &RunOptions, signals: Signals) -> anyhow::Result<()> 
     let mut waiting = Sample::default();
     let mut since = Instant::now();
     each_tick(options.source.interval, None, signals, |now_unix_micros, elapsed| {
-        let sample = live.look(now_unix_micros, elapsed);
+        let sample = info_span!("look").in_scope(|| live.look(now_unix_micros, elapsed));
         inputs.measures(live.gpus().uuids());
         driver_tells_xids.store(live.gpus().tells_xids(), Ordering::Relaxed);
         Counters::add(&counters.rows_collected, sample.rows() as u64);

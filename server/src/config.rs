@@ -109,6 +109,10 @@ pub struct ServeFlags {
     /// wrong, and what the server does itself).
     #[arg(long, env = "COULOMB_LOG", value_name = "FILTER")]
     log: Option<String>,
+    /// Send the server's own spans and numbers there, as OTLP over HTTP: http://127.0.0.1:4318 (default: nowhere).
+    /// OTEL_EXPORTER_OTLP_HEADERS has the headers, such as a token.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    telemetry_endpoint: Option<String>,
 }
 
 /// `coulomb.toml`.
@@ -131,6 +135,7 @@ struct SettingsFile {
     outgoing_allow: Option<Vec<String>>,
     public_url: Option<String>,
     log: Option<String>,
+    telemetry_endpoint: Option<String>,
 }
 
 /// Where the server is and which token it gets: the flags of every client command.
@@ -204,6 +209,8 @@ pub struct ServeSettings {
     pub dispatch: DispatchSettings,
     pub watch: WatchSettings,
     pub log: String,
+    /// Where the server's own spans and numbers go.
+    pub telemetry_endpoint: Option<String>,
 }
 
 impl ServeSettings {
@@ -270,7 +277,19 @@ impl ServeSettings {
         let log = flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned());
         let retain = if flags.retain_days.is_empty() { file.retain_days } else { flags.retain_days };
         let retain_days = retain.iter().map(|text| parse_retain(text)).collect::<Result<_, _>>()?;
-        Ok(Self { listen, flight_listen, otlp_listen, data_dir, store, query, retain_days, dispatch, watch, log })
+        Ok(Self {
+            listen,
+            flight_listen,
+            otlp_listen,
+            data_dir,
+            store,
+            query,
+            retain_days,
+            dispatch,
+            watch,
+            log,
+            telemetry_endpoint: flags.telemetry_endpoint.or(file.telemetry_endpoint),
+        })
     }
 }
 
@@ -308,7 +327,7 @@ impl fmt::Display for ServeSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "data={:?} tables={} listen={} flight_listen={} otlp_listen={} query_memory_bytes={} resident_bytes_max={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} keep_replaced_seconds={} reports_dir={:?} outgoing_allow={} public_url={} log={:?}",
+            "data={:?} tables={} listen={} flight_listen={} otlp_listen={} query_memory_bytes={} resident_bytes_max={} query_timeout_seconds={} flush_after_seconds={} retain_days={:?} keep_replaced_seconds={} reports_dir={:?} outgoing_allow={} public_url={} log={:?} telemetry_endpoint={}",
             self.data_dir,
             self.store.tables.as_ref().map_or_else(|| "local".to_owned(), ToString::to_string),
             self.listen,
@@ -323,9 +342,15 @@ impl fmt::Display for ServeSettings {
             self.dispatch.reports_dir,
             self.dispatch.networks,
             self.watch.external_url,
-            self.log
+            self.log,
+            self.telemetry_endpoint.as_deref().map_or(OFF, without_user)
         )
     }
+}
+
+/// An address may hold a password.
+fn without_user(address: &str) -> &str {
+    address.rsplit('@').next().unwrap_or_default()
 }
 
 fn read_file(path: &Path) -> Result<SettingsFile, ConfigError> {

@@ -19,13 +19,13 @@ use coulomb::query::Engine;
 use coulomb::scaler;
 use coulomb::store::Store;
 use coulomb::watch::{self, Watch};
+use coulomb_telemetry::{Log, Program, Telemetry};
 use std::io::{BufWriter, Write, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
-use tracing_subscriber::EnvFilter;
 
 /// Rows expire by the day; an hour more of them is not felt.
 const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
@@ -85,18 +85,19 @@ fn asked(result: Result<(), ClientError>) -> anyhow::Result<()> {
 
 fn serve(flags: ServeFlags) -> anyhow::Result<()> {
     let settings = ServeSettings::load(flags)?;
-    let filter =
-        EnvFilter::try_new(&settings.log).with_context(|| format!("log {:?} is not a filter", settings.log))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(false).init();
+    let log = Log { filter: &settings.log, has_colours: false, names_modules: true };
+    let program = Program { name: "coulomb", version: env!("CARGO_PKG_VERSION"), node: None };
+    let mut telemetry = coulomb_telemetry::start(&program, &log, settings.telemetry_endpoint.as_deref())?;
     tracing::info!("settings: {settings}");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let done = runtime.block_on(run(settings));
+    let done = runtime.block_on(run(settings, &mut telemetry));
     // A receiver that does not answer holds a thread, and nothing depends on its end.
     runtime.shutdown_background();
+    telemetry.stop();
     done
 }
 
-async fn run(settings: ServeSettings) -> anyhow::Result<()> {
+async fn run(settings: ServeSettings, telemetry: &mut Telemetry) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let store = Store::open(settings.store)?;
     let access = Access::open(&settings.data_dir, now_micros())?;
@@ -153,6 +154,7 @@ async fn run(settings: ServeSettings) -> anyhow::Result<()> {
         clock: now_micros,
     };
     let server = api::start(services, settings.listen)?;
+    telemetry.measure(server.numbers())?;
     announce(&server, flight.as_ref(), otlp_grpc.as_ref())?;
     tokio::select! {
         _ = terminate.recv() => tracing::info!("asked to terminate, shutting down"),

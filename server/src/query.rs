@@ -62,6 +62,7 @@ pub use meanings::{EventClass, Meaning, Meanings, severity_word};
 pub use rows::Rows;
 pub use statement::{Statement, with_placeholders};
 pub use status::DataStatus;
+use tracing::Instrument as _;
 
 use crate::store::Store;
 use arrow::datatypes::SchemaRef;
@@ -226,7 +227,7 @@ impl Engine {
 
     /// Answers one read-only statement. The rows stream; the limits hold until the last one.
     pub async fn sql(&self, sql: &str, parameters: Vec<Parameter>) -> Result<Answer, QueryError> {
-        answer::start(self, sql.to_owned(), parameters).await
+        answer::start(self, sql.to_owned(), parameters).instrument(tracing::info_span!("query")).await
     }
 
     /// The columns that [`Self::sql`] would answer with, without reading a row.

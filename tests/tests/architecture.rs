@@ -86,13 +86,14 @@ struct Technology {
     rooms: &'static [&'static str],
 }
 
-const SERVER_TECHNOLOGIES: [Technology; 26] = [
+const SERVER_TECHNOLOGIES: [Technology; 27] = [
     Technology { name: "actix_web", rooms: &["api"] },
     Technology { name: "arrow_flight", rooms: &["flight"] },
     Technology { name: "tonic", rooms: &["flight", "grpc", "otlp", "scaler"] },
     Technology { name: "coulomb_otlp", rooms: &["otlp", "api"] },
     Technology { name: "coulomb_exposition", rooms: &["client"] },
     Technology { name: "http_body", rooms: &["otlp"] },
+    Technology { name: "coulomb_telemetry", rooms: &["api", "main"] },
     Technology { name: "datafusion", rooms: &["query"] },
     Technology { name: "promql_parser", rooms: &["query"] },
     Technology { name: "parquet", rooms: &["store"] },
@@ -138,7 +139,7 @@ const SERVER_TECHNOLOGIES: [Technology; 26] = [
     },
 ];
 
-const COLLECTOR_TECHNOLOGIES: [Technology; 13] = [
+const COLLECTOR_TECHNOLOGIES: [Technology; 14] = [
     Technology { name: "nvml_wrapper", rooms: &["source"] },
     Technology { name: "nvml_wrapper_sys", rooms: &["source"] },
     Technology { name: "ureq", rooms: &["send", "input"] },
@@ -152,6 +153,7 @@ const COLLECTOR_TECHNOLOGIES: [Technology; 13] = [
     Technology { name: "coulomb_otlp", rooms: &["input"] },
     Technology { name: "coulomb_exposition", rooms: &["input"] },
     Technology { name: "http_body", rooms: &["input"] },
+    Technology { name: "coulomb_telemetry", rooms: &["main", "run", "replay", "metrics", "send"] },
 ];
 
 /// A source never knows who will look at its rows or how they travel.
@@ -165,27 +167,37 @@ const OTLP_NEVER_NAMES: [&str; 6] = ["tokio", "async", "fs", "env", "net", "Syst
 
 const EXPOSITION_NEVER_NAMES: [&str; 7] = ["tokio", "async", "fs", "env", "net", "SystemTime", "Instant"];
 
-/// Which crates of the workspace a crate may depend on. Both programs take OTLP and read pages of metrics, and neither
-/// may import the other, so what makes rows or values of them are crates of their own.
-const EDGES: [(&str, &[&str]); 8] = [
+/// Which crates of the workspace a crate may depend on. Both programs take OTLP, read pages of metrics and tell of
+/// themselves, and neither may import the other, so what both need are crates of their own.
+const EDGES: [(&str, &[&str]); 9] = [
     ("coulomb-contract", &[]),
     ("coulomb-otlp", &["coulomb-contract"]),
     ("coulomb-exposition", &[]),
-    ("coulomb-collector", &["coulomb-contract", "coulomb-otlp", "coulomb-exposition"]),
-    ("coulomb", &["coulomb-contract", "coulomb-otlp", "coulomb-exposition"]),
+    ("coulomb-telemetry", &[]),
+    ("coulomb-collector", &["coulomb-contract", "coulomb-otlp", "coulomb-exposition", "coulomb-telemetry"]),
+    ("coulomb", &["coulomb-contract", "coulomb-otlp", "coulomb-exposition", "coulomb-telemetry"]),
     ("coulomb-web", &["coulomb-contract"]),
     (
         "coulomb-tests",
-        &["coulomb-contract", "coulomb-otlp", "coulomb-exposition", "coulomb-collector", "coulomb", "coulomb-web"],
+        &[
+            "coulomb-contract",
+            "coulomb-otlp",
+            "coulomb-exposition",
+            "coulomb-telemetry",
+            "coulomb-collector",
+            "coulomb",
+            "coulomb-web",
+        ],
     ),
     ("xtask", &[]),
 ];
 
 /// Crates that must not be anywhere below.
-const NEVER_BELOW: [(&str, &[&str]); 5] = [
+const NEVER_BELOW: [(&str, &[&str]); 6] = [
     ("coulomb-web", &["arrow", "parquet", "datafusion", "tokio", "prost"]),
     ("coulomb-otlp", &["tokio", "tonic", "datafusion", "parquet", "hyper"]),
     ("coulomb-exposition", &["tokio", "arrow", "ureq", "hyper"]),
+    ("coulomb-telemetry", &["tokio", "arrow", "hyper", "reqwest"]),
     ("coulomb-collector", &["datafusion", "actix-web", "deltalake-core"]),
     ("coulomb-contract", &["tokio", "datafusion", "parquet", "ureq"]),
 ];

@@ -42,7 +42,8 @@ pub(crate) fn run(scrape: Scrape, clock: fn() -> i64, feed: &Feed) {
     let mut running = Running::new(scrape, feed);
     let mut due = Instant::now();
     while !feed.ends_within(due.saturating_duration_since(Instant::now())) {
-        running.once(clock(), Instant::now(), feed);
+        tracing::info_span!("scrape", target = running.target.name)
+            .in_scope(|| running.once(clock(), Instant::now(), feed));
         if running.waiting.rows() >= BATCH_ROWS_MAX || running.waiting.since.elapsed() + interval > BATCH_SECONDS_MAX {
             running.waiting.put(feed);
         }

@@ -58,7 +58,7 @@ pub(crate) fn watch(settings: &SlurmSettings, feed: &Feed) {
         wide_at: i64::MIN,
     };
     loop {
-        watch.look(unix_micros_now());
+        tracing::info_span!("slurm").in_scope(|| watch.look(unix_micros_now()));
         if feed.ends_within(settings.interval) {
             return;
         }

@@ -3,6 +3,7 @@
 use contract::answers::{ErrorAnswer, IngestAnswer};
 use std::path::PathBuf;
 use std::time::Duration;
+use tracing::Span;
 
 /// Connecting takes longer than this only when nothing answers.
 const CONNECT_SECONDS_MAX: Duration = Duration::from_secs(5);
@@ -95,6 +96,9 @@ impl Client {
             .header(contract::SEQUENCE_HEADER, sequence.to_string());
         if let Some(authorization) = self.authorization()? {
             request = request.header("Authorization", authorization);
+        }
+        if let Some(trace) = coulomb_telemetry::traceparent(&Span::current()) {
+            request = request.header("traceparent", trace);
         }
         let failed = |error: ureq::Error| retry(format!("{url}: {error}"));
         let mut response = request.send(payload).map_err(failed)?;

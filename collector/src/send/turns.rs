@@ -74,7 +74,9 @@ pub(super) fn send_until_end(shared: &Shared, client: &Client) {
                 continue;
             }
         };
-        match client.post(&frame.table, &frame.writer, frame.sequence, &frame.payload) {
+        let span = tracing::info_span!("send", otel.kind = "client", table = frame.table, bytes = frame.payload.len());
+        let answer = span.in_scope(|| client.post(&frame.table, &frame.writer, frame.sequence, &frame.payload));
+        match answer {
             Ok(answer) => {
                 turns.served(&table);
                 acknowledged(shared, &frame, &answer);

@@ -15,7 +15,10 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 use contract::answers::{ErrorAnswer, ErrorBody};
 use std::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// An asker's own id is taken over when it is no longer than this; it goes into our log.
 const REQUEST_ID_BYTES_MAX: usize = 64;
@@ -49,13 +52,14 @@ pub(super) async fn front(
         Found::OtherMethods(_) | Found::Nothing => "none",
     };
     let state = request.app_data::<web::Data<State>>().expect("every app is made with a state").clone();
+    let span = span(&request, label);
     let answer = match admit(&request, &found, &state) {
         Err(refusal) => request.error_response(refusal),
         Ok(identity) => {
             if let Some(identity) = identity {
                 request.extensions_mut().insert(identity);
             }
-            next.call(request).await?.map_into_boxed_body()
+            next.call(request).instrument(span.clone()).await?.map_into_boxed_body()
         }
     };
     let mut answer = if answer.status().is_client_error() || answer.status().is_server_error() {
@@ -72,11 +76,33 @@ pub(super) async fn front(
     if let Ok(value) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert(REQUEST_ID, value);
     }
+    span.record("http.response.status_code", answer.status().as_u16());
+    if answer.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     let seconds = started.elapsed().as_secs_f64();
     let method = answer.request().method().as_str();
     state.metrics.count_request(method, label, answer.status().as_u16(), seconds);
     tracing::debug!(request_id = id, method, route = label, status = answer.status().as_u16(), seconds, "answered");
     Ok(answer)
+}
+
+/// The request as OpenTelemetry tells of it, which goes on with the trace of the asker.
+fn span(request: &ServiceRequest, route: &'static str) -> Span {
+    let method = request.method().as_str();
+    let span = tracing::info_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+    );
+    if let Some(traceparent) = text_of(request.headers(), &TRACEPARENT) {
+        coulomb_telemetry::continue_trace(&span, traceparent);
+    }
+    span
 }
 
 /// Decides whether the request may go on, and as whom.

@@ -1,6 +1,7 @@
 //! The listener and what handlers share.
 
-use super::{front, metrics::Metrics, pages, routes};
+use super::metrics::{self, Metrics};
+use super::{front, pages, routes};
 use crate::access::Access;
 use crate::alert::Stated;
 use crate::dashboards::Dashboard;
@@ -18,6 +19,7 @@ use crate::watch::Watch;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
+use coulomb_telemetry::Family;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -153,6 +155,12 @@ pub fn start(services: Services, listen: SocketAddr) -> Result<Running, ApiError
 }
 
 impl Running {
+    /// Reads all numbers of the server, whenever it is called.
+    pub fn numbers(&self) -> impl Fn() -> Vec<Family> + Send + Sync + 'static {
+        let state = self.state.clone();
+        move || metrics::families(&state)
+    }
+
     /// Lets running requests finish, up to a bound, and returns when the last worker has stopped.
     pub async fn stop(self) -> Result<(), ApiError> {
         self.state.ready.store(false, Ordering::Relaxed);

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tracing::Instrument as _;
 
 /// What is looked at without being asked: what a month of waste costs.
 const STANDING: i64 = 30 * DAY;
@@ -103,7 +104,7 @@ impl Insight {
         }
         let began = Instant::now();
         let inputs = self.inner.engine.generations(&INPUTS);
-        let look = Arc::new(self.made(window).await?);
+        let look = Arc::new(self.made(window).instrument(tracing::info_span!("findings")).await?);
         let took = began.elapsed();
         tracing::debug!(
             findings = look.findings.len(),

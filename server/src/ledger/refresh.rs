@@ -18,6 +18,7 @@ use crate::store::{Covers, DataFile, Derived, Snapshot, StoreError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tracing::Instrument as _;
 
 /// How often it looks whether something is due; a statement is heard of at once.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -118,7 +119,8 @@ impl Ledger {
         let all_written = due.len() == differ;
         for (day, digest) in due {
             let since = Instant::now();
-            self.write_day(&all, &mut plan, day, &digest).await?;
+            let span = tracing::info_span!("ledger day", day);
+            self.write_day(&all, &mut plan, day, &digest).instrument(span).await?;
             known.others.wrote(day, &digest);
             match digest.is_empty() {
                 true => drop(had.remove(&day)),

@@ -115,6 +115,7 @@ impl Compactor {
     }
 
     fn merge(&self, table: &'static Table, inputs: &[DataFile]) -> Result<(), StoreError> {
+        let _span = tracing::info_span!("merge", table = table.name, files = inputs.len()).entered();
         let day = inputs[0].time_min_micros.div_euclid(DAY_MICROS);
         let path = format!("day={}/{}-{}.parquet", day_name(day), position(inputs), uuid::Uuid::new_v4());
         let within_place = format!("{}/{path}", table.name);

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument as _;
 
 /// How often the flush looks whether hot rows are old or many enough.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -149,7 +150,7 @@ impl Flusher {
         log.send(Command::Seal(answer)).await.map_err(|_| StoreError::Closed)?;
         let Sealed { position, watermarks } = sealed.await.map_err(|_| StoreError::Closed)??;
         self.unsaved.extend(watermarks);
-        self.commit_sealed(position).await?;
+        self.commit_sealed(position).instrument(tracing::info_span!("flush", position)).await?;
         self.cut_log(position)
     }
 

@@ -5,6 +5,7 @@ use crate::alert::{Change, Fingerprint, Instance, Phase, Rule, ToldAlert, step};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tracing::Instrument as _;
 
 impl Watch {
     /// Starts a look of each rule whose time has come, as far as there are hands.
@@ -19,7 +20,7 @@ impl Watch {
             watched.is_asking = true;
             let (watch, rule) = (self.clone(), Arc::clone(&watched.rule));
             self.inner.runtime.spawn(async move {
-                watch.look(&rule).await;
+                watch.look(&rule).instrument(tracing::info_span!("rule", name = &*rule.name)).await;
                 drop(hand);
                 watch.inner.wake.notify_one();
             });
