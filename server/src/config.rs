@@ -217,25 +217,12 @@ impl ServeSettings {
     /// Reads the settings file, if one is named, and checks everything.
     pub fn load(flags: ServeFlags) -> Result<Self, ConfigError> {
         let file = flags.config.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let (query_memory_bytes, resident_bytes_max) = memory(&flags, &file)?;
         let listen = http_address(flags.listen.or(file.listen))?;
         let flight_listen = flight_address(flags.flight_listen.or(file.flight_listen))?;
         let otlp_listen = otlp_address(flags.otlp_listen.or(file.otlp_listen))?;
         let data_dir = flags.data.or(file.data).unwrap_or_else(|| DATA_DIR.into());
         let tables = flags.tables.or(file.tables).as_deref().map(parse_tables).transpose()?;
-        let query_memory_bytes = within(
-            "query_memory_bytes",
-            flags.query_memory_bytes.or(file.query_memory_bytes).unwrap_or(QUERY_MEMORY_BYTES),
-            QUERY_MEMORY_BYTES_MIN,
-            u64::MAX,
-        )?;
-        let resident_bytes_default =
-            query_memory_bytes.saturating_mul(2).saturating_add(HOT_BYTES_MAX + RESIDENT_BYTES_BESIDE);
-        let resident_bytes_max = within(
-            "resident_bytes_max",
-            flags.resident_bytes_max.or(file.resident_bytes_max).unwrap_or(resident_bytes_default),
-            query_memory_bytes,
-            u64::MAX,
-        )?;
         let seconds = |name, told: Option<u64>, otherwise: u64| within(name, told.unwrap_or(otherwise), 1, SECONDS_MAX);
         let told = flags.query_timeout_seconds.or(file.query_timeout_seconds);
         let query_timeout_seconds = seconds("query_timeout_seconds", told, QUERY_TIMEOUT_SECONDS)?;
@@ -291,6 +278,15 @@ impl ServeSettings {
             telemetry_endpoint: flags.telemetry_endpoint.or(file.telemetry_endpoint),
         })
     }
+}
+
+/// What all queries together may hold, and what the whole server may.
+fn memory(flags: &ServeFlags, file: &SettingsFile) -> Result<(u64, u64), ConfigError> {
+    let queries = flags.query_memory_bytes.or(file.query_memory_bytes).unwrap_or(QUERY_MEMORY_BYTES);
+    let queries = within("query_memory_bytes", queries, QUERY_MEMORY_BYTES_MIN, u64::MAX)?;
+    let otherwise = queries.saturating_mul(2).saturating_add(HOT_BYTES_MAX + RESIDENT_BYTES_BESIDE);
+    let resident = flags.resident_bytes_max.or(file.resident_bytes_max).unwrap_or(otherwise);
+    Ok((queries, within("resident_bytes_max", resident, queries, u64::MAX)?))
 }
 
 fn parse_tables(text: &str) -> Result<BucketSettings, ConfigError> {

@@ -1,6 +1,5 @@
 //! The `coulomb` program: settings → rooms → run → shut down in reverse order. Wiring only.
 
-use anyhow::Context;
 use clap::Parser;
 use coulomb::access::Access;
 use coulomb::api::{self, Services};
