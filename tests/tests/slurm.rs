@@ -128,6 +128,9 @@ fn requeued_job(watched: &Watched) -> String {
     std::thread::sleep(Duration::from_secs(1));
     slurm.says("scontrol", &["requeue", &job]);
     slurm.wait_for_state(&job, &["PENDING"]);
+    // Its first run revokes the job's credentials by the second, so that a second run of the same one would be
+    // refused; Slurm itself waits two minutes.
+    std::thread::sleep(Duration::from_secs(3));
     slurm.says("scontrol", &["update", &format!("JobId={job}"), "StartTime=now"]);
     watched.wait_for(&runs(1), 1);
     watched.check_time(&job, 1, "started_at", "twice.start");
@@ -261,5 +264,5 @@ fn the_jobs_of_a_real_slurm_are_told_as_they_were() {
     nothing_twice(&watched);
     assert!(collector.stop(STOP_AT_MOST), "{}", collector.log());
     let spooled = fs::read_to_string(Path::new(watched.spool.path()).join("slurm.told")).unwrap();
-    assert!(spooled.starts_with("coulomb-slurm-1\tlab\t"), "{spooled}");
+    assert!(spooled.starts_with("coulomb-slurm-2\tlab\t"), "{spooled}");
 }

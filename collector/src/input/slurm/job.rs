@@ -36,6 +36,8 @@ pub(super) struct Seen {
     pub ended: Option<i64>,
     /// When it was suspended or resumed last.
     pub changed: Option<i64>,
+    /// How long it was suspended in all, where the source says so.
+    pub suspended: Option<i64>,
     pub exit_code: Option<i64>,
     pub facts: Facts,
 }

@@ -152,6 +152,7 @@ fn parse(record: &str, fields: &Fields) -> Option<Vec<Seen>> {
         started,
         ended: ended.filter(|_| phase == Phase::Ended).map(|ended| ended.max(started.unwrap_or(ended))),
         changed: None,
+        suspended: value("Suspended").and_then(seconds).map(|seconds| seconds * 1_000_000),
         exit_code: exit_code.and_then(|(c, s)| job::exit_code(c, s)).filter(|_| phase == Phase::Ended),
         facts: facts(&value, nodes),
     };

@@ -116,6 +116,7 @@ fn parse(value: &Value) -> Option<Seen> {
         started,
         ended: ended.map(|ended| ended.max(started.unwrap_or(ended))),
         changed: time("suspend_time"),
+        suspended: None,
         exit_code: exit_code(&value["exit_code"]).filter(|_| phase == Phase::Ended),
         facts: facts(value, phase, nodes),
     })

@@ -43,14 +43,27 @@ pub(super) fn tell(told: &mut Told, seen: &Seen, number: i64, by: Source, now: i
     let mut known = told.get(&seen.job_id, number).cloned().unwrap_or_else(|| {
         rows.push(row(if number == 0 { "submitted" } else { "requeued" }, seen.submitted, "PENDING"));
         let (submitted, state) = (seen.submitted, "PENDING".into());
-        Attempt { submitted, started: None, ended: None, by, state, digest, gone_since: None }
+        let (suspended_at, suspended_for) = (None, 0);
+        Attempt {
+            submitted,
+            started: None,
+            ended: None,
+            by,
+            state,
+            digest,
+            suspended_at,
+            suspended_for,
+            gone_since: None,
+        }
     });
     if let Some(started) = seen.started.filter(|started| known.ended.is_none() && known.started != Some(*started)) {
         rows.push(holding(row("started", started, "RUNNING")));
         known = Attempt { started: Some(started), state: "RUNNING".into(), digest, ..known };
     }
-    let resumed = seen.changed.filter(|at| seen.ended.is_some_and(|ended| (known.submitted..=ended).contains(at)));
-    if let Some(at) = resumed.filter(|_| known.ended.is_none() && is_suspended(&known.state)) {
+    if known.ended.is_none()
+        && is_suspended(&known.state)
+        && let Some(at) = resumed(&known, seen)
+    {
         // It was resumed and ended between two looks.
         rows.push(holding(row("updated", at, "RUNNING")));
     }
@@ -74,11 +87,32 @@ pub(super) fn tell(told: &mut Told, seen: &Seen, number: i64, by: Source, now: i
             let since = seen.started.unwrap_or(seen.submitted);
             let time = seen.changed.filter(|changed| turned && (since..=now).contains(changed)).unwrap_or(now);
             rows.push(holding(row("updated", time, &seen.state)));
-            known = Attempt { state: Arc::clone(&seen.state), digest, ..known };
+            known = Attempt { state: Arc::clone(&seen.state), digest, ..suspension(known, &seen.state, time) };
         }
         _ => {}
     }
     told.set(&seen.job_id, number, Attempt { gone_since: None, ..known });
+}
+
+/// When an attempt that was suspended and has ended went on in between: as the queue says, or after as long as
+/// accounting has it.
+fn resumed(known: &Attempt, seen: &Seen) -> Option<i64> {
+    let ended = seen.ended?;
+    let since = known.suspended_at.unwrap_or(known.submitted);
+    let by_length = || Some(known.suspended_at? + seen.suspended?.checked_sub(known.suspended_for)?);
+    let at = seen.changed.filter(|at| *at > since).or_else(by_length)?;
+    (since..=ended).contains(&at).then_some(at)
+}
+
+/// What is known of its suspensions once it is in a state since `time`.
+fn suspension(known: Attempt, state: &str, time: i64) -> Attempt {
+    match (known.suspended_at, is_suspended(state)) {
+        (None, true) => Attempt { suspended_at: Some(time), ..known },
+        (Some(since), false) => {
+            Attempt { suspended_at: None, suspended_for: known.suspended_for + (time - since).max(0), ..known }
+        }
+        _ => known,
+    }
 }
 
 fn is_suspended(state: &str) -> bool {

@@ -17,7 +17,7 @@ const SLACK_MICROS: i64 = 3600 * 1_000_000;
 const ATTEMPTS_MAX: usize = 500_000;
 /// The name of the file and of its format.
 const FILE: &str = "slurm.told";
-const FORMAT: &str = "coulomb-slurm-1";
+const FORMAT: &str = "coulomb-slurm-2";
 
 /// Who said that an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,10 @@ pub(super) struct Attempt {
     pub by: Source,
     pub state: Arc<str>,
     pub digest: u32,
+    /// Since when it is suspended.
+    pub suspended_at: Option<i64>,
+    /// How long it was before that.
+    pub suspended_for: i64,
     /// Since when the queue does not show it.
     pub gone_since: Option<i64>,
 }
@@ -173,14 +177,18 @@ fn line(job: &str, number: i64, attempt: &Attempt) -> String {
         Source::Accounting => "accounting",
         Source::Nobody => "nobody",
     };
-    let Attempt { submitted, started, ended, state, digest, gone_since, .. } = attempt;
-    let (started, ended, gone) = (time(*started), time(*ended), time(*gone_since));
-    format!("{job}\t{number}\t{submitted}\t{started}\t{ended}\t{by}\t{state}\t{digest}\t{gone}")
+    let Attempt { submitted, started, ended, state, digest, suspended_at, suspended_for, gone_since, .. } = attempt;
+    let (started, ended, gone, suspended) = (time(*started), time(*ended), time(*gone_since), time(*suspended_at));
+    format!(
+        "{job}\t{number}\t{submitted}\t{started}\t{ended}\t{by}\t{state}\t{digest}\t{suspended}\t{suspended_for}\t{gone}"
+    )
 }
 
 fn parse(line: &str) -> Option<(Key, Attempt)> {
     let parts: Vec<&str> = line.split('\t').collect();
-    let [job, number, submitted, started, ended, by, state, digest, gone] = parts[..] else { return None };
+    let [job, number, submitted, started, ended, by, state, digest, suspended, suspended_for, gone] = parts[..] else {
+        return None;
+    };
     let time = |text: &str| if text == "-" { Some(None) } else { text.parse().ok().map(Some) };
     let by = match by {
         "queue" => Source::Queue,
@@ -195,6 +203,8 @@ fn parse(line: &str) -> Option<(Key, Attempt)> {
         by,
         state: state.into(),
         digest: digest.parse().ok()?,
+        suspended_at: time(suspended)?,
+        suspended_for: suspended_for.parse().ok()?,
         gone_since: time(gone)?,
     };
     Some(((job.into(), number.parse().ok()?), attempt))
@@ -216,6 +226,8 @@ mod tests {
             by: Source::Queue,
             state: "RUNNING".into(),
             digest: 7,
+            suspended_at: None,
+            suspended_for: 0,
             gone_since: None,
         }
     }
@@ -256,8 +268,17 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
         #[test]
-        fn lines_come_back(number in 0_i64..9, times in any::<(i64, Option<i64>, Option<i64>)>(), digest in any::<u32>()) {
-            let told = Attempt { submitted: times.0, started: times.1, digest, gone_since: times.2, ..attempt(None) };
+        fn lines_come_back(number in 0_i64..9, times in any::<(i64, Option<i64>, Option<i64>)>(), digest in any::<u32>(), suspended in any::<(Option<i64>, i64)>()) {
+            let (suspended_at, suspended_for) = suspended;
+            let told = Attempt {
+                submitted: times.0,
+                started: times.1,
+                digest,
+                suspended_at,
+                suspended_for,
+                gone_since: times.2,
+                ..attempt(None)
+            };
             prop_assert_eq!(parse(&line("7_[1]", number, &told)), Some((("7_[1]".into(), number), told)));
         }
 

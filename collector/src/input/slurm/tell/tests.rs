@@ -23,6 +23,7 @@ fn seen(phase: Phase, state: &str, started: Option<i64>, ended: Option<i64>) -> 
         started: started.map(|s| s * SECOND),
         ended: ended.map(|s| s * SECOND),
         changed: None,
+        suspended: None,
         exit_code: ended.map(|_| 0),
         facts: Facts {
             user: Some("ada".into()),
@@ -148,6 +149,31 @@ fn a_resumption_just_before_the_end_is_told() {
         lines(&mut told(), &story)[3..],
         ["50 7.0 updated RUNNING gpu01 - 30..- -", "55 7.0 ended COMPLETED gpu01 - 30..55 0"]
     );
+}
+
+#[test]
+fn a_resumption_that_only_accounting_knows_of_is_told_by_its_length() {
+    let suspended = |at| Seen { changed: Some(at * SECOND), ..seen(Phase::Running, "SUSPENDED", Some(30), None) };
+    let resumed = Seen { changed: Some(44 * SECOND), ..seen(Phase::Running, "RUNNING", Some(30), None) };
+    // It was suspended for four seconds, and later for three more.
+    let ended = Seen { suspended: Some(7 * SECOND), ..seen(Phase::Ended, "COMPLETED", Some(30), Some(60)) };
+    let story = [
+        (41, Source::Queue, 0, suspended(40)),
+        (45, Source::Queue, 0, resumed),
+        (51, Source::Queue, 0, suspended(50)),
+        (62, Source::Accounting, 0, ended.clone()),
+    ];
+    assert_eq!(
+        lines(&mut told(), &story)[4..],
+        [
+            "50 7.0 updated SUSPENDED gpu01 gpu01/0+gpu01/1 30..- -",
+            "53 7.0 updated RUNNING gpu01 - 30..- -",
+            "60 7.0 ended COMPLETED gpu01 - 30..60 0"
+        ]
+    );
+    let never = Seen { suspended: Some(99 * SECOND), ..ended };
+    let story = [(41, Source::Queue, 0, suspended(40)), (62, Source::Accounting, 0, never)];
+    assert_eq!(lines(&mut told(), &story).len(), 4, "a resumption after the end was none");
 }
 
 /// Accounting does not know the GPUs of a job that runs, and must not take them back.
