@@ -34,7 +34,7 @@ pub(super) fn bill(app: App, found: Signal<Arc<IncidentList>>) -> impl IntoView 
     card(head, sheet, move || {
         let segments = GROUPS.map(choice).into_iter().collect_view();
         view! {
-            <div class="body"><div class="segments" role="group" aria-label="Grouped by">{segments}</div></div>
+            <div class="body still"><div class="segments" role="group" aria-label="Grouped by">{segments}</div></div>
             {move || table(app, &lines.read(), &by.read(), &found.read().currency)}
         }
         .into_any()

@@ -104,7 +104,7 @@ fn count(found: &IncidentList) -> Stat {
 fn worst(found: &IncidentList) -> Stat {
     let node = found.nodes.first();
     let note = node.map(|node| {
-        let lemon = if node.is_lemon { "; fails more than chance explains" } else { "" };
+        let lemon = if node.is_lemon { "; more than chance explains" } else { "" };
         format!("{}{lemon}", format::counted(node.incidents, "incident"))
     });
     Stat {

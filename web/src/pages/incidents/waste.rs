@@ -85,10 +85,12 @@ fn stats(found: &FindingList) -> impl IntoView + use<> {
             ..Stat::default()
         },
         Stat {
-            label: "Largest part",
+            label: "Costliest kind, per month",
             hint: "The kind of waste that costs most",
-            value: largest.map_or_else(|| "none".to_owned(), |kind| kind_label(&kind.kind)),
-            note: largest.map(|kind| format::counted(kind.findings, "finding")).unwrap_or_default(),
+            value: priced(largest.and_then(|kind| kind.cost_micros_per_month)),
+            unit: unit(largest.and_then(|kind| kind.cost_micros_per_month)).into(),
+            more: More::Bad,
+            note: largest.map_or_else(|| "no waste was found".to_owned(), |kind| kind_label(&kind.kind)),
             ..Stat::default()
         },
     ];
@@ -141,12 +143,12 @@ fn row(app: App, kind: &FindingSum, all: i64, currency: &str) -> impl IntoView +
             </span>
         }
     });
-    let part = part
-        .map_or_else(|| view! { <span class="muted small">"no waste in itself"</span> }.into_any(), IntoAny::into_any);
+    let part =
+        part.map_or_else(|| view! { <span class="muted small">"none in itself"</span> }.into_any(), IntoAny::into_any);
     let cost = kind.cost_micros_per_month;
     view! {
         <tr>
-            <td>
+            <td class="wraps">
                 <button class="link" aria-pressed=move || pressed().to_string() title="List only these, or all again" on:click=choose>
                     {kind_label(&kind.kind)}
                 </button>

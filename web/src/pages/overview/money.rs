@@ -22,12 +22,14 @@ enum Known {
     Nothing,
     Problem(Problem),
     NoPrices,
+    NotYet,
     Costs,
 }
 
 pub(super) fn money(app: App, costs: Waiting<Costs>) -> impl IntoView {
     let known = Memo::new(move |_| match costs.get() {
-        (Some(found), _) if found.has_prices => Known::Costs,
+        (Some(found), _) if found.has_prices && found.gpu_hours > 0.0 => Known::Costs,
+        (Some(found), _) if found.has_prices => Known::NotYet,
         (Some(_), _) => Known::NoPrices,
         (None, Some(problem)) => Known::Problem(problem),
         (None, None) => Known::Nothing,
@@ -37,6 +39,7 @@ pub(super) fn money(app: App, costs: Waiting<Costs>) -> impl IntoView {
     move || match known.get() {
         Known::Costs => view! { {waterfall("c5", found, there)} {spenders(app, found)} }.into_any(),
         Known::NoPrices => no_prices().into_any(),
+        Known::NotYet => not_yet().into_any(),
         Known::Problem(problem) => {
             view! { <section class="card c12"><div class="body">{refused(&problem)}</div></section> }.into_any()
         }
@@ -53,6 +56,17 @@ fn no_prices() -> impl IntoView {
                 <h3>"What does it cost? No price is known yet"</h3>
                 <p>"With a price for a GPU-hour, each hour above becomes money, those of the past, too."</p>
                 <div class="code">"coulomb import prices FILE"</div>
+            </div>
+        </section>
+    }
+}
+
+fn not_yet() -> impl IntoView {
+    view! {
+        <section class="card c12">
+            <div class="say">
+                <h3>"What did it cost? Nothing in this range is charged yet"</h3>
+                <p>"An hour is charged once it is over. Of a long history that has just come in, that takes some minutes."</p>
             </div>
         </section>
     }

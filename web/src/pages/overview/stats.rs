@@ -7,6 +7,9 @@ use contract::ByState;
 use contract::answers::{Costs, Overview, Severity};
 use leptos::prelude::*;
 
+/// Of a range up to now the hours that are not over yet are missing: one of a day, and so more of less.
+const WHOLE_RATIO: f64 = 0.95;
+
 /// The first is money where there are prices, and hours where there are none.
 pub(super) fn stats(found: &Overview, costs: Option<&Costs>) -> impl IntoView + use<> {
     let first = costs.filter(|costs| costs.has_prices).map_or_else(|| hours(found), |costs| spent(found, costs));
@@ -17,15 +20,27 @@ fn spent(found: &Overview, costs: &Costs) -> Stat {
     let change = format::change(costs.cost_micros as f64, costs.before_micros.map(|b| b as f64));
     let unpriced = (costs.unpriced_gpu_hours > 0.0)
         .then(|| format!("{} without a price", format::gpu_hours(costs.unpriced_gpu_hours)));
+    let all = share::total(&found.gpu_hours);
+    // What is charged so far cannot be compared with a whole range before.
+    let change = change.filter(|_| costs.gpu_hours >= all * WHOLE_RATIO);
+    // An hour is charged once it is over: until then its cost is unknown and not nothing.
+    let is_known = costs.gpu_hours > 0.0 || all == 0.0;
+    let charged = if !is_known {
+        format!("{} GPU-h are not charged yet", format::compact(all))
+    } else if costs.gpu_hours < all {
+        format!("{} of {} GPU-h charged", format::compact(costs.gpu_hours), format::compact(all))
+    } else {
+        format!("for {} GPU-h", format::compact(all))
+    };
     Stat {
         label: "Spent",
-        hint: "Cost of all hours in the range that have a price",
-        value: money::money(costs.cost_micros),
-        exact: Some(money::exact(costs.cost_micros, &costs.currency)),
-        unit: costs.currency.clone().into(),
+        hint: "Cost of all hours in the range that have a price; an hour is charged once it is over",
+        value: if is_known { money::money(costs.cost_micros) } else { "not yet".to_owned() },
+        exact: is_known.then(|| money::exact(costs.cost_micros, &costs.currency)),
+        unit: if is_known { costs.currency.clone().into() } else { "".into() },
         change: change.map(|c| (format::signed_percent(c), c)),
         more: More::Neutral,
-        note: unpriced.unwrap_or_else(|| format!("for {} GPU-h", format::compact(share::total(&found.gpu_hours)))),
+        note: unpriced.unwrap_or(charged),
         ..Stat::default()
     }
 }
