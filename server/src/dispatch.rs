@@ -1,4 +1,4 @@
-//! Documents: made on request, and by schedule delivered to a folder, a bucket or a webhook.
+//! Documents: made on request, and by schedule delivered to a folder, a bucket, a webhook or by mail.
 //!
 //! Owns the table `report_runs` and the loop that looks what is due. Must not know HTTP routes, nor when a slot is
 //! (`schedule` does) or which addresses may be asked (`deliver` does). **Invariants:** whoever works at a run has
@@ -6,6 +6,8 @@
 //! again, but where a server ends between the answer and its record.
 
 mod error;
+mod found;
+mod mailing;
 mod making;
 mod rows;
 mod runs;
@@ -13,10 +15,11 @@ mod sending;
 mod work;
 
 pub use error::DispatchError;
-pub use making::{Made, document, media_type};
+pub use making::{Made, Written, document, media_type};
 
 use crate::cost;
 use crate::deliver::Networks;
+use crate::insight::Insight;
 use crate::ledger::Ledger;
 use crate::query::Engine;
 use crate::schedule::{Due, Run, RunState, Schedule, Taking};
@@ -70,6 +73,7 @@ pub struct Dispatch {
 struct Inner {
     engine: Engine,
     ledger: Ledger,
+    insight: Insight,
     runs: Runs,
     sending: Sending,
     /// Unix microseconds, UTC.
@@ -97,11 +101,17 @@ pub struct Standing {
 
 impl Dispatch {
     /// Called within a runtime of several threads, where runs are worked at from then on.
-    pub fn open(store: Store, engine: Engine, ledger: Ledger, settings: DispatchSettings, clock: fn() -> i64) -> Self {
+    pub fn open(
+        store: Store,
+        (engine, ledger, insight): (Engine, Ledger, Insight),
+        settings: DispatchSettings,
+        clock: fn() -> i64,
+    ) -> Self {
         let inner = Inner {
             runs: Runs::new(store, engine.clone(), clock),
             engine,
             ledger,
+            insight,
             sending: Sending::new(settings),
             clock,
             making: Semaphore::new(MAKING_MAX),

@@ -112,7 +112,13 @@ async fn run(settings: ServeSettings, telemetry: &mut Telemetry) -> anyhow::Resu
         let ledger = ledger.clone();
         async move { ledger.keep().await }
     });
-    let dispatch = Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings.dispatch, now_micros);
+    let insight = Insight::open(engine.clone(), now_micros)?;
+    let finding = tokio::spawn({
+        let insight = insight.clone();
+        async move { insight.keep().await }
+    });
+    let rooms = (engine.clone(), ledger.clone(), insight.clone());
+    let dispatch = Dispatch::open(store.clone(), rooms, settings.dispatch, now_micros);
     let dispatching = tokio::spawn({
         let dispatch = dispatch.clone();
         async move { dispatch.keep().await }
@@ -122,11 +128,6 @@ async fn run(settings: ServeSettings, telemetry: &mut Telemetry) -> anyhow::Resu
     let watching = tokio::spawn({
         let watch = watch.clone();
         async move { watch.keep().await }
-    });
-    let insight = Insight::open(engine.clone(), now_micros)?;
-    let finding = tokio::spawn({
-        let insight = insight.clone();
-        async move { insight.keep().await }
     });
     let inference = Inference::open(engine.clone(), now_micros)?;
     let observing = tokio::spawn(observe(inference.clone()));

@@ -1,4 +1,5 @@
-//! Documents about use and money: chargeback, showback and utilization, as CSV, Parquet, XLSX, HTML and PDF.
+//! Documents about use and money: chargeback, showback, utilization, capacity, waste and incidents, as CSV, Parquet,
+//! XLSX, HTML and PDF.
 //!
 //! Owns what a document says and how it looks; the only room that knows Polars and Typst. Must not know HTTP, the
 //! store, or where prices come from: money is read from the view `ledger` through the engine's door, and the time of
@@ -7,6 +8,7 @@
 //! them.
 
 mod ask;
+mod capacity;
 mod chart;
 mod columns;
 mod csv;
@@ -14,6 +16,7 @@ mod document;
 mod drawing;
 mod error;
 mod figures;
+mod found;
 mod gather;
 mod page;
 mod print;
@@ -25,12 +28,15 @@ mod table;
 mod words;
 
 pub use ask::{Beside, DIMENSIONS_MAX, Dimension, Format, Kind, Period, Request};
+pub use capacity::{Capacity, gather_capacity, shape_capacity};
 pub use columns::record_batch;
-pub use document::{Document, Making, Note};
+pub use document::{Document, Gist, Making, Note};
 pub use drawing::{Drawing, Scale, drawing};
 pub use error::ReportError;
-pub use gather::{Gathered, Source, gather};
+pub use found::{Entry, Found, Part, shape_found};
+pub use gather::{Gathered, Source, gather, whole_cost};
 pub use shape::shape;
+pub use words::period as period_text;
 
 /// The bytes of a document in every format but Parquet, which is [`record_batch`] encoded by whoever knows how.
 pub fn render(document: &Document, format: Format) -> Result<Vec<u8>, ReportError> {

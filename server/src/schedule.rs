@@ -5,11 +5,13 @@
 //! instant, one that a clock skips or repeats is one slot; however often it is looked, each slot is due at most once
 //! and the latest always is.
 
+mod mailing;
 mod run;
 mod span;
 mod stated;
 mod timetable;
 
+pub use mailing::{Mailing, check_mailboxes};
 pub use run::{Run, RunState, Taking};
 pub use span::Span;
 pub use stated::{Destination, Form, Schedule};

@@ -2,6 +2,7 @@
 
 Usage: mail.py MODE [CERTIFICATE KEY]; MODE is `plain`, `starttls` or `tls`. Reads further words from the environment
 variable MAIL_ANSWERS, one for each message: `ok`, `4xx`, `5xx`, or `cut`, which ends the connection at the message.
+Listens at the port of the environment variable MAIL_PORT, or at any that is free.
 The user is `coulomb` and the password `hunter2`; with STARTTLS and TLS nobody else is let in.
 Prints `mail: PORT` when it listens, and each message as `message: JSON`.
 """
@@ -32,9 +33,16 @@ class Handler:
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         text = message.get_body(("plain",)).get_content()
         html = message.get_body(("html",)).get_content()
+        attached = [
+            {
+                "name": part.get_filename(), "type": part["content-type"], "disposition": part.get_content_disposition(),
+                "hex": part.get_payload(decode=True).hex(),
+            }
+            for part in message.iter_attachments()
+        ]
         names = ["message-id", "references", "in-reply-to", "subject", "from", "to", "auto-submitted"]
         said = {name: str(message[name]) for name in names} | {
-            "recipients": envelope.rcpt_tos, "text": text, "html": html, "answer": answer,
+            "recipients": envelope.rcpt_tos, "text": text, "html": html, "answer": answer, "attached": attached,
             "secure": session.ssl is not None, "user": session.authenticated,
         }
         print("message: " + json.dumps(said), flush=True)
@@ -64,7 +72,7 @@ def session():
 
 async def serve():
     server = await asyncio.get_running_loop().create_server(
-        session, "127.0.0.1", 0, ssl=context() if MODE == "tls" else None
+        session, "127.0.0.1", int(os.environ.get("MAIL_PORT", "0")), ssl=context() if MODE == "tls" else None
     )
     print(f"mail: {server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()

@@ -19,8 +19,13 @@ pub struct Postbox {
 }
 
 impl Postbox {
-    /// `plain`, `starttls` or `tls`; each answer is `ok`, `4xx`, `5xx` or `cut`, and after the last one it is `ok`.
+    /// At any port that is free, see [`Postbox::start_at`].
     pub fn start(mode: &str, answers: &str, folder: &Path) -> Self {
+        Self::start_at(0, mode, answers, folder)
+    }
+
+    /// `plain`, `starttls` or `tls`; each answer is `ok`, `4xx`, `5xx` or `cut`, and after the last one it is `ok`.
+    pub fn start_at(port: u16, mode: &str, answers: &str, folder: &Path) -> Self {
         let python = target_dir().join("python/bin/python");
         assert!(python.is_file(), "{python:?} is missing: `cargo xtask test` installs it");
         let (key, certificate) = (folder.join("mail.key"), folder.join("mail.pem"));
@@ -33,7 +38,7 @@ impl Postbox {
         assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
         let mut command = Command::new(python);
         command.arg(workspace_root().join("tests/python/mail.py")).arg(mode).arg(&certificate).arg(&key);
-        let mut program = Program::start(command.env("MAIL_ANSWERS", answers));
+        let mut program = Program::start(command.env("MAIL_ANSWERS", answers).env("MAIL_PORT", port.to_string()));
         let port = program.wait_for_line("mail: ", START_AT_MOST).trim().parse().expect("a port is a number");
         Self { program, port, certificate }
     }

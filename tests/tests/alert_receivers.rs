@@ -140,6 +140,15 @@ fn mail_is_tried_again_under_its_id_until_it_is_taken_and_follows_in_a_thread() 
     let errors = "select error from alert_notifications where state = 'failed' order by time";
     let errors = format!("{:?}", server.query(errors));
     assert!(errors.contains("451") && errors.contains("554") && errors.contains("the message"), "{errors}");
+    let listed = |more: &[&str]| {
+        let all = [&["alerts", "notifications", "--receiver", "office", "--format", "csv"][..], more].concat();
+        said(&run(&mut server.command(&all)))
+    };
+    let tries = listed(&[]);
+    assert!(tries.starts_with("time,receiver,state,attempt,firing,resolved,notification,error\n"), "{tries}");
+    assert!(tries.lines().nth(1).is_some_and(|line| line.contains(",office,delivered,4,1,0,")), "{tries}");
+    assert_eq!((tries.lines().count(), listed(&["--state", "failed"]).lines().count()), (5, 4), "{tries}");
+    assert_eq!(listed(&["--limit", "1"]).lines().count(), 2);
     put(&server.data, "mine.toml", &rule(&[]));
     wait_until("its end is told", || postbox.messages().len() == 5);
     let end = &postbox.messages()[4];

@@ -26,8 +26,11 @@ const SERVER: [Room; 26] = [
     Room { name: "schedule", may: &["cost", "report", "deliver", "store", "error"] },
     // Gathers what cost computes from, and keeps what comes of it.
     Room { name: "ledger", may: &["store", "query", "cost", "schedule", "error"] },
-    // Makes documents and delivers them by schedule.
-    Room { name: "dispatch", may: &["store", "query", "cost", "ledger", "report", "schedule", "deliver", "error"] },
+    // Makes documents, also of what was found, and delivers them by schedule.
+    Room {
+        name: "dispatch",
+        may: &["store", "query", "cost", "ledger", "insight", "report", "schedule", "deliver", "error"],
+    },
     // Answers are found as they are told; the shelf lends the figures of GPUs.
     Room { name: "insight", may: &["answers", "query", "cost", "shelf", "error"] },
     // Rules and their states; lends the reading of documents, cron expressions and addresses.

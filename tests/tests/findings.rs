@@ -105,6 +105,89 @@ fn injected_faults_are_found_and_money_sums() {
     assert!(0 < down_of_incidents && down_of_incidents <= down, "{down_of_incidents} of {down}");
     waste(&server);
     commands_and_tables(&server);
+    documents(&server);
+}
+
+fn report(server: &Server, kind: &str, more: &[&str]) -> Vec<Vec<String>> {
+    let all = [&["report", kind, "--from", "2025-09-13", "--to", "2025-09-20"][..], more].concat();
+    let output = run(&mut server.command(&all));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+/// What rows have below a name; counted from behind, because titles before it may hold commas.
+fn column<'a>(rows: &'a [Vec<String>], name: &str) -> impl Iterator<Item = &'a str> {
+    let at = rows[0].iter().position(|column| column == name).unwrap_or_else(|| panic!("no {name} in {:?}", rows[0]));
+    let behind = rows[0].len() - at;
+    rows[1..].iter().map(move |row| row[row.len() - behind].as_str())
+}
+
+/// The sum of a column, an amount in micros.
+fn micros(rows: &[Vec<String>], name: &str) -> i64 {
+    let micros = |text: &str| text.replace('.', "").parse::<i64>().expect("six decimals");
+    column(rows, name).filter(|text| !text.is_empty()).map(micros).sum()
+}
+
+fn hours(rows: &[Vec<String>], name: &str) -> f64 {
+    column(rows, name).filter_map(|text| text.parse::<f64>().ok()).sum()
+}
+
+/// What documents say is what answers and SQL say, to the micro.
+fn documents(server: &Server) {
+    let found = get(server, &format!("/api/v1/findings?{RANGE}"));
+    let wasted = found["waste"]["cost_micros"].as_i64().expect("there are prices");
+    for by in [&[][..], &["--by", "kind"], &["--by", "user,job"], &["--by", "finding"]] {
+        let rows = report(server, "waste", by);
+        assert_eq!(micros(&rows, "cost"), wasted, "{by:?}");
+        assert_eq!(micros(&rows, "cost_per_month"), found["waste"]["cost_micros_per_month"].as_i64().expect("a month"));
+    }
+    let kinds = report(server, "waste", &["--by", "kind"]);
+    for kind in list(&found, "kinds").iter().filter(|kind| kind["is_waste"] == true) {
+        let row = kinds.iter().find(|row| row[0] == kind["kind"]).unwrap_or_else(|| panic!("no {kind}: {kinds:?}"));
+        assert_eq!(row[1], kind["findings"].to_string());
+        let (said, counted): (f64, f64) = (row[2].parse().expect("hours"), kind["gpu_hours"].as_f64().expect("hours"));
+        assert!((said - counted).abs() < 1e-5, "{row:?} {kind}");
+    }
+    let failures = get(server, &format!("/api/v1/incidents?{RANGE}"));
+    for by in ["category", "user", "node,severity", "day"] {
+        let rows = report(server, "incidents", &["--by", by]);
+        assert_eq!(micros(&rows, "cost"), failures["all"]["cost_micros"].as_i64().expect("a cost"), "{by}");
+        let lost = failures["all"]["gpu_hours_lost"].as_f64().expect("hours");
+        assert!((hours(&rows, "gpu_hours_lost") - lost).abs() < 1e-3, "{by}");
+    }
+    let within = "time >= '2025-09-13T00:00:00Z' and time < '2025-09-20T00:00:00Z'";
+    for by in ["day", "node", "gpu_model", "queue", "hour"] {
+        let rows = report(server, "capacity", &["--by", by]);
+        for (column, seconds) in [
+            ("used_gpu_hours", "active_seconds"),
+            ("idle_gpu_hours", "held_idle_seconds + held_empty_seconds"),
+            ("unallocated_gpu_hours", "unallocated_seconds"),
+            ("down_gpu_hours", "down_seconds"),
+            ("unknown_gpu_hours", "unknown_seconds"),
+        ] {
+            let sql = format!("select sum({seconds}) / 3600.0 from usage_hourly where {within}");
+            let known: f64 = server.query(&sql)[0][0].parse().expect("hours");
+            assert!((hours(&rows, column) - known).abs() < 2e-3, "{column} by {by}: {known}");
+        }
+        let (part, free) = (hours(&rows, "fragmented_gpu_hours"), hours(&rows, "unallocated_gpu_hours"));
+        assert!(0.0 < part && part <= free, "{part} of {free}");
+    }
+    let started = "select count(*) from jobs where gpus_requested > 0 and started_at >= '2025-09-13T00:00:00Z' \
+                   and started_at < '2025-09-20T00:00:00Z'";
+    let days = report(server, "capacity", &[]);
+    assert_eq!((days.len(), days[0][0].as_str()), (8, "day"));
+    assert_eq!(hours(&days, "jobs_started") as i64, number(server, started));
+    for kind in ["waste", "incidents", "capacity"] {
+        for (format, begins) in
+            [("pdf", &b"%PDF"[..]), ("html", b"<!doctype html>"), ("xlsx", b"PK"), ("parquet", b"PAR1")]
+        {
+            let made = server.get(&format!("/api/v1/reports/{kind}?{RANGE}&format={format}")).expect_status(200);
+            assert!(made.body.starts_with(begins), "{kind} as {format}");
+        }
+    }
+    let refused = server.get(&format!("/api/v1/reports/waste?{RANGE}&by=queue"));
+    assert!(refused.status == 400 && refused.text().contains("finding"), "{}", refused.text());
 }
 
 fn waste(server: &Server) {

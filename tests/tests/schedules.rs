@@ -1,9 +1,12 @@
-//! Documents by schedule: to a folder, a bucket and a webhook, once each, also with kills and two servers at once.
+//! Documents by schedule: to a folder, a bucket, a webhook and by mail, once each, also with kills and two servers at once.
 
-use coulomb_tests::hook::{Hook, SECRET, put_secret};
+use chrono::{Datelike, NaiveDate, Utc};
+use coulomb_tests::hook::{Hook, SECRET, put_secret, put_secret_text};
+use coulomb_tests::postbox::{PASSWORD, Postbox};
 use coulomb_tests::{Bucket, Server, run};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -261,4 +264,151 @@ fn two_servers_and_a_kill_deliver_each_slot_once() {
     let attempts =
         a.query("select attempts, count(*) from report_runs where state = 'delivered' group by 1 order by 1");
     assert_eq!(attempts.last().map(|row| row[1].as_str()), Some("1"), "{attempts:?}");
+}
+
+fn by_mail(port: u16, host: &str, rest: &str) -> String {
+    format!(
+        "to = [\"mailto:finance@example.org\", \"mailto:gone@example.org\"]\nserver = \"{host}\"\nport = {port}\n\
+         from = \"Coulomb <reports@example.org>\"\n{rest}"
+    )
+}
+
+/// Jobs in the middle of the quarter before this one, with prices.
+fn import_last_quarter(server: &Server) {
+    let today = Utc::now().date_naive();
+    let quarter = NaiveDate::from_ymd_opt(today.year(), today.month0() / 3 * 3 + 1, 1).expect("a quarter begins so");
+    let day = quarter - chrono::Days::new(45);
+    let jobs = format!(
+        "cluster,job_id,user,gpus_requested,started_at,ended_at\n\
+         c,1,ann,4,{day}T00:00:00Z,{day}T10:00:00Z\nc,2,bob,2,{day}T00:00:00Z,{day}T05:00:00Z\n"
+    );
+    let prices = "valid_from,valid_to,cluster,pool,node,gpu_model,provider,region,kind,currency,price_per_gpu_hour\n\
+                  2020-01-01,,,,,,,,on_demand,USD,2.00\n";
+    for (kind, name, text) in [("jobs", "jobs.csv", jobs.as_str()), ("prices", "prices.csv", prices)] {
+        let file = server.data.join(name);
+        std::fs::write(&file, text).expect("a file can be written");
+        let imported = run(server.command(&["import", kind]).arg(&file));
+        assert!(imported.status.success(), "{}", said(&imported));
+    }
+}
+
+fn attached(message: &Value) -> (&str, &str, Vec<u8>) {
+    let [one] = message["attached"].as_array().expect("a list").as_slice() else { panic!("{message}") };
+    let hex = one["hex"].as_str().expect("a text");
+    let bytes = (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect();
+    assert_eq!(one["disposition"], "attachment");
+    (one["name"].as_str().expect("a name"), one["type"].as_str().expect("a type"), bytes)
+}
+
+#[test]
+fn mail_waits_for_its_server_and_brings_the_document_once() {
+    let folder = folder();
+    // A port at which nobody listens yet.
+    let port =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free").local_addr().expect("it has one").port();
+    let server = Server::start_with(&THIS_MACHINE);
+    import_last_quarter(&server);
+    let rest = format!("report = \"chargeback\"\nby = \"user\"\n{}", by_mail(port, "127.0.0.1", "tls = \"none\""));
+    let text = schedule("quarter", "0 0 1 1 *", &rest).replace("week_to_date", "previous_quarter");
+    let bad = said(&try_to_state(&server, &text.replace("mailto:finance@example.org", "mailto:finance")));
+    assert!(bad.contains("schedules.toml line 7") && bad.contains("no address like ops@example.org"), "{bad}");
+    state(&server, &text);
+    let away = said(&run(&mut server.command(&["schedules", "run", "quarter"])));
+    assert!(away.contains("127.0.0.1 did not take the mail at the connection"), "{away}");
+    // It comes up, wants it later, and takes it then.
+    let postbox = Postbox::start_at(port, "plain", "4xx", folder.path());
+    wait_until("a delivery", || runs(&server, "quarter").first().is_some_and(|run| run.0 == "delivered"));
+    let messages = postbox.messages();
+    let answers: Vec<&str> = messages.iter().filter_map(|message| message["answer"].as_str()).collect();
+    assert_eq!(answers, ["4xx", "ok"]);
+    assert_eq!(messages[0]["message-id"], messages[1]["message-id"], "each try has the same id");
+    let message = &messages[1];
+    assert_eq!(
+        message["recipients"],
+        serde_json::json!(["finance@example.org"]),
+        "one that is gone keeps nobody from it"
+    );
+    assert_eq!(message["from"], "Coulomb <reports@example.org>");
+    let (name, kind, bytes) = attached(message);
+    assert!(name.starts_with("quarter-2") && name.ends_with("Z.csv") && kind.starts_with("text/csv"), "{name} {kind}");
+    let period = server.query("select period_from, period_to, file, document_bytes, destination from report_runs");
+    let [row] = &period[..] else { panic!("{period:?}") };
+    assert_eq!((row[2].as_str(), row[3].as_str()), (name, bytes.len().to_string().as_str()));
+    assert!(row[4].contains("mailto:finance@example.org"), "{row:?}");
+    let asked = ["report", "chargeback", "--from", &row[0], "--to", &row[1], "--by", "user", "--format", "csv"];
+    let made = run(&mut server.command(&asked));
+    assert_eq!(String::from_utf8_lossy(&bytes), String::from_utf8_lossy(&made.stdout), "{}", said(&made));
+    assert_eq!(
+        String::from_utf8_lossy(&bytes),
+        "user,gpu_hours,cost,currency\nann,40,80.000000,USD\nbob,10,20.000000,USD\n"
+    );
+    let subject = message["subject"].as_str().expect("a subject");
+    assert!(subject.starts_with("[Coulomb] GPU chargeback by user, 1 "), "{subject}");
+    let body = message["text"].as_str().expect("a text");
+    for part in ["GPU-hours: 50.0", "Cost: 100.00 USD", name, "by the schedule quarter"] {
+        assert!(body.contains(part), "{part}: {body}");
+    }
+    std::thread::sleep(Duration::from_secs(15));
+    assert_eq!(postbox.messages().len(), 2, "what was taken is not sent again");
+    let (message, _) = (message.clone(), state(&server, &text.replace("by = ", "format = \"pdf\"\nby = ")));
+    let made = run(&mut server.command(&["schedules", "run", "quarter"]));
+    assert!(made.status.success(), "{}", said(&made));
+    let messages = postbox.messages();
+    let (name, kind, bytes) = attached(messages.last().expect("three came"));
+    assert!(
+        name.ends_with(".pdf") && kind.starts_with("application/pdf") && bytes.starts_with(b"%PDF"),
+        "{name} {kind}"
+    );
+    assert_eq!(messages[2]["references"], message["references"], "documents of a schedule follow each other");
+    assert_ne!(messages[2]["message-id"], message["message-id"]);
+}
+
+#[test]
+fn mail_with_a_password_is_sent_to_a_server_that_is_trusted_only() {
+    let folder = folder();
+    let postbox = Postbox::start("starttls", "", folder.path());
+    let data = folder.path().join("server");
+    std::fs::create_dir_all(&data).expect("a folder can be made");
+    let allowed = ["--outgoing-allow", "127.0.0.0/8,::1/128"];
+    let mut server = Server::start_in(&data, &allowed);
+    let rest = by_mail(postbox.port, "localhost", "user = \"coulomb\"\nsecret = \"smtp\"");
+    state(&server, &schedule("office", "0 0 1 1 *", &format!("report = \"waste\"\nformat = \"html\"\n{rest}")));
+    let standing = server.get("/api/v1/schedules").json();
+    let problem = standing["schedules"][0]["problem"].as_str().expect("its secret is missing").to_owned();
+    assert!(problem.contains("there is no secret \"smtp\""), "{problem}");
+    put_secret_text(&data, "smtp", PASSWORD);
+    let made = |server: &Server| said(&run(&mut server.command(&["schedules", "run", "office"])));
+    let refused = made(&server);
+    assert!(refused.to_lowercase().contains("certificate") && postbox.messages().is_empty(), "{refused}");
+    assert!(server.program.stop(Duration::from_secs(60)));
+    let mut command = Server::serve_command(&data, &allowed);
+    command.env("SSL_CERT_FILE", &postbox.certificate);
+    let server = Server::start_command(&mut command, &data);
+    let taken = made(&server);
+    assert!(taken.contains("was delivered to mailto:finance@example.org"), "{taken}");
+    let messages = postbox.messages();
+    let message = messages.last().expect("it came");
+    assert_eq!((&message["secure"], &message["user"]), (&Value::Bool(true), &Value::Bool(true)), "{message}");
+    assert_eq!(attached(message).1.split(';').next(), Some("text/html"));
+    put_secret_text(&data, "smtp", "wrong");
+    let refused = made(&server);
+    assert!(refused.contains("AUTH") && !refused.contains("wrong"), "{refused}");
+    let shown = server.get("/api/v1/schedules").text() + &server.program.log();
+    assert!(!shown.contains(PASSWORD), "{shown}");
+}
+
+#[test]
+fn two_servers_mail_each_slot_once() {
+    let (bucket, dirs, mails) = (Bucket::start(), [folder(), folder()], folder());
+    let postbox = Postbox::start("plain", "", mails.path());
+    let servers = [0, 1].map(|at: usize| start_on(&bucket, dirs[at].path()));
+    let rest = format!("report = \"showback\"\n{}", by_mail(postbox.port, "127.0.0.1", "tls = \"none\""));
+    let text: String = ["one", "two"].map(|name| schedule(name, "* * * * *", &rest)).concat();
+    state(&servers[0], &text);
+    let delivered = "select count(*) from report_runs where state = 'delivered'";
+    wait_until("two minutes' slots", || servers[1].query_count(delivered) >= 4);
+    std::thread::sleep(Duration::from_secs(5));
+    let names: Vec<String> = postbox.messages().iter().map(|message| attached(message).0.to_owned()).collect();
+    let different: BTreeSet<&String> = names.iter().collect();
+    assert!(names.len() >= 4 && different.len() == names.len(), "{names:?}");
 }

@@ -17,15 +17,15 @@ pub struct ScheduleState {
     pub document: String,
     pub cron: String,
     pub time_zone: String,
-    /// `chargeback`, `showback` or `utilization`.
+    /// As in `chargeback`.
     pub report: String,
     pub by: Vec<String>,
     /// Such as `previous_month`.
     pub period: String,
     pub format: String,
-    /// Of an address the host only.
+    /// Of an address the host only, of mail the first addresses.
     pub to: String,
-    /// Name of the secret that requests are signed with.
+    /// Name of the secret that requests are signed with, or that holds the password of the mail server.
     pub secret: Option<String>,
     pub next_unix_micros: Option<i64>,
     /// What of the server's settings keeps its documents from being delivered.

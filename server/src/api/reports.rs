@@ -11,7 +11,6 @@ use actix_web::{HttpResponse, web};
 use contract::answers::Range;
 use serde::Deserialize;
 
-const DEFAULT_BY: &str = "team";
 const DEFAULT_FORMAT: &str = "csv";
 
 /// Of a query string; `by` is divided by commas.
@@ -88,7 +87,7 @@ async fn answer(kind: &str, sent: Sent, state: &State) -> Result<HttpResponse, R
     let _making = state.dispatch.making().await?;
     let file = format!("coulomb-{kind}.{}", request.format.as_str());
     let format = request.format;
-    let bytes = dispatch::document(&state.engine, &state.ledger, request, now).await?;
+    let made = dispatch::document((&state.engine, &state.ledger, &state.insight), request, now).await?;
     let mut response = HttpResponse::Ok();
     response.content_type(dispatch::media_type(format));
     // A file to keep: a browser shows none of it under this origin.
@@ -96,14 +95,16 @@ async fn answer(kind: &str, sent: Sent, state: &State) -> Result<HttpResponse, R
     if matches!(format, Format::Parquet | Format::Xlsx | Format::Pdf) {
         response.insert_header(header::ContentEncoding::Identity);
     }
-    Ok(response.body(bytes))
+    Ok(response.body(made.bytes))
 }
 
 fn request(kind: &str, sent: Sent, now: i64) -> Result<Request, Refusal> {
     let kind = parse_kind(kind)?;
     let period = period_of(&sent, now)?;
-    let by = sent.by.unwrap_or_else(|| vec![DEFAULT_BY.to_owned()]);
-    let by = by.iter().map(|name| Dimension::parse(name)).collect::<Result<_, _>>()?;
+    let by = match &sent.by {
+        Some(names) => names.iter().map(|name| Dimension::parse(name)).collect::<Result<_, _>>()?,
+        None => kind.default_by(),
+    };
     let format = Format::parse(sent.format.as_deref().unwrap_or(DEFAULT_FORMAT)).map_err(with_focus)?;
     let with = sent.with.unwrap_or_default();
     let with = with.iter().filter(|name| !name.is_empty()).map(|name| Beside::parse(name)).collect::<Result<_, _>>()?;
@@ -142,6 +143,7 @@ impl From<DispatchError> for Refusal {
     fn from(error: DispatchError) -> Self {
         match error {
             DispatchError::Report(error) => error.into(),
+            DispatchError::Insight(error) => error.into(),
             DispatchError::Ledger(error) => error.into(),
             DispatchError::Query(error) => error.into(),
             DispatchError::Store(error) => error.into(),

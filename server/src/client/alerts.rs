@@ -4,6 +4,7 @@ use super::ClientError;
 use super::books::encoded;
 use super::connection::Connection;
 use super::output::Format;
+use super::query;
 use super::token::{instant_text, write_rows};
 use crate::answers::{AlertSilence, AlertState, Alerts, DeadLetter, SilenceRequest};
 use crate::config::ClientFlags;
@@ -11,6 +12,12 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use std::io::Write;
 
+const STATES: [&str; 3] = ["delivered", "failed", "given_up"];
+/// Of a message it is said how many alerts fire and are over by it; their names are as fingerprint@start in the table.
+const NOTIFICATIONS: &str = "select time, receiver, state, attempt, \
+    length(firing) - length(replace(firing, '@', '')) as firing, \
+    length(resolved) - length(replace(resolved, '@', '')) as resolved, notification, error \
+    from alert_notifications where ($1 = '' or receiver = $1) and ($2 = '' or state = $2) order by time desc limit";
 const HOUR_MICROS: i64 = 3_600_000_000;
 
 #[derive(Debug, Args)]
@@ -68,6 +75,22 @@ enum AlertsAction {
         #[command(flatten)]
         client: ClientFlags,
     },
+    /// List tries to tell receivers, the latest first.
+    Notifications {
+        /// Only to this receiver.
+        #[arg(long, value_name = "NAME")]
+        receiver: Option<String>,
+        /// Only those that were delivered, failed or given_up.
+        #[arg(long, value_name = "STATE", value_parser = STATES)]
+        state: Option<String>,
+        /// So many at most.
+        #[arg(long, default_value_t = 50, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        #[arg(long, value_enum, default_value = "table")]
+        format: Format,
+        #[command(flatten)]
+        client: ClientFlags,
+    },
     /// List messages that were given up because their receiver did not take them for a day.
     DeadLetters {
         #[arg(long, value_enum, default_value = "table")]
@@ -111,6 +134,11 @@ pub fn alerts(command: &AlertsCommand, now_micros: i64, out: &mut impl Write) ->
             let path = format!("/api/v1/receivers/{}/test", encoded(name));
             Connection::open(client)?.post_unanswered(&path, &json!({}))?;
             writeln!(out, "{name} has taken a test")?;
+        }
+        Some(AlertsAction::Notifications { receiver, state, limit, format, client }) => {
+            let asked = [receiver, state].map(|text| json!(text.as_deref().unwrap_or_default()));
+            let sql = format!("{NOTIFICATIONS} {limit}");
+            query::rows(&Connection::open(client)?, (&sql, &asked), *format, out)?;
         }
         Some(AlertsAction::DeadLetters { format, client }) => dead_letters(*format, client, out)?,
         Some(AlertsAction::Replay { id, client }) => {

@@ -41,19 +41,28 @@ pub fn query(command: &QueryCommand, out: &mut impl Write) -> Result<(), ClientE
         "-" => io::read_to_string(io::stdin()).map_err(|cause| ClientError::Read { path: "-".into(), cause })?,
         sql => sql.to_owned(),
     };
-    let connection = Connection::open(&command.client)?;
     let parameters: Vec<Value> = command.parameters.iter().map(|text| parameter(text)).collect();
+    rows(&Connection::open(&command.client)?, (&sql, &parameters), command.format, out)
+}
+
+/// Writes what a statement answers.
+pub(super) fn rows(
+    connection: &Connection,
+    (sql, parameters): (&str, &[Value]),
+    format: Format,
+    out: &mut impl Write,
+) -> Result<(), ClientError> {
     let request = json!({ "sql": sql, "parameters": parameters });
-    let accept = if command.format == Format::Csv { "text/csv" } else { "application/json" };
+    let accept = if format == Format::Csv { "text/csv" } else { "application/json" };
     let mut body = connection.post_streaming("/api/v1/query", accept, &request)?;
-    if command.format == Format::Table {
+    if format == Format::Table {
         let answer: RowsAnswer = serde_json::from_reader(io::BufReader::new(body)).map_err(cut_short)?;
         let names: Vec<String> = answer.columns.into_iter().map(|c| c.name).collect();
         write_table(out, &names, &answer.rows)?;
         return Ok(out.flush()?);
     }
     copy(&mut body, out)?;
-    if command.format == Format::Json {
+    if format == Format::Json {
         writeln!(out)?;
     }
     Ok(out.flush()?)

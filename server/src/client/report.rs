@@ -14,7 +14,8 @@ const FOCUS_NOTE_HEADER: &str = "coulomb-focus-note";
 
 #[derive(Debug, Args)]
 pub struct ReportCommand {
-    /// What it says: what each group is charged, the same for information only, or what the GPUs did.
+    /// What it says: what each group is charged, the same for information only, what the GPUs did, what there is and
+    /// how long jobs wait, what is wasted, or what failed.
     #[arg(value_enum)]
     kind: ReportKind,
     /// Month of the bill, as in 2026-11.
@@ -27,9 +28,11 @@ pub struct ReportCommand {
     #[arg(long, value_name = "TIME", requires = "from")]
     to: Option<String>,
     /// Dimension of the groups, repeated or divided by commas: cluster, node, gpu_model, gpu, pool, job, user,
-    /// account, project, queue, team, cost_centre, provider, region, state, category, period, day, label:NAME.
-    #[arg(long, default_value = "team", value_delimiter = ',', value_name = "DIMENSION")]
-    by: Vec<String>,
+    /// account, project, queue, team, cost_centre, provider, region, state, category, period, day, label:NAME; of capacity
+    /// hour, of waste kind and finding, of incidents incident, of both severity (default team; of capacity day, of waste
+    /// team and kind, of incidents category).
+    #[arg(long, value_delimiter = ',', value_name = "DIMENSION")]
+    by: Option<Vec<String>>,
     /// What stands beside money: energy (measured kWh) and carbon (kg CO2e), repeated or divided by commas. HTML, PDF
     /// and XLSX have both where they are known.
     #[arg(long, value_delimiter = ',', value_name = "WHAT")]
@@ -60,6 +63,9 @@ enum ReportKind {
     Chargeback,
     Showback,
     Utilization,
+    Capacity,
+    Waste,
+    Incidents,
 }
 
 impl ReportKind {
@@ -68,6 +74,9 @@ impl ReportKind {
             Self::Chargeback => "chargeback",
             Self::Showback => "showback",
             Self::Utilization => "utilization",
+            Self::Capacity => "capacity",
+            Self::Waste => "waste",
+            Self::Incidents => "incidents",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::deliver::{FolderError, OutgoingError, SecretError};
 use crate::error::ErrorKind;
+use crate::insight::InsightError;
 use crate::ledger::LedgerError;
 use crate::query::QueryError;
 use crate::report::ReportError;
@@ -16,10 +17,12 @@ pub enum DispatchError {
     Final(String),
     #[error("{0}")]
     Late(String),
-    #[error("the document has {bytes} bytes, a webhook is sent {bound} at most: deliver it to a folder or a bucket")]
-    TooLarge { bytes: u64, bound: u64 },
+    #[error("the document has {bytes} bytes, {way} is sent {bound} at most: deliver it to a folder or a bucket")]
+    TooLarge { bytes: u64, way: &'static str, bound: u64 },
     #[error(transparent)]
     Report(#[from] ReportError),
+    #[error(transparent)]
+    Insight(#[from] InsightError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
@@ -50,6 +53,7 @@ impl DispatchError {
             Self::Final(_) => ErrorKind::Invalid,
             Self::TooLarge { .. } => ErrorKind::Limit,
             Self::Report(error) => error.kind(),
+            Self::Insight(error) => error.kind(),
             Self::Ledger(error) => error.kind(),
             Self::Query(error) => error.kind(),
             Self::Store(error) => error.kind(),

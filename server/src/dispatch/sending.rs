@@ -1,8 +1,9 @@
-//! A document on its way: below the folder, into a bucket, to a webhook.
+//! A document on its way: below the folder, into a bucket, to a webhook, by mail.
 
+use super::mailing::mail;
 use super::{DispatchError, DispatchSettings, Made};
 use crate::deliver::{Folder, Outgoing, Posted, Secrets, look_up, parse_address, sign};
-use crate::schedule::{Destination, Run, Schedule};
+use crate::schedule::{Destination, Mailing, Run, Schedule};
 use crate::store::{BucketSettings, BucketVariables};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,10 +11,13 @@ use chrono::{DateTime, SecondsFormat};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::io::{Read, Seek};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Of a document in the body of a request; receivers take some megabytes.
 const WEBHOOK_BYTES_MAX: u64 = 16 << 20;
+/// Of a document in mail, where it takes a third more: most servers take 25 MB.
+const MAIL_BYTES_MAX: u64 = 16 << 20;
 /// A run is its server's for half an hour, of which the making may take two thirds.
 const SEND_WITHIN: Duration = Duration::from_secs(8 * 60);
 
@@ -44,8 +48,13 @@ impl Sending {
             Destination::Webhook(_) => {
                 schedule.secret.as_deref().map(|name| self.secrets.key(name)).transpose().map(drop)?;
             }
+            Destination::Mail { by, .. } => self.password(by).map(drop)?,
         }
         Ok(())
+    }
+
+    fn password(&self, by: &Mailing) -> Result<Option<String>, DispatchError> {
+        Ok(by.login.as_ref().map(|(_, secret)| self.secrets.text(secret)).transpose()?)
     }
 
     fn bucket(&self, url: &str) -> Result<BucketSettings, DispatchError> {
@@ -75,6 +84,7 @@ impl Sending {
                 Destination::Folder(within) => self.put(within.to_string(), name, made).await,
                 Destination::Bucket(url) => Ok(self.bucket(url)?.put(&name, made.file.path()).await?),
                 Destination::Webhook(url) => self.post(url, schedule, run, period_micros, made, now_micros).await,
+                Destination::Mail { by, to } => self.mail((by, to), schedule, run, made, now_micros).await,
             }
         };
         let late = |_| DispatchError::Late(format!("it was not delivered within {} s", SEND_WITHIN.as_secs()));
@@ -99,15 +109,12 @@ impl Sending {
         mut made: Made,
         now_micros: i64,
     ) -> Result<(), DispatchError> {
-        if made.bytes > WEBHOOK_BYTES_MAX {
-            return Err(DispatchError::TooLarge { bytes: made.bytes, bound: WEBHOOK_BYTES_MAX });
-        }
+        bounded(&made, "a webhook", WEBHOOK_BYTES_MAX)?;
         let url = parse_address(url).map_err(|why| DispatchError::Final(why.to_owned()))?;
         let key = schedule.secret.as_deref().map(|name| self.secrets.key(name)).transpose()?;
         let (outgoing, schedule, run) = (self.outgoing.clone(), schedule.clone(), run.clone());
         blocking(move || {
-            let mut bytes = Vec::new();
-            made.file.rewind().and_then(|()| made.file.read_to_end(&mut bytes)).map_err(unreadable)?;
+            let bytes = read(&mut made)?;
             let body = message(&schedule, &run, period_micros, &made, bytes, now_micros);
             let signed = sign(key.as_ref(), &message_id(&run), now_micros.div_euclid(1_000_000), body.as_bytes());
             let posted = Posted {
@@ -120,6 +127,49 @@ impl Sending {
         })
         .await
     }
+
+    async fn mail(
+        &self,
+        (by, to): (&Mailing, &[Arc<str>]),
+        schedule: &Schedule,
+        run: &Run,
+        mut made: Made,
+        now_micros: i64,
+    ) -> Result<(), DispatchError> {
+        bounded(&made, "mail", MAIL_BYTES_MAX)?;
+        let password = self.password(by)?;
+        let (outgoing, schedule, run) = (self.outgoing.clone(), schedule.clone(), run.clone());
+        let (by, to) = (by.clone(), to.to_vec());
+        blocking(move || {
+            let bytes = read(&mut made)?;
+            let mailed = outgoing.mail(&mail(
+                &schedule,
+                &run,
+                (&by, password, &to),
+                &made,
+                (message_id(&run), bytes),
+                now_micros,
+            ))?;
+            for refused in mailed.refused {
+                tracing::warn!(schedule = &*schedule.name, refused, "a recipient of a document was not taken");
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn bounded(made: &Made, way: &'static str, bound: u64) -> Result<(), DispatchError> {
+    match made.bytes {
+        bytes if bytes > bound => Err(DispatchError::TooLarge { bytes, way, bound }),
+        _ => Ok(()),
+    }
+}
+
+fn read(made: &mut Made) -> Result<Vec<u8>, DispatchError> {
+    let mut bytes = Vec::new();
+    made.file.rewind().and_then(|()| made.file.read_to_end(&mut bytes)).map_err(unreadable)?;
+    Ok(bytes)
 }
 
 async fn blocking(work: impl FnOnce() -> Result<(), DispatchError> + Send + 'static) -> Result<(), DispatchError> {

@@ -79,7 +79,8 @@ impl Scene {
             variables: BucketVariables::default(),
             tables: None,
         };
-        (store.clone(), Dispatch::open(store, engine, ledger, settings, clock.read))
+        let insight = Insight::open(engine.clone(), clock.read).unwrap();
+        (store.clone(), Dispatch::open(store, (engine, ledger, insight), settings, clock.read))
     }
 
     async fn restart(self, with_folder: bool) -> Self {

@@ -18,16 +18,77 @@ pub enum Kind {
     Showback,
     /// What the GPUs of each group did.
     Utilization,
+    /// What there is, what of it is held, used and free, and how long jobs wait.
+    Capacity,
+    /// What is paid for and of no use to anybody.
+    Waste,
+    /// What failed and what that took.
+    Incidents,
 }
 
 impl Kind {
-    pub const ALL: [Self; 3] = [Self::Chargeback, Self::Showback, Self::Utilization];
+    pub const ALL: [Self; 6] =
+        [Self::Chargeback, Self::Showback, Self::Utilization, Self::Capacity, Self::Waste, Self::Incidents];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Chargeback => "chargeback",
             Self::Showback => "showback",
             Self::Utilization => "utilization",
+            Self::Capacity => "capacity",
+            Self::Waste => "waste",
+            Self::Incidents => "incidents",
+        }
+    }
+
+    /// The groups where nobody says any.
+    pub fn default_by(self) -> Vec<Dimension> {
+        let names: &[&str] = match self {
+            Self::Chargeback | Self::Showback | Self::Utilization => &["team"],
+            Self::Capacity => &[DAY],
+            Self::Waste => &["team", "kind"],
+            Self::Incidents => &["category"],
+        };
+        names.iter().filter_map(|name| named().find(|known| known.name == *name)).map(Dimension::Named).collect()
+    }
+
+    /// Whether it says what each group is charged.
+    pub fn is_of_money(self) -> bool {
+        matches!(self, Self::Chargeback | Self::Showback)
+    }
+
+    /// Whether its groups may be told apart by a dimension.
+    fn knows(self, dimension: &Dimension) -> bool {
+        match dimension {
+            Dimension::Label(_) => self.is_of_money() || self == Self::Utilization,
+            Dimension::Named(named) => self.names().any(|name| name == named.name),
+        }
+    }
+
+    fn names(self) -> Box<dyn Iterator<Item = &'static str>> {
+        let of_ledger = || DIMENSIONS.iter().map(|known| known.name).chain([DAY]);
+        match self {
+            Self::Chargeback | Self::Showback => Box::new(of_ledger()),
+            Self::Utilization => Box::new(named().filter(|n| n.name != HOUR && in_usage(n).is_some()).map(|n| n.name)),
+            Self::Capacity => Box::new([DAY, HOUR, "cluster", "node", "gpu_model", "queue"].into_iter()),
+            Self::Waste => {
+                Box::new(["team", KIND, FINDING, "user", "job", "gpu", "node", "cluster", SEVERITY, DAY].into_iter())
+            }
+            Self::Incidents => {
+                Box::new(["category", INCIDENT, "user", "job", "node", "cluster", SEVERITY, DAY].into_iter())
+            }
+        }
+    }
+
+    /// Of a dimension that it has none of.
+    fn dimension_of(self) -> &'static str {
+        match self {
+            Self::Chargeback => "dimension of a chargeback",
+            Self::Showback => "dimension of a showback",
+            Self::Utilization => "dimension of utilization",
+            Self::Capacity => "dimension of capacity",
+            Self::Waste => "dimension of waste",
+            Self::Incidents => "dimension of incidents",
         }
     }
 
@@ -142,17 +203,31 @@ pub enum Dimension {
 
 const DAY: &str = "day";
 const PERIOD: &str = "period";
-static OF_TIME: LedgerDimension = LedgerDimension { name: DAY, title: "Day", column: "to_char(l.time, '%Y-%m-%d')" };
+const HOUR: &str = "hour";
+/// Of what was found.
+const KIND: &str = "kind";
+const FINDING: &str = "finding";
+const INCIDENT: &str = "incident";
+const SEVERITY: &str = "severity";
 
-/// The ledger's, and the day of its time.
+/// Beside the ledger's: its time, and what tells findings and incidents apart, which are no rows of tables.
+static OTHERS: [LedgerDimension; 6] = [
+    LedgerDimension { name: DAY, title: "Day", column: "to_char(l.time, '%Y-%m-%d')" },
+    LedgerDimension { name: HOUR, title: "Hour", column: "to_char(l.time, '%Y-%m-%d %H:00')" },
+    LedgerDimension { name: KIND, title: "Kind", column: "" },
+    LedgerDimension { name: FINDING, title: "Finding", column: "" },
+    LedgerDimension { name: INCIDENT, title: "Incident", column: "" },
+    LedgerDimension { name: SEVERITY, title: "Severity", column: "" },
+];
+
 fn named() -> impl Iterator<Item = &'static LedgerDimension> {
-    DIMENSIONS.iter().chain([&OF_TIME])
+    DIMENSIONS.iter().chain(&OTHERS)
 }
 
 /// In the hours of use, `l`, with what is known of their job and owner, `o`; none where it makes no sense there.
 fn in_usage(named: &LedgerDimension) -> Option<String> {
     match named.name {
-        DAY => Some(named.column.to_owned()),
+        DAY | HOUR => Some(named.column.to_owned()),
         "cluster" | "node" | "gpu_model" | "gpu" | "job" => Some(format!("l.{}", named.column)),
         "pool" | "user" | "account" | "project" | "queue" | "team" | "cost_centre" => {
             Some(format!("o.{}", named.column))
@@ -189,9 +264,17 @@ impl Dimension {
         }
     }
 
+    /// Without the name of a label.
+    pub(super) fn plain_title(&self) -> &'static str {
+        match self {
+            Self::Named(named) => named.title,
+            Self::Label(_) => "Label",
+        }
+    }
+
     /// Whether its values are times: those are not stacked in a chart over time.
     pub(super) fn is_time(&self) -> bool {
-        matches!(self, Self::Named(named) if [DAY, PERIOD].contains(&named.name))
+        matches!(self, Self::Named(named) if [DAY, HOUR, PERIOD].contains(&named.name))
     }
 
     /// Whether it needs the owner or the job of an hour of use.
@@ -202,7 +285,7 @@ impl Dimension {
     /// In a statement about the ledger `l`; of a label none.
     pub(super) fn ledger(&self) -> Option<String> {
         match self {
-            Self::Named(named) if named.name == DAY => Some(named.column.to_owned()),
+            Self::Named(named) if self.is_time() && named.name != PERIOD => Some(named.column.to_owned()),
             Self::Named(named) => Some(format!("l.{}", named.column)),
             Self::Label(_) => None,
         }
@@ -271,18 +354,17 @@ impl Request {
         if period.bounds().is_none() {
             return invalid("the time is beyond the calendar".to_owned());
         }
-        let senseless = |d: &&Dimension| matches!(d, Dimension::Named(_)) && d.usage().is_none();
-        if let Some(senseless) = by.iter().find(|d| kind == Kind::Utilization && senseless(d)) {
-            let known = named().filter(|n| in_usage(n).is_some()).map(|n| n.name.to_owned());
-            let known = known.chain([format!("{LABEL}NAME")]).collect();
-            return Err(unknown("dimension of utilization", &senseless.name(), known));
+        if let Some(senseless) = by.iter().find(|dimension| !kind.knows(dimension)) {
+            let label = (kind.is_of_money() || kind == Kind::Utilization).then(|| format!("{LABEL}NAME"));
+            let known = kind.names().map(str::to_owned).chain(label).collect();
+            return Err(unknown(kind.dimension_of(), &senseless.name(), known));
         }
         Ok(Self { kind, period, by, format, with: Vec::new() })
     }
 
     /// The same with energy or carbon beside money, in every format.
     pub fn with(self, with: Vec<Beside>) -> Result<Self, ReportError> {
-        if self.kind == Kind::Utilization && !with.is_empty() {
+        if !self.kind.is_of_money() && !with.is_empty() {
             let why = "energy and carbon stand beside money: ask for a chargeback or a showback";
             return Err(ReportError::Invalid(why.to_owned()));
         }
@@ -291,7 +373,7 @@ impl Request {
 
     /// Whether the ledger's energy is asked for: where it is shown, or wanted.
     pub(super) fn has_energy(&self) -> bool {
-        self.kind != Kind::Utilization && (self.format.is_rich() || !self.with.is_empty())
+        self.kind.is_of_money() && (self.format.is_rich() || !self.with.is_empty())
     }
 
     /// The first dimension that is not a time: what the chart stacks.

@@ -148,6 +148,7 @@ mod tests {
         let chart = Chart {
             title: "t".to_owned(),
             unit: "USD".to_owned(),
+            along: "Time",
             remark: None,
             buckets: vec!["2026-11-01".to_owned(), "2026-11-02".to_owned()],
             series: vec![series([30.0, -8.0]), series([45.0, 10.0])],

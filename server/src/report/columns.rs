@@ -2,7 +2,7 @@
 
 use super::ReportError;
 use super::document::{Cell, CellKind, Document};
-use arrow::array::{ArrayRef, Decimal128Array, Float64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use std::sync::Arc;
 
@@ -31,9 +31,20 @@ pub fn record_batch(document: &Document) -> Result<RecordBatch, ReportError> {
                 let amounts = amounts.collect::<Decimal128Array>().with_precision_and_scale(AMOUNT.0, AMOUNT.1);
                 (DataType::Decimal128(AMOUNT.0, AMOUNT.1), Arc::new(amounts.map_err(ReportError::internal)?))
             }
-            CellKind::Hours | CellKind::Ratio | CellKind::Rate | CellKind::Amount => {
+            CellKind::Count => {
+                let counts = rows.iter().map(|row| match row[at] {
+                    Cell::Count(count) => Some(count),
+                    _ => None,
+                });
+                (DataType::Int64, Arc::new(counts.collect::<Int64Array>()))
+            }
+            CellKind::Hours | CellKind::Ratio | CellKind::Rate | CellKind::Amount | CellKind::Seconds => {
                 let numbers = rows.iter().map(|row| match row[at] {
-                    Cell::Hours(value) | Cell::Ratio(value) | Cell::Rate(value) | Cell::Amount(value) => Some(value),
+                    Cell::Hours(value)
+                    | Cell::Ratio(value)
+                    | Cell::Rate(value)
+                    | Cell::Amount(value)
+                    | Cell::Seconds(value) => Some(value),
                     _ => None,
                 });
                 (DataType::Float64, Arc::new(numbers.collect::<Float64Array>()))
@@ -42,7 +53,9 @@ pub fn record_batch(document: &Document) -> Result<RecordBatch, ReportError> {
         fields.push(Field::new(&column.name, kind, true));
         columns.push(values);
     }
-    fields.push(Field::new("currency", DataType::Utf8, false));
-    columns.push(Arc::new(StringArray::from(vec![document.currency.as_str(); rows.len()])));
+    if document.has_money() {
+        fields.push(Field::new("currency", DataType::Utf8, false));
+        columns.push(Arc::new(StringArray::from(vec![document.currency.as_str(); rows.len()])));
+    }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(ReportError::internal)
 }

@@ -15,14 +15,12 @@ pub(super) fn csv(document: &Document) -> Vec<u8> {
         document.table.exported().map(|(at, column)| (at, column.name.as_str())).collect();
     let head: Vec<String> = exported.iter().map(|(_, name)| quoted(name)).collect();
     out.push_str(&head.join(","));
-    out.push_str(",currency\n");
-    let currency = quoted(&document.currency);
+    // What has no amount has no currency.
+    let currency = document.has_money().then(|| quoted(&document.currency));
+    out.push_str(if currency.is_some() { ",currency\n" } else { "\n" });
     for row in &document.table.rows {
-        for (at, _) in &exported {
-            out.push_str(&text(&row[*at]));
-            out.push(',');
-        }
-        out.push_str(&currency);
+        let cells = exported.iter().map(|(at, _)| text(&row[*at])).chain(currency.clone());
+        out.push_str(&cells.collect::<Vec<_>>().join(","));
         out.push('\n');
     }
     out.into_bytes()
@@ -32,7 +30,10 @@ fn text(cell: &Cell) -> String {
     match cell {
         Cell::Empty => String::new(),
         Cell::Text(name) => quoted(name),
-        Cell::Hours(value) | Cell::Ratio(value) | Cell::Rate(value) | Cell::Amount(value) => plain(*value),
+        Cell::Hours(value) | Cell::Ratio(value) | Cell::Rate(value) | Cell::Amount(value) | Cell::Seconds(value) => {
+            plain(*value)
+        }
+        Cell::Count(count) => count.to_string(),
         Cell::Micros(micros) => format!("{:.6}", Micros(*micros).decimal()),
     }
 }

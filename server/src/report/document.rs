@@ -2,6 +2,11 @@
 
 use super::figures::{money, number};
 
+/// Columns that fit across a page that stands upright.
+const UPRIGHT_COLUMNS_MAX: usize = 8;
+/// Totals that stand in a message.
+const TOTALS_TOLD_MAX: usize = 4;
+
 /// A sentence that a reader of money needs, with its heading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -48,8 +53,52 @@ pub struct Document {
     pub(super) figures: Vec<Figure>,
     pub(super) chart: Option<Chart>,
     pub(super) table: Table,
+    /// What the groups are made of, one by one.
+    pub(super) listing: Option<Listing>,
     pub(super) notes: Vec<Note>,
     pub(super) appendix: Appendix,
+}
+
+/// What a document is, for whoever gets it without opening it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gist {
+    /// As in `GPU chargeback by team`.
+    pub title: String,
+    pub period: String,
+    /// A line each.
+    pub totals: Vec<String>,
+}
+
+impl Document {
+    pub fn gist(&self) -> Gist {
+        let whole = self.table.columns.iter().zip(&self.table.total).filter_map(|(column, cell)| {
+            let said = match cell {
+                Cell::Micros(micros) => format!("{} {}", money(*micros), self.currency),
+                Cell::Hours(value) if column.shown => number(*value, 1),
+                Cell::Count(count) => number(*count as f64, 0),
+                _ => return None,
+            };
+            Some(format!("{}: {said}", column.title))
+        });
+        let totals = whole.take(TOTALS_TOLD_MAX).collect();
+        Gist { title: format!("{} {}", self.title, self.grouped), period: self.period.clone(), totals }
+    }
+
+    /// Whether any amount of money is in the table.
+    pub(super) fn has_money(&self) -> bool {
+        self.table.columns.iter().any(|column| matches!(column.kind, CellKind::Micros | CellKind::Rate))
+    }
+
+    /// Whether its table needs a page that lies on its side.
+    pub(super) fn is_wide(&self) -> bool {
+        self.table.shown().count() > UPRIGHT_COLUMNS_MAX
+    }
+
+    /// When it was made, in which currency, and of what.
+    pub(super) fn made_line(&self) -> String {
+        let amounts = if self.has_money() { format!(" Amounts in {}.", self.currency) } else { String::new() };
+        format!("Made {}.{amounts} {}", self.made, self.basis)
+    }
 }
 
 /// A number of the summary.
@@ -67,8 +116,10 @@ pub(super) struct Figure {
 pub(super) struct Chart {
     pub(super) title: String,
     pub(super) unit: String,
+    /// What stands below the bars.
+    pub(super) along: &'static str,
     pub(super) remark: Option<&'static str>,
-    /// Days, months or years, without gaps.
+    /// Days, months or years, without gaps; or names.
     pub(super) buckets: Vec<String>,
     pub(super) series: Vec<Series>,
 }
@@ -106,6 +157,8 @@ pub(super) enum CellKind {
     Rate,
     /// Kilowatt-hours or kilograms.
     Amount,
+    Count,
+    Seconds,
 }
 
 impl Column {
@@ -117,7 +170,12 @@ impl Column {
     pub(super) fn heading(&self, currency: &str) -> String {
         match self.kind {
             CellKind::Micros | CellKind::Rate => format!("{}, {currency}", self.title),
-            CellKind::Text | CellKind::Hours | CellKind::Ratio | CellKind::Amount => self.title.clone(),
+            CellKind::Text
+            | CellKind::Hours
+            | CellKind::Ratio
+            | CellKind::Amount
+            | CellKind::Count
+            | CellKind::Seconds => self.title.clone(),
         }
     }
 }
@@ -131,6 +189,29 @@ pub(super) enum Cell {
     Ratio(f64),
     Rate(f64),
     Amount(f64),
+    Count(i64),
+    Seconds(f64),
+}
+
+/// Things that are told one by one, the worst first.
+#[derive(Debug, Clone)]
+pub(super) struct Listing {
+    pub(super) title: &'static str,
+    /// Of the numbers beside each.
+    pub(super) columns: Vec<Column>,
+    pub(super) items: Vec<Item>,
+    /// Those that are left out, and who tells them.
+    pub(super) rest: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Item {
+    pub(super) name: String,
+    /// Where it is, whose, since when.
+    pub(super) place: String,
+    /// The one next thing to do.
+    pub(super) action: String,
+    pub(super) cells: Vec<Cell>,
 }
 
 #[derive(Debug, Clone)]
@@ -162,6 +243,12 @@ pub(super) struct Appendix {
     pub(super) policies: Vec<PolicyUse>,
     /// All rows of the document, and those of each of its first groups.
     pub(super) statements: Vec<(String, String)>,
+}
+
+impl Appendix {
+    pub(super) fn is_empty(&self) -> bool {
+        self.prices.is_empty() && self.policies.is_empty() && self.statements.is_empty()
+    }
 }
 
 /// A version of a price book within the document.

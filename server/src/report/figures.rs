@@ -66,6 +66,16 @@ pub(super) fn plain(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
+/// A length of time: `12 s`, `3.4 min`, `2.1 h`, `3.0 d`.
+pub(super) fn span(seconds: f64) -> String {
+    match seconds.abs() {
+        s if s < 99.5 => format!("{} s", number(seconds, 0)),
+        s if s < 99.5 * 60.0 => format!("{} min", number(seconds / 60.0, 1)),
+        s if s < 48.0 * 3600.0 => format!("{} h", number(seconds / 3600.0, 1)),
+        _ => format!("{} d", number(seconds / 86_400.0, 1)),
+    }
+}
+
 /// A round number near `span / steps`: 1, 2 or 5 times a power of ten.
 pub(super) fn round_step(span: f64, steps: f64) -> f64 {
     let rough = (span / steps).max(1e-6);
@@ -98,6 +108,10 @@ mod tests {
         assert_eq!((number(-0.04, 1).as_str(), number(999.95, 1).as_str()), ("0.0", "1,000.0"));
         assert_eq!(percent(0.1234), "12.3 %");
         assert_eq!((change(110.0, 100.0).as_deref(), change(1.0, 0.0)), (Some("+10.0 %"), None));
+        assert_eq!(
+            [0.0, 99.0, 100.0, 5_400.0, 7_200.0, 200_000.0].map(span),
+            ["0 s", "99 s", "1.7 min", "90.0 min", "2.0 h", "2.3 d"]
+        );
         assert_eq!((plain(1.5).as_str(), plain(2.0).as_str(), plain(-1e-9).as_str()), ("1.5", "2", "0"));
         assert_eq!(
             (short(1_500_000.0).as_str(), short(12_000.0).as_str(), short(0.25).as_str()),

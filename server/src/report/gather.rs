@@ -179,6 +179,11 @@ async fn carbon(source: &impl Source, period: Period) -> Result<Option<Carbon>, 
     Ok(carbon)
 }
 
+/// What a period costs; none where nothing has a price.
+pub async fn whole_cost(source: &impl Source, period: Period) -> Result<Option<i64>, ReportError> {
+    Ok(totals(source, period).await?.cost_micros)
+}
+
 async fn totals(source: &impl Source, period: Period) -> Result<Totals, ReportError> {
     let rows = source.rows(sql::totals(period)).await?;
     let rows = each(&rows)?;

@@ -3,8 +3,8 @@
 //! **Invariant:** every text goes through `escaped`.
 
 use super::chart::{escaped, svg};
-use super::document::{Appendix, Cell, Chart, Document, Table};
-use super::figures::{hours, money, number, percent};
+use super::document::{Appendix, Cell, Chart, Document, Listing, Table};
+use super::figures::{hours, money, number, percent, span};
 use super::words::NAMELESS;
 use std::fmt::Write;
 
@@ -21,8 +21,9 @@ pub(super) fn html(document: &Document) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"/>\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\"/>\
          <meta name=\"viewport\" content=\"width=device-width\"/><meta name=\"generator\" content=\"Coulomb\"/>\
-         <title>{}</title><style>{STYLE}</style></head><body>\n",
-        escaped(&title)
+         <title>{}</title><style>{STYLE}</style></head><body{}>\n",
+        escaped(&title),
+        if document.is_wide() { " class=\"wide\"" } else { "" }
     ));
     page.head(document);
     page.figures(document);
@@ -31,6 +32,9 @@ pub(super) fn html(document: &Document) -> String {
     }
     page.add(format_args!("<h2>{}</h2>\n", escaped(&format!("All groups, {}", document.grouped))));
     page.table(&document.table, &document.currency);
+    if let Some(listing) = &document.listing {
+        page.listing(listing, &document.currency);
+    }
     page.notes(document);
     page.appendix(&document.appendix, &document.currency);
     page.0.push_str("</body></html>\n");
@@ -46,13 +50,11 @@ impl Page {
 
     fn head(&mut self, document: &Document) {
         self.add(format_args!(
-            "<header><h1>{} {}</h1><p class=\"period\">{}</p><p class=\"made\">Made {}. Amounts in {}. {}</p></header>\n",
+            "<header><h1>{} {}</h1><p class=\"period\">{}</p><p class=\"made\">{}</p></header>\n",
             escaped(document.title),
             escaped(&document.grouped),
             escaped(&document.period),
-            escaped(&document.made),
-            escaped(&document.currency),
-            escaped(&document.basis)
+            escaped(&document.made_line())
         ));
         if let Some(text) = document.disclaimer {
             self.add(format_args!("<p class=\"disclaimer\">{}</p>\n", escaped(text)));
@@ -113,6 +115,36 @@ impl Page {
         self.0.push_str("</tbody></table>\n");
     }
 
+    fn listing(&mut self, listing: &Listing, currency: &str) {
+        let title = escaped(listing.title);
+        self.add(format_args!(
+            "<h2>{title}, one by one</h2>\n<table class=\"listing\"><thead><tr><th scope=\"col\">{title}</th>"
+        ));
+        for column in &listing.columns {
+            self.add(format_args!("<th scope=\"col\" class=\"number\">{}</th>", escaped(&column.heading(currency))));
+        }
+        self.0.push_str("</tr></thead><tbody>\n");
+        for item in &listing.items {
+            self.add(format_args!(
+                "<tr><td><b>{}</b><span class=\"place\">{}</span><span>{}</span></td>",
+                escaped(&item.name),
+                escaped(&item.place),
+                escaped(&item.action)
+            ));
+            for cell in &item.cells {
+                match cell {
+                    Cell::Empty => self.0.push_str("<td class=\"number none\">–</td>"),
+                    cell => self.add(format_args!("<td class=\"number\">{}</td>", cell_text(cell))),
+                }
+            }
+            self.0.push_str("</tr>\n");
+        }
+        self.0.push_str("</tbody></table>\n");
+        if let Some(rest) = &listing.rest {
+            self.add(format_args!("<p class=\"made\">{}</p>\n", escaped(rest)));
+        }
+    }
+
     fn row(&mut self, class: &str, table: &Table, row: &[Cell], name: Option<&str>) {
         self.add(format_args!("<tr{class}>"));
         for (at, column) in table.shown() {
@@ -141,7 +173,13 @@ impl Page {
     }
 
     fn appendix(&mut self, appendix: &Appendix, currency: &str) {
-        self.0.push_str("<section class=\"appendix\"><h2>Where the numbers come from</h2>\n");
+        if appendix.is_empty() {
+            return;
+        }
+        self.0.push_str("<section class=\"appendix\">");
+        if !appendix.prices.is_empty() || !appendix.policies.is_empty() {
+            self.0.push_str("<h2>Where the numbers come from</h2>\n");
+        }
         if !appendix.prices.is_empty() {
             self.add(format_args!(
                 "<table><thead><tr><th scope=\"col\">Price version</th><th scope=\"col\">Kind</th>\
@@ -182,5 +220,7 @@ pub(super) fn cell_text(cell: &Cell) -> String {
         Cell::Ratio(ratio) => percent(*ratio),
         Cell::Rate(rate) => number(*rate, 4),
         Cell::Amount(value) => number(*value, 1),
+        Cell::Count(count) => number(*count as f64, 0),
+        Cell::Seconds(value) => span(*value),
     }
 }

@@ -22,8 +22,6 @@ use typst_pdf::{PdfOptions, Timestamp};
 
 const TEMPLATE: &str = include_str!("print.typ");
 const CHART_FONT: &str = "Libertinus Serif";
-/// Columns that fit across a page that stands upright.
-const UPRIGHT_COLUMNS_MAX: usize = 8;
 /// Results of earlier documents that the typesetter remembers; they share little but the fonts.
 const REMEMBERED: usize = 1;
 
@@ -111,13 +109,30 @@ pub(super) fn value_of(document: &Document) -> Value {
         let caption = format!("{}{}", chart.unit, chart.remark.map(|r| format!(" · {r}")).unwrap_or_default());
         json!({ "title": chart.title, "caption": caption, "series": series.collect::<Vec<_>>() })
     });
+    let listing = document.listing.as_ref().map(|listing| {
+        let text = |cell: &Cell| if *cell == Cell::Empty { "–".to_owned() } else { cell_text(cell) };
+        let item = |item: &super::document::Item| {
+            json!({
+                "name": breakable(&item.name),
+                "place": breakable(&item.place),
+                "action": item.action,
+                "cells": item.cells.iter().map(text).collect::<Vec<_>>(),
+            })
+        };
+        json!({
+            "title": listing.title,
+            "headings": listing.columns.iter().map(|c| c.heading(&document.currency)).collect::<Vec<_>>(),
+            "items": listing.items.iter().map(item).collect::<Vec<_>>(),
+            "rest": listing.rest,
+        })
+    });
     json!({
         "title": format!("{} {}", document.title, document.grouped),
         "period": document.period,
-        "made": format!("Made {}. Amounts in {}. {}", document.made, document.currency, document.basis),
+        "made": document.made_line(),
         "currency": document.currency,
         "disclaimer": document.disclaimer,
-        "wide": table.shown().count() > UPRIGHT_COLUMNS_MAX,
+        "wide": document.is_wide(),
         "figures": figures.collect::<Vec<_>>(),
         "chart": chart,
         "table": {
@@ -128,6 +143,7 @@ pub(super) fn value_of(document: &Document) -> Value {
             "rest": rest,
             "total": row_text(&table.total, document, Some("Total")),
         },
+        "listing": listing,
         "notes": document.notes.iter().map(|n| json!({ "title": n.title, "text": n.text })).collect::<Vec<_>>(),
         "prices": prices.collect::<Vec<_>>(),
         "policies": policies.collect::<Vec<_>>(),

@@ -10,11 +10,13 @@ use contract::GpuState;
 use polars::prelude::*;
 
 /// Groups on paper; a thicker document is not read.
-const ROWS_SHOWN_MAX: usize = 10_000;
+pub(super) const ROWS_SHOWN_MAX: usize = 10_000;
 /// Groups that the appendix has a statement for; each is some lines.
 const STATEMENTS_MAX: usize = 40;
 /// The unit of money of an empty ledger.
-const NO_CURRENCY: &str = "USD";
+pub(super) const NO_CURRENCY: &str = "USD";
+/// Below the bars of a chart over time.
+pub(super) const ALONG_TIME: &str = "Time";
 /// Okabe and Ito's, in their order without black and yellow, which is too pale on paper.
 pub(super) const COLOURS: [&str; 7] = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5B5F97"];
 pub(super) const REST_COLOUR: &str = "#B8BEC9";
@@ -69,6 +71,7 @@ pub fn shape(request: &Request, gathered: Gathered, making: Making) -> Result<Do
         figures: summary::figures(request, &gathered, &sorted, &currency)?,
         chart,
         table,
+        listing: None,
         notes,
         appendix: Appendix { prices: gathered.prices, policies: gathered.policies, statements },
         currency,
@@ -86,7 +89,7 @@ fn statements(request: &Request, sorted: &DataFrame) -> Result<Vec<(String, Stri
 }
 
 /// Every bar from the first to the last, whether or not there is a row in it.
-fn buckets(request: &Request) -> Vec<String> {
+pub(super) fn buckets(request: &Request) -> Vec<String> {
     let (from, to) = request.period.bounds().unwrap_or_default();
     let form = bucket(request.period);
     let day = |micros| DateTime::from_timestamp_micros(micros).unwrap_or_default().date_naive();
@@ -112,11 +115,7 @@ fn chart(request: &Request, gathered: &Gathered, currency: &str) -> Result<Optio
         return Ok(None);
     }
     let wide = pivot(&long, &buckets)?;
-    let every = match bucket(request.period) {
-        "%Y-%m-%d" => "day",
-        "%Y-%m" => "month",
-        _ => "year",
-    };
+    let every = words::every(bucket(request.period));
     let series = |key: &str, name: String, colour| -> Result<Option<Series>, ReportError> {
         let Some(column) = wide.get_column_names().iter().find(|name| name.as_str() == key).copied() else {
             return Ok(None);
@@ -149,7 +148,7 @@ fn chart(request: &Request, gathered: &Gathered, currency: &str) -> Result<Optio
     let is_month = matches!(request.period, super::Period::Month { .. });
     let adjusted =
         (is_month && !gathered.corrections.is_empty()).then_some("Without the adjustments of closed months.");
-    Ok(Some(Chart { title, unit, remark: adjusted, buckets, series: all }))
+    Ok(Some(Chart { title, unit, along: ALONG_TIME, remark: adjusted, buckets, series: all }))
 }
 
 const REST_KEY: &str = "rest";

@@ -3,8 +3,9 @@
 //! **Invariant:** text is written as text; no cell that holds a name is ever a formula.
 
 use super::ReportError;
-use super::document::{Cell, CellKind, Chart, Document, Table};
+use super::document::{Cell, CellKind, Chart, Column, Document, Listing, Table};
 use super::figures::units;
+use super::shape::ALONG_TIME;
 use super::words::NAMELESS;
 use chrono::DateTime;
 use rust_xlsxwriter::{
@@ -16,7 +17,8 @@ use rust_xlsxwriter::{
 const CELL_CHARS_MAX: usize = 32_000;
 const SUMMARY: &str = "Summary";
 const TABLE: &str = "Groups";
-const SERIES: &str = "Over time";
+const SERIES_OVER_TIME: &str = "Over time";
+const SERIES: &str = "Chart";
 const NOTES: &str = "Notes";
 const SOURCES: &str = "Sources";
 const PICTURE_WIDTH: u32 = 860;
@@ -42,10 +44,15 @@ pub(super) fn xlsx(document: &Document) -> Result<Vec<u8>, ReportError> {
     book.push_worksheet(summary);
     book.push_worksheet(groups);
     if let Some(chart) = &document.chart {
-        fill_series(book.add_worksheet().set_name(SERIES)?, chart)?;
+        fill_series(book.add_worksheet().set_name(series_name(chart))?, chart)?;
+    }
+    if let Some(listing) = &document.listing {
+        fill_listing(book.add_worksheet().set_name(listing.title)?, listing, &document.currency)?;
     }
     fill_notes(book.add_worksheet().set_name(NOTES)?, document)?;
-    fill_sources(book.add_worksheet().set_name(SOURCES)?, document)?;
+    if !document.appendix.is_empty() {
+        fill_sources(book.add_worksheet().set_name(SOURCES)?, document)?;
+    }
     Ok(book.save_to_buffer()?)
 }
 
@@ -93,6 +100,19 @@ fn number_format(kind: CellKind) -> &'static str {
         CellKind::Micros => "#,##0.00",
         CellKind::Ratio => "0.0%",
         CellKind::Rate => "#,##0.0000",
+        CellKind::Count | CellKind::Seconds => "#,##0",
+    }
+}
+
+fn series_name(chart: &Chart) -> &'static str {
+    if chart.along == ALONG_TIME { SERIES_OVER_TIME } else { SERIES }
+}
+
+/// Of a column, with the unit where a number alone would not tell it.
+fn title(column: &Column, currency: &str) -> String {
+    match column.kind {
+        CellKind::Seconds => format!("{}, s", column.title),
+        _ => column.heading(currency),
     }
 }
 
@@ -103,7 +123,7 @@ fn fill_summary(sheet: &mut Worksheet, document: &Document) -> Result<(), Report
     let title = format!("{} {}", document.title, document.grouped);
     sheet.write_string_with_format(0, 0, cut(&title), &Format::new().set_bold().set_font_size(18))?;
     sheet.write_string_with_format(1, 0, &document.period, &Format::new().set_font_size(14))?;
-    let made = format!("Made {}. Amounts in {}. {}", document.made, document.currency, document.basis);
+    let made = document.made_line();
     sheet.merge_range(2, 0, 2, 3, &cut(&made), &quiet().set_text_wrap().set_align(FormatAlign::Top))?;
     sheet.set_row_height(2, height(&made, SUMMARY_WIDTH))?;
     if let Some(text) = document.disclaimer {
@@ -126,12 +146,12 @@ fn fill_summary(sheet: &mut Worksheet, document: &Document) -> Result<(), Report
 
 fn picture(chart: &Chart) -> Picture {
     let mut picture = Picture::new(ChartType::ColumnStacked);
-    let last = u32::try_from(chart.buckets.len()).unwrap_or(u32::MAX);
+    let (last, sheet) = (u32::try_from(chart.buckets.len()).unwrap_or(u32::MAX), series_name(chart));
     for (at, series) in chart.series.iter().enumerate() {
         let column = u16::try_from(at + 1).unwrap_or(u16::MAX);
         let added = picture.add_series();
-        added.set_categories((SERIES, 1, 0, last, 0)).set_values((SERIES, 1, column, last, column));
-        added.set_name((SERIES, 0, column)).set_gap(20).set_overlap(100);
+        added.set_categories((sheet, 1, 0, last, 0)).set_values((sheet, 1, column, last, column));
+        added.set_name((sheet, 0, column)).set_gap(20).set_overlap(100);
         added.set_format(
             rust_xlsxwriter::ChartFormat::new()
                 .set_solid_fill(rust_xlsxwriter::ChartSolidFill::new().set_color(series.colour)),
@@ -148,7 +168,7 @@ fn fill_groups(sheet: &mut Worksheet, table: &Table, currency: &str) -> Result<(
     let shown: Vec<(usize, CellKind)> = table.shown().map(|(at, column)| (at, column.kind)).collect();
     for (place, (_, column)) in (0_u16..).zip(table.shown()) {
         let format = if column.is_number() { heading().set_align(FormatAlign::Right) } else { heading() };
-        sheet.write_string_with_format(0, place, cut(&column.heading(currency)), &format)?;
+        sheet.write_string_with_format(0, place, cut(&title(column, currency)), &format)?;
         sheet.set_column_width(place, if column.is_number() { 16 } else { 30 })?;
     }
     sheet.set_freeze_panes(1, 0)?.set_repeat_rows(0, 0)?;
@@ -181,9 +201,10 @@ fn write(
         Cell::Empty if kind == CellKind::Text => sheet.write_string_with_format(row, column, NAMELESS, &quiet())?,
         Cell::Empty => sheet.write_blank(row, column, format)?,
         Cell::Text(name) => sheet.write_string_with_format(row, column, cut(name), format)?,
-        Cell::Hours(value) | Cell::Ratio(value) | Cell::Rate(value) | Cell::Amount(value) => {
+        Cell::Hours(value) | Cell::Ratio(value) | Cell::Rate(value) | Cell::Amount(value) | Cell::Seconds(value) => {
             sheet.write_number_with_format(row, column, *value, format)?
         }
+        Cell::Count(count) => sheet.write_number_with_format(row, column, *count as f64, format)?,
         Cell::Micros(micros) => sheet.write_number_with_format(row, column, units(*micros), format)?,
     };
     Ok(())
@@ -210,6 +231,9 @@ fn totals(sheet: &mut Worksheet, table: &Table, last: u32) -> Result<(), ReportE
             (Cell::Ratio(value) | Cell::Rate(value), _) => {
                 sheet.write_number_with_format(row, place, *value, &format)?
             }
+            (Cell::Seconds(value), _) => sheet.write_number_with_format(row, place, *value, &format)?,
+            // The same may be in several groups.
+            (Cell::Count(count), _) => sheet.write_number_with_format(row, place, *count as f64, &format)?,
             (Cell::Empty | Cell::Text(_), _) => sheet.write_blank(row, place, &format)?,
         };
     }
@@ -219,7 +243,7 @@ fn totals(sheet: &mut Worksheet, table: &Table, last: u32) -> Result<(), ReportE
 fn fill_series(sheet: &mut Worksheet, chart: &Chart) -> Result<(), ReportError> {
     sheet.set_column_width(0, 14)?.set_freeze_panes(1, 1)?.set_repeat_rows(0, 0)?;
     on_paper(sheet);
-    sheet.write_string_with_format(0, 0, "Time", &heading())?;
+    sheet.write_string_with_format(0, 0, chart.along, &heading())?;
     for (row, bucket) in (1_u32..).zip(&chart.buckets) {
         sheet.write_string(row, 0, bucket)?;
     }
@@ -239,6 +263,34 @@ fn fill_series(sheet: &mut Worksheet, chart: &Chart) -> Result<(), ReportError> 
             }
             sheet.write_number_with_format(row, column, *value, &format)?;
         }
+    }
+    Ok(())
+}
+
+fn fill_listing(sheet: &mut Worksheet, listing: &Listing, currency: &str) -> Result<(), ReportError> {
+    on_paper(sheet);
+    sheet.set_freeze_panes(1, 0)?.set_repeat_rows(0, 0)?;
+    for (place, (name, width)) in (0_u16..).zip([(listing.title, 50), ("Where and since when", 60), ("Next step", 60)])
+    {
+        sheet.write_string_with_format(0, place, name, &heading())?.set_column_width(place, width)?;
+    }
+    for (place, column) in (3_u16..).zip(&listing.columns) {
+        let head = heading().set_align(FormatAlign::Right);
+        sheet.write_string_with_format(0, place, cut(&title(column, currency)), &head)?.set_column_width(place, 16)?;
+    }
+    let of_column = |kind| Format::new().set_num_format(number_format(kind)).set_align(FormatAlign::Top);
+    let formats: Vec<Format> = listing.columns.iter().map(|column| of_column(column.kind)).collect();
+    for (row, item) in (1_u32..).zip(&listing.items) {
+        for (place, text) in (0_u16..).zip([&item.name, &item.place, &item.action]) {
+            sheet.write_string_with_format(row, place, cut(text), &wrapped())?;
+        }
+        for (place, (cell, (column, format))) in
+            (3_u16..).zip(item.cells.iter().zip(listing.columns.iter().zip(&formats)))
+        {
+            write(sheet, row, place, cell, column.kind, format)?;
+        }
+        let lines = [(&item.name, 50), (&item.place, 60), (&item.action, 60)].map(|(text, width)| height(text, width));
+        sheet.set_row_height(row, lines.into_iter().fold(LINE_HEIGHT, f64::max))?;
     }
     Ok(())
 }

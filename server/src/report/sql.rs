@@ -20,7 +20,7 @@ pub(super) fn text(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
 }
 
-fn instant(micros: i64) -> String {
+pub(super) fn instant(micros: i64) -> String {
     let time = DateTime::from_timestamp_micros(micros).unwrap_or_default();
     text(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
@@ -34,9 +34,14 @@ fn within(period: Period) -> String {
 }
 
 /// Rows by the time at which they arose.
-fn arose(period: Period) -> String {
+pub(super) fn arose(period: Period) -> String {
+    in_time("l.time", period)
+}
+
+/// Rows whose time, as SQL writes it, lies in a period.
+pub(super) fn in_time(time: &str, period: Period) -> String {
     let (from, to) = period.bounds().unwrap_or_default();
-    format!("l.time >= {} and l.time < {}", instant(from), instant(to))
+    format!("{time} >= {} and {time} < {}", instant(from), instant(to))
 }
 
 fn label(name: &str) -> String {
@@ -50,7 +55,7 @@ fn ledger_of(dimension: &Dimension) -> String {
     }
 }
 
-fn usage_of(dimension: &Dimension) -> String {
+pub(super) fn usage_of(dimension: &Dimension) -> String {
     match dimension {
         Dimension::Named(_) => dimension.usage().unwrap_or_else(|| "cast(null as varchar)".to_owned()),
         Dimension::Label(name) => label(name),
@@ -66,7 +71,7 @@ fn ledger_rows(request: &Request) -> String {
     format!("ledger l{}", if has_label(&request.by) { jobs } else { "" })
 }
 
-fn grouped(names: impl Iterator<Item = String>) -> (String, String) {
+pub(super) fn grouped(names: impl Iterator<Item = String>) -> (String, String) {
     let columns: Vec<String> = names.enumerate().map(|(at, name)| format!("{name} as d{at}, ")).collect();
     let places: Vec<String> = (1..=columns.len()).map(|at| at.to_string()).collect();
     (columns.concat(), places.join(", "))
@@ -149,7 +154,7 @@ pub(super) fn usage_groups(request: &Request, bound: usize) -> String {
 }
 
 /// Who held each hour of use, as the ledger has it. Time that nobody held has a pool and no owner.
-fn owners(request: &Request) -> String {
+pub(super) fn owners(request: &Request) -> String {
     let held = ["\"user\"", "account", "project", "queue", "team", "cost_centre"]
         .map(|name| format!("max(case when l.category = 'gpu' then l.{name} end) as {name}"))
         .join(", ");
@@ -250,8 +255,8 @@ pub(super) fn states_over_time(request: &Request, bucket: &str) -> String {
 /// The statement that shows the rows behind a document, or behind one of its groups.
 pub(super) fn rows_of(request: &Request, names: &[Option<String>]) -> String {
     let (table, period) = match request.kind {
-        Kind::Utilization => ("usage_hourly", arose(request.period)),
-        Kind::Chargeback | Kind::Showback => ("ledger", within(request.period)),
+        Kind::Utilization | Kind::Capacity => ("usage_hourly", arose(request.period)),
+        _ => ("ledger", within(request.period)),
     };
     let conditions = request.by.iter().zip(names).filter_map(|(dimension, value)| {
         let expression = match (dimension, request.kind) {
@@ -261,7 +266,7 @@ pub(super) fn rows_of(request: &Request, names: &[Option<String>]) -> String {
                 return Some(format!("l.job_id in {job}{}]{value})", text(name)));
             }
             // Whose an hour of use is, only the ledger knows.
-            (dimension, Kind::Utilization) if dimension.is_of_owner() => return None,
+            (dimension, Kind::Utilization | Kind::Capacity) if dimension.is_of_owner() => return None,
             (dimension, _) => ledger_of(dimension),
         };
         Some(match value {

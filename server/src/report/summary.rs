@@ -22,13 +22,13 @@ pub(super) fn figures(
     }
     let mut figures = match request.kind {
         Kind::Utilization => of_use(request, sorted, currency)?,
-        Kind::Chargeback | Kind::Showback => of_money(&gathered.totals, &gathered.before, currency),
+        _ => of_money(&gathered.totals, &gathered.before, currency),
     };
     figures.extend(of_energy(&gathered.totals, gathered.carbon.as_ref()));
     Ok(figures)
 }
 
-fn figure(label: &'static str, value: String, unit: &str, remark: String) -> Figure {
+pub(super) fn figure(label: &'static str, value: String, unit: &str, remark: String) -> Figure {
     Figure { label, value, unit: unit.to_owned(), remark }
 }
 
@@ -37,7 +37,7 @@ fn ratio(part: f64, whole: f64) -> Option<f64> {
     (whole > 0.0).then(|| part / whole)
 }
 
-fn percent_or_none(part: f64, whole: f64) -> String {
+pub(super) fn percent_or_none(part: f64, whole: f64) -> String {
     ratio(part, whole).map_or("–".to_owned(), percent)
 }
 

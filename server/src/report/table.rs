@@ -33,11 +33,11 @@ const ENERGY: [&str; 3] = ["energy", "carbon", "without_factor"];
 /// What is summed of each group, beside its names.
 fn measures(request: &Request) -> Vec<String> {
     match request.kind {
-        Kind::Chargeback | Kind::Showback => {
+        kind if kind.is_of_money() => {
             let energy = ENERGY.iter().filter(|_| request.has_energy());
             ["gpu_hours", "cost", "unpriced_gpu_hours"].iter().chain(energy).map(|name| (*name).to_owned()).collect()
         }
-        Kind::Utilization => {
+        _ => {
             let states = GpuState::ALL.map(|state| state.as_str().to_owned());
             let ratios = RATIOS.iter().flat_map(|(name, _)| [(*name).to_owned(), weighted(name)]);
             let rest = ["idle_cost".to_owned(), "gpu_hours".to_owned()];
@@ -50,14 +50,14 @@ fn measures(request: &Request) -> Vec<String> {
 pub(super) fn sorted(request: &Request, gathered: &Gathered) -> Result<DataFrame, ReportError> {
     let names: Vec<Expr> = (0..request.by.len()).map(|at| col(dimension(at))).collect();
     let (groups, first) = match request.kind {
-        Kind::Chargeback | Kind::Showback => {
+        kind if kind.is_of_money() => {
             let measures = [("gpu_hours", Of::Float), ("cost", Of::Int), ("unpriced_gpu_hours", Of::Float)];
             let energy = ENERGY.iter().filter(|_| request.has_energy()).map(|name| (*name, Of::Float));
             let columns = measures.into_iter().chain(energy).map(|(name, of)| (name.to_owned(), of));
             let columns: Vec<_> = dimensions(request).into_iter().chain(columns).collect();
             (frame(&gathered.groups, &columns)?.lazy(), ["cost", "gpu_hours"])
         }
-        Kind::Utilization => (usage(request, gathered, &names)?, ["gpu_hours", "idle_cost"]),
+        _ => (usage(request, gathered, &names)?, ["gpu_hours", "idle_cost"]),
     };
     let by: Vec<Expr> = first.iter().map(|name| col(*name)).chain(names).collect();
     let descending: Vec<bool> = (0..by.len()).map(|at| at < first.len()).collect();
@@ -109,7 +109,7 @@ pub(super) fn int(frame: &DataFrame, name: &str, row: usize) -> Result<Option<i6
     Ok(frame.column(name)?.i64()?.get(row))
 }
 
-fn column(name: &str, title: &str, kind: CellKind, exported: bool, shown: bool) -> Column {
+pub(super) fn column(name: &str, title: &str, kind: CellKind, exported: bool, shown: bool) -> Column {
     Column { name: name.to_owned(), title: title.to_owned(), kind, exported, shown }
 }
 
@@ -118,7 +118,7 @@ fn columns(request: &Request, has_unpriced: bool, has_energy: bool) -> Vec<Colum
     let mut columns: Vec<Column> = request.by.iter().map(of_dimension).collect();
     columns.push(column("gpu_hours", "GPU-hours", CellKind::Hours, true, true));
     match request.kind {
-        Kind::Chargeback | Kind::Showback => {
+        kind if kind.is_of_money() => {
             columns.extend([
                 column("cost", "Cost", CellKind::Micros, true, true),
                 column("share", "Share", CellKind::Ratio, false, true),
@@ -131,7 +131,7 @@ fn columns(request: &Request, has_unpriced: bool, has_energy: bool) -> Vec<Colum
                 columns.push(column(name, title, CellKind::Amount, is_asked, is_asked || has_energy));
             }
         }
-        Kind::Utilization => {
+        _ => {
             for state in GpuState::ALL {
                 let title = state.as_str().replace('_', " ");
                 let name = format!("{}_gpu_hours", state.as_str());

@@ -1,7 +1,9 @@
 //! Through the door of the room: a ledger of made rows, asked by the real engine, in every format.
 #![allow(clippy::unwrap_used)]
 
+mod capacity;
 mod forms;
+mod found;
 mod ledger;
 mod look;
 

@@ -15,18 +15,30 @@ pub(super) fn title(kind: Kind) -> &'static str {
         Kind::Chargeback => "GPU chargeback",
         Kind::Showback => "GPU showback",
         Kind::Utilization => "GPU utilization",
+        Kind::Capacity => "GPU capacity",
+        Kind::Waste => "GPU waste",
+        Kind::Incidents => "GPU incidents",
     }
 }
 
 pub(super) fn disclaimer(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Showback => Some("For information only. This is not an invoice, and nothing is booked because of it."),
-        Kind::Chargeback | Kind::Utilization => None,
+        Kind::Chargeback | Kind::Utilization | Kind::Capacity | Kind::Waste | Kind::Incidents => None,
+    }
+}
+
+/// How much time a bar of a chart is, by the format of its name.
+pub(super) fn every(bucket: &str) -> &'static str {
+    match bucket {
+        "%Y-%m-%d" => "day",
+        "%Y-%m" => "month",
+        _ => "year",
     }
 }
 
 /// `November 2026`, or two days, both within.
-pub(super) fn period(period: Period) -> String {
+pub fn period(period: Period) -> String {
     if let Period::Month { year, month } = period {
         let first = NaiveDate::from_ymd_opt(year, month, 1).unwrap_or_default();
         return first.format("%B %Y").to_string();
@@ -46,7 +58,9 @@ pub(super) fn period(period: Period) -> String {
 /// Which rows count, in one sentence.
 pub(super) fn basis(kind: Kind, period: Period) -> String {
     match (kind, period) {
-        (Kind::Utilization, _) => "Hours of use that were measured in the period, UTC.".to_owned(),
+        (Kind::Utilization | Kind::Capacity, _) => "Hours of use that were measured in the period, UTC.".to_owned(),
+        (Kind::Waste, _) => "What was found in the hours of the period, UTC, as the ledger has them.".to_owned(),
+        (Kind::Incidents, _) => "What failed or went on in the hours of the period, UTC.".to_owned(),
         (_, Period::Month { year, month }) => {
             format!("Ledger rows billed in {year:04}-{month:02}, with adjustments of closed months that land in it.")
         }
@@ -84,7 +98,7 @@ fn rows_text(rows: i64) -> String {
 pub(super) fn notes(kind: Kind, totals: &Totals, corrections: &[Correction], currency: &str) -> Vec<Note> {
     let mut notes = Vec::new();
     let mut say = |title: &str, text: String| notes.push(Note { title: title.to_owned(), text });
-    if totals.rows == 0 && kind != Kind::Utilization {
+    if totals.rows == 0 && kind.is_of_money() {
         say("No rows", "The ledger has no rows in this period.".to_owned());
     }
     if totals.unpriced_gpu_hours > 0.0 {
@@ -95,7 +109,7 @@ pub(super) fn notes(kind: Kind, totals: &Totals, corrections: &[Correction], cur
         );
         say("Hours without a price", text);
     }
-    if let Some(cost) = totals.unowned_cost_micros.filter(|cost| *cost != 0 && kind != Kind::Utilization) {
+    if let Some(cost) = totals.unowned_cost_micros.filter(|cost| *cost != 0 && kind.is_of_money()) {
         let text = format!(
             "{} {currency} for {} GPU-hours belong to jobs that no ownership rule matches. \
              They stand under “unowned”.",
@@ -113,7 +127,7 @@ pub(super) fn notes(kind: Kind, totals: &Totals, corrections: &[Correction], cur
         );
         say(&format!("Adjustments of {}", correction.period), text);
     }
-    if kind != Kind::Utilization {
+    if kind.is_of_money() {
         let text = "Amounts are shown to the cent and kept to the millionth, so shown amounts may differ from \
                     their shown sum by a cent; the CSV and Parquet forms have every digit.";
         say("Rounding", text.to_owned());

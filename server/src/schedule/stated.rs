@@ -1,5 +1,6 @@
 //! The document `schedules`, read strictly: every mistake is told with its line.
 
+use super::mailing::{Mailing, check_mailboxes};
 use super::span::{Span, bounds};
 use super::timetable::{Due, Timetable};
 use crate::cost::{LineFault, TomlDocument, TomlFields};
@@ -15,8 +16,10 @@ const SCHEDULES_MAX: usize = 200;
 /// It stands in names of files, with a time behind it.
 const NAME_CHARS_MAX: usize = 100;
 const PATH_CHARS_MAX: usize = 400;
-const DEFAULT_BY: &str = "team";
 const FILE: &str = "file:";
+const MAIL: &str = "mailto:";
+/// Addresses of mail that are shown; the others are counted.
+const ADDRESSES_SHOWN_MAX: usize = 3;
 const BUCKETS: [&str; 3] = ["s3://", "gs://", "az://"];
 /// Where nobody says it.
 const ZONE: Tz = Tz::UTC;
@@ -32,7 +35,7 @@ pub struct Schedule {
     pub span: Span,
     pub form: Form,
     pub to: Destination,
-    /// Name of the secret that requests are signed with.
+    /// Name of the secret that requests are signed with, or that mail is handed over with.
     pub secret: Option<Arc<str>>,
     /// Line of its document, from 1.
     pub line: usize,
@@ -55,6 +58,8 @@ pub enum Destination {
     Bucket(Arc<str>),
     /// An address.
     Webhook(Arc<str>),
+    /// By which server, and to whom.
+    Mail { by: Mailing, to: Vec<Arc<str>> },
 }
 
 impl Form {
@@ -93,13 +98,22 @@ impl Destination {
                 let end = url[after..].find(['/', '?']).map_or(url.len(), |at| after + at);
                 url[..end].to_owned()
             }
+            Self::Mail { to, .. } => {
+                let shown =
+                    to.iter().take(ADDRESSES_SHOWN_MAX).map(|address| &**address).collect::<Vec<_>>().join(", ");
+                match to.len().saturating_sub(ADDRESSES_SHOWN_MAX) {
+                    0 => format!("{MAIL}{shown}"),
+                    more => format!("{MAIL}{shown} and {more} more"),
+                }
+            }
         }
     }
 }
 
 impl Schedule {
     /// Schedules from TOML: `[[schedule]]` with `name`, `cron`, `time_zone`, `report`, `by`, `with`, `period`, `format`,
-    /// `to` and, for a webhook, `secret`. `stated_micros` is when the text was stated.
+    /// `to` and, for a webhook, `secret`, or for mail what [`Mailing::read`] reads. `stated_micros` is when the text was
+    /// stated.
     pub fn parse(text: &str, stated_micros: i64) -> Result<Vec<Self>, Vec<LineFault>> {
         let (mut document, mut top) = TomlDocument::open(text);
         let tables = document.tables(&mut top, "schedule");
@@ -165,8 +179,12 @@ fn schedule<'t>(document: &mut TomlDocument<'t>, mut table: TomlFields<'t>, stat
         true => document.word(&mut table, "format", &Form::ALL.map(|form| (form.as_str(), form))),
         false => Some(Form::Document(Format::Csv)),
     };
-    let by = listed(document, &mut table, "by", DEFAULT_BY, |text| Dimension::parse(text).map_err(|e| e.to_string()));
-    let with = listed(document, &mut table, "with", "", |text| Beside::parse(text).map_err(|e| e.to_string()));
+    let is_by_default = !table.has("by");
+    let mut by = listed(document, &mut table, "by", |text| Dimension::parse(text).map_err(|e| e.to_string()));
+    if let (true, Some(kind)) = (is_by_default, report) {
+        by = kind.default_by();
+    }
+    let with = listed(document, &mut table, "with", |text| Beside::parse(text).map_err(|e| e.to_string()));
     if let (Some(Form::Focus), Some(kind)) = (form, report)
         && kind != Kind::Chargeback
     {
@@ -198,30 +216,49 @@ fn schedule<'t>(document: &mut TomlDocument<'t>, mut table: TomlFields<'t>, stat
     })
 }
 
-/// Names of a list, or the one that is meant where there is none.
+/// Names of a list; none where there is no list.
 fn listed<'t, T>(
     document: &mut TomlDocument<'t>,
     table: &mut TomlFields<'t>,
     name: &'static str,
-    default: &str,
     read: impl Fn(&str) -> Result<T, String>,
 ) -> Vec<T> {
-    let Some(value) = table.take_spanned(name) else {
-        return if default.is_empty() { Vec::new() } else { read(default).into_iter().collect() };
-    };
+    let Some(value) = table.take_spanned(name) else { return Vec::new() };
     let texts = document.texts(name, value).into_iter();
     texts.filter_map(|(at, text)| read(&text).map_err(|what| document.fault(at, what)).ok()).collect()
 }
 
+/// Where documents go, and the name of the secret for that.
 fn destination<'t>(
     document: &mut TomlDocument<'t>,
     table: &mut TomlFields<'t>,
 ) -> (Option<Destination>, Option<Arc<str>>) {
     let at = table.at_of("to").unwrap_or(table.at);
+    let Some(value) = table.take_spanned("to") else {
+        document.fault(table.at, "to is missing".to_owned());
+        return (None, None);
+    };
+    let texts: Vec<(usize, Arc<str>)> =
+        document.texts("to", value).into_iter().map(|(at, text)| (at, text.into())).collect();
+    if texts.iter().any(|(_, text)| text.starts_with(MAIL)) {
+        let to = by_mail(document, table, at, &texts);
+        let secret = match &to {
+            Some(Destination::Mail { by, .. }) => by.login.as_ref().map(|(_, secret)| Arc::clone(secret)),
+            _ => None,
+        };
+        return (to, secret);
+    }
+    let to = match texts.as_slice() {
+        [(at, text)] => read_destination(text).map_err(|what| document.fault(*at, what)).ok(),
+        [] => None,
+        _ => {
+            document
+                .fault(at, format!("to is one place; only addresses of mail, like {MAIL}ops@example.org, may be more"));
+            None
+        }
+    };
     let secret_at = table.at_of("secret").unwrap_or(at);
-    let text = document.needed_text(table, "to");
     let secret = document.text(table, "secret");
-    let to = if text.is_empty() { None } else { read_destination(&text).map_err(|w| document.fault(at, w)).ok() };
     if let Some(secret) = &secret {
         if !is_secret_name(secret) {
             let what = "secret is the name of a secret of the server, in letters, digits and dashes; never a secret";
@@ -232,6 +269,27 @@ fn destination<'t>(
         }
     }
     (to, secret)
+}
+
+fn by_mail<'t>(
+    document: &mut TomlDocument<'t>,
+    table: &mut TomlFields<'t>,
+    at: usize,
+    texts: &[(usize, Arc<str>)],
+) -> Option<Destination> {
+    let by = Mailing::read(document, table);
+    let mut to: Vec<(usize, Arc<str>)> = Vec::new();
+    for (at, text) in texts {
+        match text.strip_prefix(MAIL) {
+            Some(address) if to.iter().any(|(_, other)| **other == *address) => {
+                document.fault(*at, format!("to names {address} twice"));
+            }
+            Some(address) => to.push((*at, address.into())),
+            None => document.fault(*at, format!("to is mail to some or one other place: each begins with {MAIL}")),
+        }
+    }
+    check_mailboxes(document, at, &to);
+    Some(Destination::Mail { by: by?, to: to.into_iter().map(|(_, address)| address).collect() })
 }
 
 fn read_destination(text: &Arc<str>) -> Result<Destination, String> {
@@ -252,7 +310,7 @@ fn read_destination(text: &Arc<str>) -> Result<Destination, String> {
         return read.map(|_| Destination::Bucket(Arc::clone(text))).map_err(|why| format!("to is no bucket: {why}"));
     }
     if !text.starts_with("https://") && !text.starts_with("http://") {
-        return Err(format!("to begins with {FILE}, {} or https://", BUCKETS.join(", ")));
+        return Err(format!("to begins with {FILE}, {}, {MAIL} or https://", BUCKETS.join(", ")));
     }
     parse_address(text).map(|_| Destination::Webhook(Arc::clone(text))).map_err(|why| format!("to: {why}"))
 }

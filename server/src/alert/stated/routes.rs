@@ -5,8 +5,8 @@ use super::super::route::{Receiver, Route, Way};
 use super::super::silence::Maintenance;
 use super::{NAME_CHARS_MAX, matchers, names, span};
 use crate::cost::{TomlDocument, TomlFields};
-use crate::deliver::{MailSecurity, MailServer, RECIPIENTS_MAX, is_secret_name, parse_address, parse_mailbox};
-use crate::schedule::Timetable;
+use crate::deliver::{is_secret_name, parse_address};
+use crate::schedule::{Mailing, Timetable, check_mailboxes};
 use chrono_tz::Tz;
 use std::sync::Arc;
 
@@ -95,51 +95,14 @@ fn way<'t>(document: &mut TomlDocument<'t>, table: &mut TomlFields<'t>, kind: Ki
 }
 
 fn email<'t>(document: &mut TomlDocument<'t>, table: &mut TomlFields<'t>) -> Option<Way> {
-    let host = document.needed_text(table, "server");
-    let security = match table.has("tls") {
-        true => document.word(table, "tls", &MailSecurity::ALL),
-        false => Some(MailSecurity::StartTls),
-    };
-    let port_at = table.at_of("port").unwrap_or(table.at);
-    let port = document.number(table, "port").or(security.map(|security| f64::from(security.port())));
-    let port = port.filter(|port| (1.0..=f64::from(u16::MAX)).contains(port) && port.fract() == 0.0);
-    if port.is_none() && security.is_some() {
-        document.fault(port_at, "port is a number from 1 to 65535".to_owned());
-    }
-    if let (Some(port), false) = (port, host.is_empty())
-        && let Err(why) = parse_address(&format!("https://{host}:{port}/"))
-    {
-        document.fault(table.at, format!("server: {why}"));
-    }
-    let user_at = table.at_of("user").unwrap_or(table.at);
-    let (user, secret) = (document.text(table, "user"), document.text(table, "secret"));
-    if user.is_some() != secret.is_some() {
-        document.fault(user_at, "user and secret belong together: the secret holds the user's password".to_owned());
-    }
-    if secret.as_deref().is_some_and(|secret| !is_secret_name(secret)) {
-        document.fault(user_at, "secret is the name of a secret of the server, never a secret".to_owned());
-    }
-    let from_at = table.at_of("from").unwrap_or(table.at);
-    let from = document.needed_text(table, "from");
-    if !from.is_empty()
-        && let Err(why) = parse_mailbox(&from)
-    {
-        document.fault(from_at, format!("from: {why}"));
-    }
+    let mailing = Mailing::read(document, table);
     if !table.has("to") {
         document.fault(table.at, "to is missing: addresses like [\"ops@example.org\"]".to_owned());
     }
     let to = names(document, table, "to");
-    if to.len() > RECIPIENTS_MAX {
-        document.fault(table.at, format!("to has at most {RECIPIENTS_MAX} addresses; use a mailing list"));
-    }
-    for (at, address) in &to {
-        if let Err(why) = parse_mailbox(address) {
-            document.fault(*at, format!("to: {why}"));
-        }
-    }
-    let server = MailServer { host, port: port? as u16, security: security? };
-    Some(Way::Email { server, login: user.zip(secret), from, to: to.into_iter().map(|(_, address)| address).collect() })
+    check_mailboxes(document, table.at, &to);
+    let Mailing { server, login, from } = mailing?;
+    Some(Way::Email { server, login, from, to: to.into_iter().map(|(_, address)| address).collect() })
 }
 
 fn checked(document: &mut TomlDocument<'_>, at: usize, url: Arc<str>) -> Option<Arc<str>> {

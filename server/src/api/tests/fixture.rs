@@ -113,6 +113,7 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
         external_url: "http://coulomb.test".to_owned(),
     };
     let ingest = Ingest::new(store.clone());
+    let insight = Insight::open(engine.clone(), || NOW).unwrap();
     let services = Services {
         watch: Watch::open(store.clone(), engine.clone(), Arc::clone(&alerts), watching, || NOW).await.unwrap(),
         alerts,
@@ -120,9 +121,9 @@ async fn listen(dir: &std::path::Path) -> (Running, Store) {
         peaks: Arc::new(crate::insight::peaks(dir)),
         otlp: Otlp::new(ingest.clone(), || NOW),
         ingest,
-        dispatch: Dispatch::open(store.clone(), engine.clone(), ledger.clone(), settings, || NOW),
+        dispatch: Dispatch::open(store.clone(), (engine.clone(), ledger.clone(), insight.clone()), settings, || NOW),
         ledger,
-        insight: Insight::open(engine.clone(), || NOW).unwrap(),
+        insight,
         engine,
         dashboards: Arc::new(dashboards::shelf(dir)),
         access: Access::open(dir, NOW).unwrap(),

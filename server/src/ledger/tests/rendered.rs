@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dispatch::document;
+use crate::insight::Insight;
 use crate::report::{Dimension, Format, Kind, Period as Span, Request};
 
 const HOUR: i64 = 3_600_000_000;
@@ -17,8 +18,10 @@ async fn prices_that_overlap_have_a_line_in_the_document_and_cost_nothing() {
     let made = async |format| {
         let range = Span::Range { from_micros: NOW - 10 * 24 * HOUR, to_micros: NOW };
         let request = Request::new(Kind::Chargeback, range, vec![Dimension::parse("user").unwrap()], format).unwrap();
-        let bytes = document(&scene.ledger.inner.engine, &scene.ledger, request, NOW).await.unwrap();
-        String::from_utf8(bytes).unwrap()
+        let engine = &scene.ledger.inner.engine;
+        let insight = Insight::open(engine.clone(), || NOW).unwrap();
+        let made = document((engine, &scene.ledger, &insight), request, NOW).await.unwrap();
+        String::from_utf8(made.bytes).unwrap()
     };
     let html = made(Format::Html).await;
     assert!(html.contains("<dt>Overlapping prices</dt>"), "{html}");

@@ -44,6 +44,28 @@ pub(super) fn small_with_use(rows: &[&str], hours: &[&str]) -> Ledger {
     ))
 }
 
+/// Hours of use, `(time, cluster, node, gpu_uuid, job_id, seconds in each state)`, and jobs, `(cluster, job_id, queue,
+/// GPUs, submitted, started)`, with a ledger that says whose the hours are.
+pub(super) fn small_fleet(hours: &[&str], jobs: &[&str]) -> Ledger {
+    let named = |order: [&str; 6]| order.map(|state| format!("cast({state} as double) as {state}_seconds")).join(", ");
+    let states_of = named(["active", "held_idle", "held_empty", "unallocated", "down", "unknown"]);
+    Ledger::of(format!(
+        "usage_hourly as (select cast(time as timestamp) as time, cluster, node, gpu_uuid, 'H100' as gpu_model, job_id, \
+         {states_of} from (values {}) v(time, cluster, node, gpu_uuid, job_id, active, held_idle, held_empty, \
+         unallocated, down, unknown)), \
+         jobs as (select cluster, job_id, 1 as attempt, queue, cast(gpus as bigint) as gpus_requested, \
+         cast(submitted as timestamp) as submitted_at, cast(started as timestamp) as started_at, \
+         cast(null as timestamp) as ended_at, \
+         (cast(cast(cast(started as timestamp) as bigint) - cast(cast(submitted as timestamp) as bigint) as double)) / 1e9 \
+         as queue_seconds from (values {}) w(cluster, job_id, queue, gpus, submitted, started)), \
+         ledger as (select u.time, u.cluster, u.gpu_uuid, u.job_id, 'gpu' as category, 'main' as pool, j.queue, \
+         null as \"user\", null as account, null as project, null as team, null as cost_centre from usage_hourly u \
+         join jobs j on j.job_id = u.job_id)",
+        hours.join(", "),
+        jobs.join(", ")
+    ))
+}
+
 /// Names that try to be formulas, markup, SQL and layout.
 pub(super) const HOSTILE: [&str; 6] = [
     "=cmd|'/c calc'!A1",

@@ -1,6 +1,7 @@
 //! What is read of a document, and what is told of a bad one.
 
 use super::*;
+use crate::deliver::MailSecurity;
 use proptest::prelude::*;
 
 const GOOD: &str = r#"[[schedule]]
@@ -53,7 +54,8 @@ fn every_mistake_is_told_with_its_line() {
         ("\"chargeback\"", "\"utilization\"", 5, "stand beside money"),
         ("previous_month", "last_month", 8, "period is one of previous_day"),
         ("\"pdf\"", "\"docx\"", 9, "format is one of html, pdf"),
-        ("https://hooks.example.org/T0/secret-part?x=1", "mailto:a@example.org", 10, "to begins with file:"),
+        ("https://hooks.example.org/T0/secret-part?x=1", "ftp://a.example.org/", 10, "to begins with file:"),
+        ("\"https://hooks.example.org/T0/secret-part?x=1\"", "[\"file:a\", \"file:b\"]", 10, "to is one place"),
         ("https://hooks.example.org/T0", "https://me:word@example.org/T0", 10, "no user and no password"),
         ("file:use/daily", "s3://bucket/a b", 18, "to is no bucket"),
         ("\"finance-hook\"", "\"whsec_AAAA/BBB=\"", 11, "never a secret"),
@@ -79,6 +81,61 @@ fn every_mistake_is_told_with_its_line() {
     assert_eq!(lines, [3, 9], "one mistake hides no other");
 }
 
+const MAIL: &str = r#"[[schedule]]
+name = "waste"
+cron = "0 7 * * MON"
+report = "waste"
+period = "previous_week"
+format = "pdf"
+to = ["mailto:finance@example.org", "mailto:Ann Smith <ann@example.org>"]
+server = "smtp.example.org"
+user = "coulomb"
+secret = "smtp"
+from = "Coulomb <reports@example.org>"
+"#;
+
+#[test]
+fn mail_is_stated_as_receivers_of_alerts_state_it() {
+    let [waste] = &Schedule::parse(MAIL, 0).unwrap()[..] else { panic!() };
+    let Destination::Mail { by, to } = &waste.to else { panic!("{:?}", waste.to) };
+    assert_eq!(
+        (&*by.server.host, by.server.port, by.server.security),
+        ("smtp.example.org", 587, MailSecurity::StartTls)
+    );
+    assert_eq!(by.login, Some(("coulomb".into(), "smtp".into())));
+    assert_eq!((to.len(), &*to[1]), (2, "Ann Smith <ann@example.org>"));
+    assert_eq!(waste.to.shown(), "mailto:finance@example.org, Ann Smith <ann@example.org>");
+    assert_eq!(waste.secret.as_deref(), Some("smtp"), "what the server has to have is told");
+    assert_eq!(waste.by.iter().map(Dimension::name).collect::<Vec<_>>(), ["team", "kind"]);
+    for (from, to, line, part) in [
+        ("mailto:finance@example.org", "mailto:finance", 7, "no address like ops@example.org"),
+        ("mailto:finance@example.org", "mailto:", 7, "no address like"),
+        ("mailto:finance@example.org", "mailto:finé@example.org", 7, "written in ASCII"),
+        ("mailto:finance@example.org", "https://example.org/", 7, "each begins with mailto:"),
+        ("mailto:finance@example.org", "mailto:Ann Smith <ann@example.org>", 7, "twice"),
+        ("server = \"smtp.example.org\"\n", "", 1, "server is missing"),
+        ("smtp.example.org", "smtp example", 1, "server: "),
+        ("secret = \"smtp\"\n", "", 9, "user and secret belong together"),
+        ("\"smtp\"", "\"my password!\"", 9, "never a secret"),
+        ("Coulomb <reports@example.org>", "Coulomb", 11, "from: "),
+        ("from = \"Coulomb <reports@example.org>\"\n", "", 1, "from is missing"),
+        ("user = ", "tls = \"ssl\"\nuser = ", 9, "tls is one of tls, starttls, none"),
+        ("user = ", "port = 99999\nuser = ", 9, "port is a number"),
+        ("user = ", "url = \"x\"\nuser = ", 9, "\"url\" is not known"),
+        ("\"waste\"\nperiod", "\"waste\"\nby = \"queue\"\nperiod", 4, "no dimension of waste \"queue\""),
+    ] {
+        let text = MAIL.replacen(from, to, 1);
+        assert_ne!(text, MAIL, "{from}");
+        let faults = Schedule::parse(&text, 0).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.line == line && fault.what.contains(part)), "{to}: {faults:?}");
+    }
+    let many: Vec<String> = (0..51).map(|at| format!("\"mailto:a{at}@example.org\"")).collect();
+    let (before, after) = (MAIL.find("to = [").unwrap(), MAIL.find("server =").unwrap());
+    let text = format!("{}to = [{}]\n{}", &MAIL[..before], many.join(", "), &MAIL[after..]);
+    let faults = Schedule::parse(&text, 0).unwrap_err();
+    assert!(faults.iter().any(|fault| fault.what.contains("at most 50 addresses")), "{faults:?}");
+}
+
 #[test]
 fn no_slot_is_due_before_it_was_stated() {
     let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros();
@@ -95,8 +152,10 @@ fn no_slot_is_due_before_it_was_stated() {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused(cut in 0_usize..GOOD.len(), insert in ".{0,12}|[\"=\\[\\]a-z:/\n]{0,12}") {
-        let text = format!("{}{insert}{}", &GOOD[..cut], &GOOD[cut..]);
+    fn any_text_is_read_or_refused(is_mail: bool, part in 0.0_f64..1.0, insert in ".{0,12}|[\"=\\[\\]a-z:/\n]{0,12}") {
+        let whole = if is_mail { MAIL } else { GOOD };
+        let cut = (whole.len() as f64 * part) as usize;
+        let text = format!("{}{insert}{}", &whole[..cut], &whole[cut..]);
         if let Ok(schedules) = Schedule::parse(&text, 0) {
             for schedule in schedules {
                 let file = schedule.file(1_000_000);
