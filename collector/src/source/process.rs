@@ -1,10 +1,12 @@
 //! Which user, program and job own a process id.
 //!
-//! Owns the reading of /proc/PID and the layouts of Slurm's, Kubernetes' and container runtimes' cgroups.
+//! Owns the reading of /proc/PID, the layouts of Slurm's, Kubernetes' and container runtimes' cgroups, and what an
+//! environment says of a job.
 //! Must not know GPUs. **Invariants:** arguments of a command are never read, they may hold secrets; a process
 //! that is gone or hidden is unknown, not an error.
 
 mod cgroup;
+mod environ;
 
 use super::GpuIdentity;
 use super::pods::Pods;
@@ -117,8 +119,9 @@ impl Processes {
                     None => (Some(uid.into()), false),
                 };
             }
-            Some(Owner::Container(id)) => cgroup::slurm_name(&environ(), None).or(Some(id)),
-            None => cgroup::slurm_name(&environ(), None),
+            // A container that no scheduler knows may hold the workers of several jobs.
+            Some(Owner::Container(id)) => stated(&environ()).or(Some(id)),
+            None => stated(&environ()),
         };
         (job.map(Arc::from), false)
     }
@@ -160,6 +163,12 @@ impl Processes {
         let job = lines.next()?;
         lines.next().is_none().then(|| noted_job(job)).flatten()
     }
+}
+
+/// The job that an environment tells of: a scheduler's word goes before its owner's, and both before Ray's, which runs
+/// within what the others hold.
+fn stated(environ: &str) -> Option<String> {
+    cgroup::slurm_name(environ, None).or_else(|| environ::own_name(environ)).or_else(|| environ::ray_name(environ))
 }
 
 fn noted_job(job: &str) -> Option<Arc<str>> {

@@ -64,6 +64,49 @@ fn names_of_slurm_jobs_are_those_that_slurm_prints() {
     }
 }
 
+#[test]
+fn an_environment_names_jobs_that_no_scheduler_knows() {
+    let ray = environ::ray_name;
+    assert_eq!(ray("PATH=/bin\0RAY_JOB_ID=01000000\0RAY_RAYLET_PID=7\0").as_deref(), Some("ray/01000000"));
+    assert_eq!(ray("RAY_JOB_ID=0A000000\0RAY_CLUSTER_NAME=tuning\0").as_deref(), Some("tuning/0a000000"));
+    assert_eq!(ray("RAY_CLUSTER_NAME=a/b\0RAY_JOB_ID=01000000").as_deref(), Some("ray/01000000"));
+    for none in
+        ["", "RAY_JOB_ID=ffffffff", "RAY_JOB_ID=", "RAY_JOB_ID=1", "RAY_JOB_ID=0100000g", "XRAY_JOB_ID=01000000"]
+    {
+        assert_eq!(ray(none), None, "{none:?}");
+    }
+    let own = environ::own_name;
+    assert_eq!(own("COULOMB_JOB_ID= sweep 7 \0").as_deref(), Some("sweep 7"));
+    for none in ["COULOMB_JOB_ID= ", "COULOMB_JOB_ID=a\tb", "COULOMB_JOB_IDS=7"] {
+        assert_eq!(own(none), None, "{none:?}");
+    }
+    assert_eq!(own(&format!("COULOMB_JOB_ID={}", "9".repeat(JOB_BYTES_MAX + 1))), None);
+}
+
+#[test]
+fn the_scheduler_goes_before_the_owner_and_both_before_ray_and_a_container() {
+    let root = tempfile::tempdir().unwrap();
+    let job = |pid: u32, cgroup: &str, environ: &str| {
+        put(root.path(), &format!("proc/{pid}/stat"), &stat(1));
+        put(root.path(), &format!("proc/{pid}/cgroup"), cgroup);
+        put(root.path(), &format!("proc/{pid}/environ"), environ);
+        let job = Processes::new(root.path(), None, Pods::default()).owner(pid).job_id;
+        job.map(|job| job.to_string())
+    };
+    let (session, docker) =
+        ("0::/user.slice/user-1000.slice/session-2.scope", format!("0::/system.slice/docker-{HEX}.scope"));
+    let all = "RAY_JOB_ID=02000000\0COULOMB_JOB_ID=mine\0SLURM_JOB_ID=7\0";
+    assert_eq!(job(1, session, all).as_deref(), Some("7"));
+    assert_eq!(job(2, session, "RAY_JOB_ID=02000000\0COULOMB_JOB_ID=mine\0").as_deref(), Some("mine"));
+    assert_eq!(job(3, &docker, "RAY_JOB_ID=02000000\0").as_deref(), Some("ray/02000000"));
+    assert_eq!(job(4, &docker, "RAY_JOB_ID=ffffffff\0").as_deref(), Some(&HEX[..12]));
+    let slurm = "0::/system.slice/slurmstepd.scope/job_9/step_0";
+    assert_eq!(job(5, slurm, "RAY_JOB_ID=02000000\0COULOMB_JOB_ID=mine\0").as_deref(), Some("9"));
+    let pod = format!("0::/kubepods/pod{UID}/{HEX}");
+    assert_eq!(job(6, &pod, "RAY_JOB_ID=02000000\0COULOMB_JOB_ID=mine\0").as_deref(), Some(UID));
+    assert_eq!(job(7, session, "HOME=/root\0"), None);
+}
+
 fn put(root: &Path, path: &str, text: &str) {
     let path = root.join(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -198,6 +241,10 @@ proptest! {
             prop_assert!(id.bytes().all(|b| b.is_ascii_digit()));
         }
         cgroup::slurm_name(&text, None);
+        for name in ["RAY_JOB_ID", "COULOMB_JOB_ID"] {
+            let stated = stated(&format!("{name}={text}"));
+            prop_assert!(stated.is_none_or(|job| !job.is_empty() && job.len() <= JOB_BYTES_MAX));
+        }
         parse_start_time(&text);
         parse_passwd_line(&text);
     }

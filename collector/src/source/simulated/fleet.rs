@@ -4,10 +4,12 @@ use super::cycle::Cycle;
 use super::events::{self, Window};
 use super::gpu_rows::{GpuRows, Stretch};
 use super::load::Mode;
+use super::log_rows::LogRows;
 use super::names::Names;
 use super::node_rows;
 use super::outages::{CYCLE, cycle_start};
 use super::request_rows::RequestRows;
+use super::span_rows::SpanRows;
 use super::topology::{Model, Topology};
 use crate::batch::{self, TableBatch};
 use crate::source::{NodeIdentity, Sample};
@@ -92,7 +94,9 @@ impl Fleet {
         let mut sample = Sample::default();
         let mut gpus = GpuRows::new();
         let mut batches = Vec::new();
-        let mut requests = RequestRows::new(&self.nodes[0].cluster);
+        let cluster = Arc::clone(&self.nodes[0].cluster);
+        let (mut requests, mut spans, mut logs) =
+            (RequestRows::new(&cluster), SpanRows::new(&cluster), LogRows::new(&cluster));
         for cell in 0..self.topology.cells.len() {
             let mut from = span.from;
             while from < span.until {
@@ -110,12 +114,15 @@ impl Fleet {
                 let stretch = Stretch { from, until, step: span.step };
                 self.add_nodes(cell, &cycle, stretch, &mut sample);
                 requests.add(&self.topology, &cycle, stretch);
+                spans.add(&self.topology, &cycle, stretch);
+                logs.add(&self.topology, &cycle, stretch);
                 self.add_gpus(cell, &cycle, stretch, &mut gpus, &mut batches)?;
                 from = until;
             }
         }
         sample.jobs.sort_by_key(|row| row.time_unix_micros);
         sample.events.sort_by_key(|row| row.time_unix_micros);
+        logs.add_kernel(&self.topology, &sample.events, &(span.from..span.until));
         let mut all = batch::batches(&sample)?;
         // Who holds a GPU is known before its rows come.
         all.sort_by_key(|(table, _)| !table.name.ends_with("_events"));
@@ -125,6 +132,8 @@ impl Fleet {
         let table = contract::table("gpu_samples").expect("the contract has gpu_samples");
         all.extend(batches.into_iter().map(|batch| (table, batch)));
         all.extend(requests.finish()?);
+        all.extend(spans.finish()?);
+        all.extend(logs.finish()?);
         Ok(all)
     }
 

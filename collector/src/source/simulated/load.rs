@@ -118,6 +118,18 @@ impl Load {
         }
         sum
     }
+
+    /// The first time from `time` on in which the device rests: its beginning and its end, in whole seconds.
+    pub(super) fn rest_after(&self, time: i64) -> Option<(i64, i64)> {
+        let dip = self.dip?;
+        let turn = ((time - self.origin) as f64 / dip.period).floor();
+        let rest = |turn: f64| {
+            let end = (turn + 1.0) * dip.period;
+            (self.origin + (end - dip.length).round() as i64, self.origin + end.round() as i64)
+        };
+        let (begin, end) = rest(turn);
+        Some(if begin > time { (begin, end) } else { rest(turn + 1.0) })
+    }
 }
 
 fn level(kind: Kind, draw: Draw) -> (f64, f64) {

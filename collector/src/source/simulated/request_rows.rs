@@ -3,6 +3,7 @@
 //! **Invariants:** a replica that does not work answers nothing; however large the fleet, its requests are no more
 //! than those of [`GPUS_FULL`] GPUs; a request follows from its replica and its place in time.
 
+use super::columns::{MICROS, batch, texts, times};
 use super::cycle::{Cycle, Job};
 use super::demand::Kind;
 use super::draw::Draw;
@@ -10,12 +11,10 @@ use super::gpu_rows::Stretch;
 use super::load::Mode;
 use super::topology::Topology;
 use crate::batch::TableBatch;
-use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{ArrayRef, Float64Array, Int64Array};
 use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
 use std::sync::Arc;
 
-const MICROS: i64 = 1_000_000;
 /// A replica may answer a request in each such time.
 const SLOT_SECONDS: i64 = 20;
 /// Beyond so many GPUs each replica answers less often: rows of requests are there to be looked at, not to fill disks.
@@ -102,26 +101,6 @@ impl RequestRows {
     }
 }
 
-/// The columns of a table; those that are not given are null.
-fn batch(name: &str, rows: usize, column: impl Fn(&str) -> Option<ArrayRef>) -> Result<TableBatch, ArrowError> {
-    let table = contract::table(name).expect("the contract has the table");
-    let schema = contract::schema(table);
-    let columns = schema
-        .fields()
-        .iter()
-        .map(|field| column(field.name()).unwrap_or_else(|| new_null_array(field.data_type(), rows)));
-    let columns = columns.collect();
-    Ok((table, RecordBatch::try_new(schema, columns)?))
-}
-
-fn times(micros: impl Iterator<Item = i64>) -> ArrayRef {
-    Arc::new(TimestampMicrosecondArray::from_iter_values(micros).with_timezone("UTC"))
-}
-
-fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
-    Arc::new(values.collect::<StringArray>())
-}
-
 fn requests_column(rows: &[Request], name: &str) -> Option<ArrayRef> {
     let int = |of: fn(&Request) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(rows.iter().map(of))) };
     let float = |of: fn(&Request) -> f64| -> ArrayRef { Arc::new(Float64Array::from_iter_values(rows.iter().map(of))) };
@@ -158,11 +137,11 @@ fn points_column(rows: &[Point], cluster: &str, name: &str) -> Option<ArrayRef> 
 }
 
 /// A run of a service, by its first device.
-struct Replica<'a> {
-    cycle: &'a Cycle,
-    job: &'a Job,
-    run: usize,
-    at: usize,
+pub(super) struct Replica<'a> {
+    pub cycle: &'a Cycle,
+    pub job: &'a Job,
+    pub run: usize,
+    pub at: usize,
 }
 
 /// How long prompts and answers of a model are, and how fast it is.
@@ -192,7 +171,7 @@ fn shape(model: &str) -> Shape {
 
 impl Replica<'_> {
     /// Its load at a time, 0 to 1; none while it does not work.
-    fn load(&self, time: i64, seconds: i64) -> Option<f64> {
+    pub(super) fn load(&self, time: i64, seconds: i64) -> Option<f64> {
         let timeline = &self.cycle.timelines[self.at];
         let segment = timeline.segments.get(timeline.seek(time))?;
         let works = segment.mode == Mode::Work && segment.run == Some(self.run as u32);

@@ -1,3 +1,5 @@
+mod told;
+
 use super::*;
 use crate::batch::TableBatch;
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};

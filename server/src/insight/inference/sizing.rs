@@ -228,7 +228,11 @@ fn decide(sizing: &mut Sizing, capacity: Capacity, replicas: u64, misses: bool, 
     let work = sizing.work_per_second;
     let target = if capacity.is_saturated { capacity.work * objective.utilisation_ratio } else { capacity.work };
     let needed = (work / target).ceil().clamp(1.0, REPLICAS_MAX) as u64;
-    let digits = |value: f64| if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.1}") };
+    let digits = |value: f64| match value {
+        100.0.. => format!("{value:.0}"),
+        ..0.05 => "less than 0.1".to_owned(),
+        _ => format!("{value:.1}"),
+    };
     let each = digits(work / replicas as f64);
     let most = digits(capacity.work);
     let run = if replicas == 1 { "1 runs".to_owned() } else { format!("{replicas} run") };
@@ -264,6 +268,11 @@ fn decide(sizing: &mut Sizing, capacity: Capacity, replicas: u64, misses: bool, 
     sizing.wanted = Some(wanted);
     sizing.confidence = Some(confidence);
     let are = if wanted == 1 { "1 replica is" } else { &format!("{wanted} replicas are") };
+    let why = match (sizing.requests_per_second > 0.0, misses) {
+        (true, _) => why,
+        (false, true) => "requests wait now, and none came to an end in this time".to_owned(),
+        (false, false) => format!("no requests in this time; {most} tokens a second each is what they are known to do"),
+    };
     sizing.text = format!("{are} wanted and {run}: {why}.");
 }
 
@@ -327,6 +336,26 @@ mod tests {
         let waits = Period { waiting: Some(12.0), ..period(2, 100.0, 0.3) };
         assert_eq!(size(&learned, &waits, &OBJECTIVE).wanted, Some(3));
         assert_eq!(size(&[], &period(4, 100.0, 9.0), &OBJECTIVE).wanted, Some(5));
+    }
+
+    #[test]
+    fn what_has_nothing_to_do_is_told_in_words() {
+        let learned = day(&[200.0, 400.0, 700.0, 1000.0, 1200.0, 900.0, 300.0]);
+        let idle = Period { requests: 0, work_tokens: 0.0, first_token_p95: None, ..period(2, 0.0, 0.0) };
+        let sizing = size(&learned, &idle, &OBJECTIVE);
+        assert_eq!(sizing.wanted, Some(1));
+        assert_eq!(
+            sizing.text,
+            "1 replica is wanted and 2 run: no requests in this time; 1000 tokens a second each is what they are known to do."
+        );
+        let stuck = size(&learned, &Period { waiting: Some(9.0), ..idle }, &OBJECTIVE);
+        assert_eq!(stuck.wanted, Some(3));
+        assert_eq!(
+            stuck.text,
+            "3 replicas are wanted and 2 run: requests wait now, and none came to an end in this time."
+        );
+        let few = Period { requests: 1, work_tokens: 1.0, ..idle };
+        assert!(size(&learned, &few, &OBJECTIVE).text.contains("each does less than 0.1 of the 1000"));
     }
 
     #[test]
