@@ -3,6 +3,7 @@
 //! Owns how a test starts and stops the programs and asks them. Must not know any room's inside: everything
 //! goes through a command line or HTTP. **Invariant:** what a fixture started ends with it, also in a panic.
 
+pub mod alerting;
 mod bucket;
 pub mod collector;
 pub mod exporter;

@@ -1,5 +1,6 @@
 //! Alerts end to end: a signed webhook over errors and kills, commands, and a real Alertmanager as receiver.
 
+use coulomb_tests::alerting::{SURELY_SEEN, THIS_MACHINE, put, rule, wait_until};
 use coulomb_tests::hook::{Hook, SECRET, put_secret};
 use coulomb_tests::{Program, Server, run, send};
 use serde_json::{Value, json};
@@ -9,40 +10,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-const SEEN_AT_MOST: Duration = Duration::from_secs(120);
-/// Looks come each second and files are read each two.
-const SURELY_SEEN: Duration = Duration::from_secs(8);
-const THIS_MACHINE: [&str; 2] = ["--outgoing-allow", "127.0.0.1/32"];
-
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + SEEN_AT_MOST;
-    while !is_so() {
-        assert!(Instant::now() < end, "{what}: not within {SEEN_AT_MOST:?}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
-/// A rule that fires for these nodes, as long as they stand in it.
-fn rule(nodes: &[&str]) -> String {
-    let rows = nodes.iter().map(|node| format!("select '{node}' as node, 1.5 as value"));
-    let rows = if nodes.is_empty() {
-        "select 'none' as node, 1.5 as value where false".to_owned()
-    } else {
-        rows.collect::<Vec<_>>().join(" union all ")
-    };
-    format!(
-        "[[rule]]\nname = \"Broken\"\nsql = \"{rows}\"\nevery = \"1s\"\nseverity = \"critical\"\n\
-         summary = \"{{node}} is broken by {{value}}\"\n"
-    )
-}
-
-fn put(data: &Path, name: &str, text: &str) {
-    fs::create_dir_all(data.join("alerts")).expect("a folder can be made");
-    fs::write(data.join("alerts").join(name), text).expect("a file can be written");
 }
 
 fn nodes(request: &Value, status: &str) -> Vec<String> {

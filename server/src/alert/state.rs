@@ -116,12 +116,16 @@ pub struct Change {
 pub fn step(
     rule: &Rule,
     known: &mut BTreeMap<Fingerprint, Instance>,
-    seen: Vec<Seen>,
+    seen: &[Seen],
     last_micros: Option<i64>,
     now_micros: i64,
 ) -> Vec<Change> {
+    if known.is_empty() && !seen.iter().any(|seen| begins(rule, seen)) {
+        // As most looks of most rules are.
+        return Vec::new();
+    }
     let gone_by = last_micros.map_or(0, |last| (now_micros - last).clamp(0, rule.every_micros + LOOK_MICROS_MAX));
-    let mut looks: BTreeMap<Fingerprint, (Labels, Seen)> = BTreeMap::new();
+    let mut looks: BTreeMap<Fingerprint, (Labels, &Seen)> = BTreeMap::new();
     for seen in seen {
         let labels = rule.labels_of(&seen.labels);
         // Of two rows with the same labels the first counts.
@@ -138,7 +142,7 @@ pub fn step(
         };
         let before = instance.phase;
         if let Some((_, seen)) = look {
-            instance.annotations = annotations(rule, &instance.labels, &seen);
+            instance.annotations = annotations(rule, &instance.labels, seen);
             instance.value = seen.value.or(instance.value);
         }
         follow(rule, instance, is_true, gone_by, now_micros);
@@ -147,15 +151,20 @@ pub fn step(
         }
     }
     for (key, (labels, seen)) in looks {
-        let is_true = rule.is_true(seen.value);
-        if is_true == Some(true) || (is_true.is_none() && rule.missing == Missing::Alert) {
-            let instance = begun(rule, labels, &seen, now_micros);
+        if begins(rule, seen) {
+            let instance = begun(rule, labels, seen, now_micros);
             changes.push(Change { fingerprint: key, instance: instance.clone(), from: None });
             known.insert(key, instance);
         }
     }
     known.retain(|_, instance| !instance.phase.is_over() || recent(instance, now_micros));
     changes
+}
+
+/// Whether what was seen is something to speak of that was not there before.
+fn begins(rule: &Rule, seen: &Seen) -> bool {
+    let is_true = rule.is_true(seen.value);
+    is_true == Some(true) || (is_true.is_none() && rule.missing == Missing::Alert)
 }
 
 /// Whether how often it begins is still of interest.

@@ -5,13 +5,15 @@ use crate::ledger::LedgerError;
 use crate::schedule::{Run, RunState};
 use crate::store::StoreError;
 use std::time::Duration;
+use tracing::Instrument as _;
 
 /// While this process lives it knows what was delivered, and tries to write it down.
 const RECORD_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 impl Dispatch {
     pub(super) async fn work(&self, run: Run, taken_micros: i64) -> Run {
-        let outcome = self.attempt(&run, taken_micros).await;
+        let span = tracing::info_span!("document", schedule = &*run.schedule);
+        let outcome = self.attempt(&run, taken_micros).instrument(span).await;
         let now = (self.inner.clock)();
         let done = match outcome {
             Ok(bytes) => run.delivered(now, bytes),

@@ -1,46 +1,97 @@
-//! A look of a rule: ask, step, keep what changed, and only then let it count.
+//! A look of rules that ask the same: ask, step each, keep what changed, and only then let it count.
 
 use super::{Health, Watch, WatchError, ask};
-use crate::alert::{Change, Fingerprint, Instance, Phase, Rule, ToldAlert, step};
+use crate::alert::{Asks, Change, Fingerprint, Instance, Phase, Rule, Seen, ToldAlert, step};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 
+/// What decides about an answer at a time: rules in which it is the same see the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Question {
+    is_sql: bool,
+    text: Arc<str>,
+    over_micros: i64,
+    /// How long an answer is waited for follows from it.
+    every_micros: i64,
+    needs: Vec<Arc<str>>,
+}
+
+impl Question {
+    fn of(rule: &Rule) -> Self {
+        let (is_sql, text) = match &rule.asks {
+            Asks::Sql(text) => (true, text),
+            Asks::PromQl(text) => (false, text),
+        };
+        let (over_micros, every_micros) = (rule.over_micros, rule.every_micros);
+        Self { is_sql, text: Arc::clone(text), over_micros, every_micros, needs: rule.needs.clone() }
+    }
+}
+
 impl Watch {
-    /// Starts a look of each rule whose time has come, as far as there are hands.
+    /// Starts a look of each rule whose time has come, as far as there are hands. Rules that ask the same are answered
+    /// by one question.
     pub(super) fn look_at_all(&self) {
         let now_micros = (self.inner.clock)();
         let mut watched = self.inner.watched.lock();
         let mut due: Vec<_> = watched.values_mut().filter(|w| !w.is_asking && is_due(w, now_micros)).collect();
         // Whoever waits longest comes first.
         due.sort_by_key(|w| w.next_micros);
+        let mut questions: BTreeMap<Question, (OwnedSemaphorePermit, Vec<Arc<Rule>>)> = BTreeMap::new();
         for watched in due {
-            let Ok(hand) = Arc::clone(&self.inner.asking).try_acquire_owned() else { return };
+            let rule = Arc::clone(&watched.rule);
+            let rules = match questions.entry(Question::of(&rule)) {
+                Entry::Occupied(asked) => &mut asked.into_mut().1,
+                Entry::Vacant(free) => match Arc::clone(&self.inner.asking).try_acquire_owned() {
+                    Ok(hand) => &mut free.insert((hand, Vec::new())).1,
+                    // Those behind it may still ask what somebody before it asks.
+                    Err(_) => continue,
+                },
+            };
             watched.is_asking = true;
-            let (watch, rule) = (self.clone(), Arc::clone(&watched.rule));
+            rules.push(rule);
+        }
+        for (hand, rules) in questions.into_values() {
+            let watch = self.clone();
             self.inner.runtime.spawn(async move {
-                watch.look(&rule).instrument(tracing::info_span!("rule", name = &*rule.name)).await;
+                let span =
+                    tracing::info_span!("rule", name = rules.first().map(|rule| &*rule.name), rules = rules.len());
+                watch.look(&rules).instrument(span).await;
                 drop(hand);
                 watch.inner.wake.notify_one();
             });
         }
     }
 
-    async fn look(&self, rule: &Arc<Rule>) {
+    /// Of rules that ask the same.
+    async fn look(&self, rules: &[Arc<Rule>]) {
+        let Some(first) = rules.first() else { return };
         let begun = Instant::now();
         let now_micros = (self.inner.clock)();
-        let health = match self.seen(rule, now_micros).await {
-            Ok(health) => health,
-            Err(error) => {
-                tracing::warn!(rule = &*rule.name, %error, "a rule could not be looked at");
-                Health::Failing(error.to_string())
-            }
-        };
+        let seen = self.seen(first, now_micros).await;
+        for rule in rules {
+            let health = match &seen {
+                Ok(Some(seen)) => self.take(rule, seen, now_micros).await.map_err(|error| error.to_string()),
+                // Whoever sees nothing learns nothing.
+                Ok(None) => Ok(Health::NoData),
+                Err(error) => Err(error.to_string()),
+            };
+            let health = health.unwrap_or_else(|error| {
+                tracing::warn!(rule = &*rule.name, error, "a rule could not be looked at");
+                Health::Failing(error)
+            });
+            self.looked(rule, health, begun.elapsed(), now_micros);
+        }
+    }
+
+    fn looked(&self, rule: &Rule, health: Health, took: Duration, now_micros: i64) {
         let mut watched = self.inner.watched.lock();
         let Some(known) = watched.get_mut(&rule.name) else { return };
         known.is_asking = false;
-        known.took = begun.elapsed();
+        known.took = took;
         // The text may have another pace by now; what was not there is looked for soon.
         let every_micros = known.rule.every_micros;
         let pace = if health == Health::Well { every_micros } else { every_micros.min(AGAIN_MICROS_MAX) };
@@ -48,15 +99,19 @@ impl Watch {
         known.health = health;
     }
 
-    async fn seen(&self, rule: &Arc<Rule>, now_micros: i64) -> Result<Health, WatchError> {
+    /// What there is to see of what a rule asks; none where nothing can be seen.
+    async fn seen(&self, rule: &Rule, now_micros: i64) -> Result<Option<Vec<Seen>>, WatchError> {
         if !ask::has_rows(&self.inner.engine, rule, now_micros).await? {
-            // Whoever sees nothing learns nothing.
-            return Ok(Health::NoData);
+            return Ok(None);
         }
         let limit = Duration::from_micros(rule.every_micros.unsigned_abs()).max(LOOK_AT_LEAST);
         let asked = tokio::time::timeout(limit, ask::ask(&self.inner.engine, rule, now_micros)).await;
         let late = |_| WatchError::Refused(format!("it took longer than {} s", limit.as_secs()));
-        let seen = asked.map_err(late)??;
+        Ok(Some(asked.map_err(late)??))
+    }
+
+    /// Takes what was seen into a rule.
+    async fn take(&self, rule: &Arc<Rule>, seen: &[Seen], now_micros: i64) -> Result<Health, WatchError> {
         let Some((mut instances, last_micros)) = self.known(&rule.name) else { return Ok(Health::Waiting) };
         let changes = step(rule, &mut instances, seen, last_micros, now_micros);
         self.count(&rule.name, instances, &changes, now_micros).await?;

@@ -113,7 +113,7 @@ fn played(rule: &Rule, looks: impl Iterator<Item = (i64, Option<Vec<Seen>>)>) ->
             continue;
         };
         told.push((now_micros, worst(rule, &seen)));
-        for change in step(rule, &mut known, seen, last_micros, now_micros) {
+        for change in step(rule, &mut known, &seen, last_micros, now_micros) {
             match (change.instance.phase, change.from) {
                 (Phase::Firing, from) if from != Some(Phase::Missing) => {
                     open.insert(change.fingerprint, firings.len());

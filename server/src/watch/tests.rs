@@ -297,6 +297,49 @@ async fn a_rule_that_cannot_be_asked_says_so_and_keeps_no_other_from_its_look() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rules_that_ask_the_same_are_answered_at_once_and_each_by_its_own_limit() {
+    let hook = Hook::start();
+    let folder = folder(&hook);
+    let rule = |limit: usize, over: &str| {
+        let sql = "select node, count(*) as value from device_events where time > $1 and time <= $2 group by node";
+        format!(
+            "[[rule]]\nname = \"Over{limit}In{over}\"\nsql = \"{sql}\"\nabove = {limit}\nover = \"{over}\"\nevery = \"1s\"\n\
+             severity = \"info\"\nsummary = \"{{node}}: {{value}}\"\n"
+        )
+    };
+    let text: String = (0..40).map(|limit| rule(limit, "1h")).chain([rule(0, "2h")]).collect();
+    fs::write(folder.path().join("alerts/many.toml"), text).unwrap();
+    let mut scene = Scene::start(folder).await;
+    for node in ["n1", "n1", "n2"] {
+        scene.lost(node).await;
+    }
+    let fires = |s: &Standing| {
+        let mut found: Vec<String> = s
+            .alerts
+            .iter()
+            .filter(|alert| alert.rule.starts_with("Over"))
+            .map(|alert| format!("{} {}", alert.rule, alert.instance.labels["node"]))
+            .collect();
+        found.sort();
+        found == ["Over0In1h n1", "Over0In1h n2", "Over0In2h n1", "Over0In2h n2", "Over1In1h n1"]
+    };
+    scene.until("each by its own limit", fires).await;
+    let at_once = |s: &Standing| {
+        let looks: BTreeSet<i64> = s
+            .rules
+            .iter()
+            .filter(|rule| rule.rule.name.ends_with("In1h"))
+            .filter_map(|rule| rule.last_micros)
+            .collect();
+        looks.len() == 1
+    };
+    for _ in 0..3 {
+        scene.until("one answer for all of them", at_once).await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn shipped_rules_can_be_asked() {
     let folder = tempfile::tempdir().unwrap();
     let scene = Scene::start(folder).await;

@@ -33,7 +33,7 @@ fn watched(rule: &Rule, values: &[Option<f64>]) -> Vec<(i64, &'static str)> {
     let (mut known, mut last, mut changes) = (BTreeMap::new(), None, Vec::new());
     for (at, value) in values.iter().enumerate() {
         let now = at as i64 * 10 * SECOND;
-        for change in step(rule, &mut known, vec![seen("a", *value)], last, now) {
+        for change in step(rule, &mut known, &[seen("a", *value)], last, now) {
             changes.push((now / SECOND, change.instance.phase.as_str()));
         }
         last = Some(now);
@@ -69,10 +69,10 @@ fn what_is_missing_is_neither_well_nor_unwell() {
     );
     // A row that is not there says as little as one without a value.
     let (rule, mut known) = (rule(0, 0, Missing::Keep), BTreeMap::new());
-    step(&rule, &mut known, vec![seen("a", HOT)], None, 0);
-    let changes = step(&rule, &mut known, Vec::new(), Some(0), 10 * SECOND);
+    step(&rule, &mut known, &[seen("a", HOT)], None, 0);
+    let changes = step(&rule, &mut known, &[], Some(0), 10 * SECOND);
     assert_eq!(changes[0].instance.phase, Phase::Missing);
-    let later = step(&rule, &mut known, Vec::new(), Some(10 * SECOND), 20 * SECOND + MISSING_MICROS_MAX);
+    let later = step(&rule, &mut known, &[], Some(10 * SECOND), 20 * SECOND + MISSING_MICROS_MAX);
     assert!(later.is_empty(), "one look counts for no more than a minute");
 }
 
@@ -80,17 +80,17 @@ fn what_is_missing_is_neither_well_nor_unwell() {
 fn a_rule_without_a_threshold_names_what_is_not_well() {
     let rule = Rule { threshold: None, ..rule(0, 0, Missing::Keep) };
     let mut known = BTreeMap::new();
-    let changes = step(&rule, &mut known, vec![seen("a", None), seen("b", Some(1.0)), seen("a", Some(2.0))], None, 0);
+    let changes = step(&rule, &mut known, &[seen("a", None), seen("b", Some(1.0)), seen("a", Some(2.0))], None, 0);
     assert_eq!(changes.len(), 2);
     assert_eq!(changes.iter().filter(|c| c.instance.value.is_none()).count(), 1, "the first of two rows counts");
-    let changes = step(&rule, &mut known, vec![seen("b", Some(1.0))], Some(0), SECOND);
+    let changes = step(&rule, &mut known, &[seen("b", Some(1.0))], Some(0), SECOND);
     assert_eq!((changes.len(), changes[0].instance.phase), (1, Phase::Resolved));
 }
 
 #[test]
 fn labels_and_sentences_are_those_of_rule_and_row() {
     let mut known = BTreeMap::new();
-    let changes = step(&rule(0, 0, Missing::Keep), &mut known, vec![seen("a", HOT)], None, 0);
+    let changes = step(&rule(0, 0, Missing::Keep), &mut known, &[seen("a", HOT)], None, 0);
     let instance = &changes[0].instance;
     let shown: Vec<String> = instance.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(shown, ["alertname=Hot", "gpu=a", "severity=warning", "team=infra"]);
@@ -115,10 +115,10 @@ fn flapping_is_damped() {
 fn a_clock_that_jumps_neither_fires_nor_resolves() {
     let rule = rule(3_600, 3_600, Missing::Keep);
     let mut known = BTreeMap::new();
-    step(&rule, &mut known, vec![seen("a", HOT)], None, 0);
+    step(&rule, &mut known, &[seen("a", HOT)], None, 0);
     let day = 86_400 * SECOND;
-    assert!(step(&rule, &mut known, vec![seen("a", HOT)], Some(0), day).is_empty(), "a day ahead");
-    assert!(step(&rule, &mut known, vec![seen("a", HOT)], Some(day), 0).is_empty(), "and back");
+    assert!(step(&rule, &mut known, &[seen("a", HOT)], Some(0), day).is_empty(), "a day ahead");
+    assert!(step(&rule, &mut known, &[seen("a", HOT)], Some(day), 0).is_empty(), "and back");
     let instance = known.values().next().unwrap();
     assert_eq!(instance.true_micros, rule.every_micros + LOOK_MICROS_MAX);
 }
@@ -143,7 +143,7 @@ proptest! {
             let is_true = value == HOT || (value.is_none() && missing == 2);
             let gone_by = last.map_or(0, |last| now - last).min(rule.every_micros + LOOK_MICROS_MAX);
             held = if !is_true { -1 } else if held < 0 { 0 } else { held + gone_by };
-            for change in step(&rule, &mut known, vec![seen("a", value)], last, now) {
+            for change in step(&rule, &mut known, &[seen("a", value)], last, now) {
                 prop_assert_eq!(change.from.filter(|from| !from.is_over()), phase.filter(|phase| !phase.is_over()));
                 let may = match (phase, change.instance.phase) {
                     (None | Some(Phase::Resolved | Phase::Dropped), Phase::Pending | Phase::Firing) => true,
@@ -161,5 +161,25 @@ proptest! {
             }
             last = Some(now);
         }
+    }
+
+    /// What nobody knew begins where the first row about it says so, whatever other rows are beside it.
+    #[test]
+    fn a_first_look_begins_what_its_first_rows_say(
+        rows in proptest::collection::vec((0_usize..4, proptest::option::of(80_u8..100)), 0..12),
+        missing in 0_usize..3,
+    ) {
+        let (rule, names) = (rule(0, 0, Missing::ALL[missing].1), ["a", "b", "c", "d"]);
+        let rows: Vec<(&str, Option<f64>)> = rows.iter().map(|(at, v)| (names[*at], v.map(f64::from))).collect();
+        let mut expected: Vec<&str> = Vec::new();
+        for name in names {
+            let first = rows.iter().find(|(of, _)| *of == name);
+            expected.extend(first.filter(|(_, v)| v.map_or(missing == 2, |v| v > 90.0)).map(|_| name));
+        }
+        let seen: Vec<Seen> = rows.iter().map(|(name, value)| seen(name, *value)).collect();
+        let changes = step(&rule, &mut BTreeMap::new(), &seen, None, 0);
+        let mut begun: Vec<&str> = changes.iter().map(|change| &*change.instance.labels["gpu"]).collect();
+        begun.sort_unstable();
+        prop_assert_eq!(begun, expected);
     }
 }

@@ -95,7 +95,7 @@ async fn watch<'r>(
             };
             match seen {
                 Ok(Some(seen)) => {
-                    step(rule, &mut known, seen, last_micros, now_micros);
+                    step(rule, &mut known, &seen, last_micros, now_micros);
                     last_micros = Some(now_micros);
                 }
                 // Whoever sees nothing learns nothing.
