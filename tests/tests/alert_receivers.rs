@@ -6,7 +6,6 @@ use coulomb_tests::postbox::{PASSWORD, Postbox};
 use coulomb_tests::{Server, run};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
