@@ -6,8 +6,10 @@ use crate::order;
 use contract::answers::CostMonth;
 
 mod costs;
+mod reports;
 mod schedules;
 pub(crate) use costs::*;
+pub(crate) use reports::*;
 pub(crate) use schedules::*;
 
 answer! {
@@ -199,63 +201,6 @@ pub(crate) fn month_of(micros: i64) -> String {
     format!("{:04}-{:02}", now.year, now.month)
 }
 
-/// What a document may be told apart by, at most [`GROUPS_MAX`] of them.
-pub(crate) const GROUPS: [(&str, &str); 16] = [
-    ("team", "Team"),
-    ("project", "Project"),
-    ("cost_centre", "Cost centre"),
-    ("user", "User"),
-    ("account", "Account"),
-    ("queue", "Queue"),
-    ("job", "Job"),
-    ("gpu_model", "GPU model"),
-    ("cluster", "Cluster"),
-    ("pool", "Pool"),
-    ("node", "Node"),
-    ("gpu", "GPU"),
-    ("state", "State"),
-    ("category", "Category"),
-    ("period", "Period"),
-    ("day", "Day"),
-];
-pub(crate) const GROUPS_MAX: usize = 6;
-
-/// Kinds of reports with what each is for.
-pub(crate) const REPORTS: [(&str, &str, &str); 3] = [
-    ("chargeback", "Chargeback", "What each group is charged"),
-    ("showback", "Showback", "The same as a chargeback, for information only"),
-    ("utilization", "Utilization", "What the GPUs of each group did"),
-];
-pub(crate) const FORMATS: [(&str, &str); 5] =
-    [("pdf", "PDF"), ("xlsx", "XLSX"), ("csv", "CSV"), ("parquet", "Parquet"), ("html", "HTML")];
-
-/// Which groups are chosen, of the address; team unless it says so.
-pub(crate) fn groups(chosen: &str) -> Vec<&'static str> {
-    let named = |name: &str| GROUPS.iter().map(|(known, _)| *known).find(|known| *known == name);
-    let mut found: Vec<&'static str> = Vec::new();
-    for name in chosen.split(',').filter_map(named).take(GROUPS_MAX) {
-        if !found.contains(&name) {
-            found.push(name);
-        }
-    }
-    if found.is_empty() { vec!["team"] } else { found }
-}
-
-/// The groups with this one turned, as the address has them; the last one stays.
-pub(crate) fn turned(chosen: &str, name: &str) -> String {
-    let mut now = groups(chosen);
-    match now.iter().position(|known| *known == name) {
-        Some(at) if now.len() > 1 => {
-            now.remove(at);
-        }
-        None if now.len() < GROUPS_MAX => {
-            now.extend(GROUPS.iter().map(|(known, _)| *known).find(|known| *known == name))
-        }
-        _ => {}
-    }
-    if now == ["team"] { String::new() } else { now.join(",") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,17 +257,6 @@ mod tests {
         assert_eq!(closing_note(&later, Some("2026-09"), end), "over, Sep 2026 is closed first");
         assert_eq!((month_of(end), month_of(end - 1)), ("2026-11".to_owned(), "2026-10".to_owned()));
         assert!(keeps_books("finance") && keeps_books("admin") && !keeps_books("viewer"));
-    }
-
-    #[test]
-    fn groups_turn_on_and_off() {
-        assert_eq!(groups(""), ["team"]);
-        assert_eq!(groups("node,nope,node,day"), ["node", "day"]);
-        assert_eq!(turned("", "project"), "team,project");
-        assert_eq!(turned("team,project", "project"), "");
-        assert_eq!(turned("project", "project"), "project");
-        let many = "team,project,user,queue,job,node";
-        assert_eq!(turned(many, "gpu"), many);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod schedules;
 use super::api::{Asked, ask};
 use super::app::App;
 use crate::address::{Address, RANGE, encode};
-use crate::books::{MONTHS_PATH, REPORTS, groups, month_of};
+use crate::books::{MONTHS_PATH, Report, month_of};
 use contract::answers::Costs;
 use leptos::prelude::*;
 
@@ -25,9 +25,9 @@ pub(crate) fn reports() -> impl IntoView {
     }
 }
 
-/// The kind that the address names, with its label and purpose.
-fn kind(address: &Address) -> (&'static str, &'static str, &'static str) {
-    REPORTS.iter().find(|(name, _, _)| *name == address.own("kind")).copied().unwrap_or(REPORTS[0])
+/// The kind that the address names.
+fn kind(address: &Address) -> Report {
+    Report::named(address.own("kind"))
 }
 
 /// The month that the document is about; none where it is about the time of the bar.
@@ -44,6 +44,7 @@ fn path(app: App, address: &Address, format: &str) -> String {
         Some(month) => format!("month={}", encode(&month)),
         None => address.window_query(),
     };
-    let by = groups(address.own("groups")).join(",");
-    format!("/api/v1/reports/{}?{time}&by={by}&format={format}", kind(address).0)
+    let kind = kind(address);
+    let by = kind.chosen(address.own("groups")).join(",");
+    format!("/api/v1/reports/{}?{time}&by={by}&format={format}", kind.name)
 }

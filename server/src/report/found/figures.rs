@@ -45,7 +45,7 @@ pub(super) fn figures(request: &Request, found: &Found, whole: &Sum, currency: &
             figure("GPU-hours", hours(whole.gpu_hours), "GPU-h", unpriced),
             figure("Findings", count, "", ongoing),
             figure("Most of it", worst, "", of_worst),
-            figure("Can be stopped", amount(going_on), currency, "what findings cost so far that go on".to_owned()),
+            figure("Going on", amount(going_on), currency, "of findings that have not ended".to_owned()),
         ],
         _ => vec![
             figure("Cost of failures", amount(whole.cost), currency, share),

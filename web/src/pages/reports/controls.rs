@@ -2,7 +2,7 @@
 
 use super::{kind, month, path};
 use crate::address::RANGE;
-use crate::books::{FORMATS, GROUPS, GROUPS_MAX, REPORTS, groups, month_of, turned};
+use crate::books::{FORMATS, GROUPS_MAX, REPORTS, Report, label, month_of};
 use crate::format::money;
 use crate::order;
 use crate::pages::api::Asked;
@@ -12,14 +12,14 @@ use contract::answers::Costs;
 use leptos::prelude::*;
 
 pub(super) fn controls(app: App, asked: Asked<Costs>) -> impl IntoView {
-    let choice = move |(name, label, meaning): (&'static str, &'static str, &'static str)| {
+    let choice = move |report: Report| {
         view! {
             <button
-                title=meaning
-                aria-pressed=move || (kind(&app.address.read()).0 == name).to_string()
-                on:click=move |_| app.turn(|a| a.set_own("kind", name))
+                title=report.purpose
+                aria-pressed=move || (kind(&app.address.read()) == report).to_string()
+                on:click=move |_| app.turn(|a| a.set_own("kind", report.name))
             >
-                {label}
+                {report.label}
             </button>
         }
     };
@@ -64,10 +64,13 @@ fn months(app: App, asked: Asked<Costs>) -> impl IntoView {
 
 fn by(app: App) -> impl IntoView {
     let shown = RwSignal::new(false);
-    let chosen = Memo::new(move |_| groups(app.address.read().own("groups")));
-    let label = move || {
-        let labels = chosen.get().into_iter().filter_map(|name| GROUPS.iter().find(|(known, _)| *known == name));
-        let labels: Vec<&str> = labels.map(|(_, label)| *label).collect();
+    let chosen = Memo::new(move |_| {
+        let address = app.address.read();
+        kind(&address).chosen(address.own("groups"))
+    });
+    let choices = Memo::new(move |_| kind(&app.address.read()).choices().collect::<Vec<_>>());
+    let shown_label = move || {
+        let labels: Vec<&str> = chosen.get().into_iter().map(label).collect();
         match labels.as_slice() {
             [first, second, _, ..] => format!("{first}, {second} and {} more", labels.len() - 2),
             all => all.join(", "),
@@ -78,7 +81,7 @@ fn by(app: App) -> impl IntoView {
         let is_fixed = move || if is_chosen() { chosen.read().len() == 1 } else { chosen.read().len() == GROUPS_MAX };
         let turn = move |_| {
             app.turn(|a| {
-                let now = turned(a.own("groups"), name);
+                let now = kind(a).turned(a.own("groups"), name);
                 a.set_own("groups", &now);
             });
         };
@@ -92,10 +95,10 @@ fn by(app: App) -> impl IntoView {
     view! {
         <div class="menu" on:keydown=move |e| if e.key() == "Escape" { shown.set(false) }>
             <button class="control" aria-expanded=move || shown.get().to_string() on:click=move |_| shown.update(|s| *s = !*s)>
-                "By " <span class="cut">{label}</span>
+                "By " <span class="cut">{shown_label}</span>
             </button>
             {move || shown.get().then(|| view! {
-                <div class="floating ticks" role="group" aria-label="Groups, six at most">{GROUPS.map(entry).into_iter().collect_view()}</div>
+                <div class="floating ticks" role="group" aria-label="Groups, six at most">{choices.get().into_iter().map(entry).collect_view()}</div>
             })}
         </div>
     }

@@ -13,9 +13,9 @@ pub(super) fn document(app: App) -> impl IntoView {
     let title = move || {
         let address = app.address.read();
         let time = month(app, &address).map_or_else(|| "the time range above".to_owned(), |m| money::month(&m));
-        format!("{} of {time}", kind(&address).1)
+        format!("{} of {time}", kind(&address).label)
     };
-    let purpose = move || kind(&app.address.read()).2;
+    let purpose = move || kind(&app.address.read()).purpose;
     view! {
         <section class="card c8">
             <header>
