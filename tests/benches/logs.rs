@@ -16,6 +16,8 @@ const AT_MOST: Duration = Duration::from_secs(3600);
 /// Of a search of a page over a day.
 const SEARCH_MS: f64 = 300.0;
 const LOOKS: usize = 20;
+/// Of a line, about, so that the lines spread over the day.
+const LINE_BYTES: u64 = 124;
 /// 2026-01-02T00:00:00Z.
 const DAY: i64 = 1_767_312_000;
 
@@ -82,7 +84,7 @@ fn write_day(path: &Path, bytes: u64) -> u64 {
         random ^= random << 17;
         random % below
     };
-    let about = bytes / 150;
+    let about = bytes / LINE_BYTES;
     let (mut text, mut written, mut lines) = (String::new(), 0, 0_u64);
     let mut file = fs::File::create(path).expect("a file can be made");
     while written < bytes {

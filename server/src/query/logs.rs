@@ -23,14 +23,16 @@ use std::str::FromStr;
 
 /// Records of a page, at most: more is a table for SQL.
 pub(super) const RECORDS_MAX: usize = 1_000;
-/// Rows whose words may match that are counted beside a page: as many as the page itself mostly reads, ten megabytes of
-/// text. A search for a word that is everywhere would read a day to count it.
+/// Rows whose words may match that are counted beside a page, at most: ten megabytes of text, which are read in some
+/// hundredths of a second. A search for a word that is everywhere would read a day to count it.
 const COUNTED_ROWS_MAX: u64 = 64 * 1024;
 /// Bars that a page has pixels for.
 const BUCKETS_MAX: i64 = 60;
 /// Widths of a bar, in seconds, that people read; a longer range has bars of days.
 const WIDTHS: [i64; 16] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200];
 const DAY_SECONDS: i64 = 86_400;
+/// The least OTLP number of each class of a bucket; what has none is with those of the first.
+const CLASSES: [i64; 6] = [i64::MIN, 1, 9, 13, 17, 21];
 const SECOND: i64 = 1_000_000;
 
 /// Records of one microsecond that pages may pass over; more have come by mistake.
@@ -110,18 +112,22 @@ async fn search(asking: &Asking, asked: &LogsAsked, filter: &Filter) -> Result<L
     let within = Range { to_unix_micros: until, ..range };
     // One more says whether there are older ones.
     let wanted = skip + limit + 1;
-    for slice in slices::of(asking, filter, within).await? {
-        found.records.extend(records(asking, filter, slice, wanted - found.records.len()).await?);
-        if found.records.len() >= wanted {
-            break;
-        }
+    let mut slices = slices::of(asking, filter, within).await?;
+    while found.records.len() < wanted {
+        let left = wanted - found.records.len();
+        let Some(slice) = slices.next(found.records.len(), left) else { break };
+        found.records.extend(records(asking, filter, slice, left).await?);
     }
     let more = found.records.len() >= wanted;
     found.records.truncate(skip + limit);
     found.records.drain(..skip.min(found.records.len()));
     found.before = found.records.last().filter(|_| more).map(|last| cursor(&found.records, last, asked.before));
     if asked.before.is_none() {
-        found.counts = Some(counts(asking, filter, range, asked.counted_rows_max.unwrap_or(COUNTED_ROWS_MAX)).await?);
+        found.counts = Some(match more {
+            true => counts(asking, filter, range, asked.counted_rows_max.unwrap_or(COUNTED_ROWS_MAX)).await?,
+            // The page has all there are.
+            false => counts_of(&found.records, range),
+        });
     }
     Ok(found)
 }
@@ -146,25 +152,46 @@ async fn records(asking: &Asking, filter: &Filter, slice: Slice, limit: usize) -
     Ok(record::of(&asking.rows(&sql, with).await?))
 }
 
-async fn counts(asking: &Asking, filter: &Filter, range: Range, rows_max: u64) -> Result<LogCounts, QueryError> {
-    let seconds = bucket_seconds(range);
-    let width = seconds * SECOND;
-    let first = range.from_unix_micros.div_euclid(width) * width;
-    let mut counts =
-        LogCounts { from_unix_micros: range.from_unix_micros, bucket_seconds: seconds, ..LogCounts::default() };
-    if filter.reads_texts() {
-        let mut rows = 0;
-        for slice in slices::of(asking, filter, range).await? {
-            if rows >= rows_max {
-                // All of what is newer was looked at.
-                counts.from_unix_micros = slice.to;
-                break;
-            }
-            rows += slice.rows;
-        }
+impl LogCounts {
+    fn new(range: Range) -> Self {
+        let (from_unix_micros, bucket_seconds) = (range.from_unix_micros, bucket_seconds(range));
+        Self { from_unix_micros, bucket_seconds, ..Self::default() }
     }
-    let class = "case when severity_number >= 21 then 5 when severity_number >= 17 then 4 when severity_number >= 13 \
-                 then 3 when severity_number >= 9 then 2 when severity_number >= 1 then 1 else 0 end";
+
+    /// Adds records of a bucket, which is none before those that were added.
+    fn add(&mut self, time_unix_micros: i64, class: usize, count: u64) {
+        if self.buckets.last().is_none_or(|last| last.time_unix_micros != time_unix_micros) {
+            self.buckets.push(LogBucket { time_unix_micros, ..LogBucket::default() });
+        }
+        if let Some(last) = self.buckets.last_mut() {
+            last.counts[class] += count;
+        }
+        self.total += count;
+    }
+}
+
+/// Counts of records that are there, the newest first.
+fn counts_of(records: &[LogRecord], range: Range) -> LogCounts {
+    let mut counts = LogCounts::new(range);
+    let width = counts.bucket_seconds * SECOND;
+    for record in records.iter().rev() {
+        let least = record.severity_number.unwrap_or(0);
+        let class = CLASSES.iter().rposition(|from| *from <= least).unwrap_or(0);
+        counts.add(record.time_unix_micros.div_euclid(width) * width, class, 1);
+    }
+    counts
+}
+
+async fn counts(asking: &Asking, filter: &Filter, range: Range, rows_max: u64) -> Result<LogCounts, QueryError> {
+    let mut counts = LogCounts::new(range);
+    let width = counts.bucket_seconds * SECOND;
+    let first = range.from_unix_micros.div_euclid(width) * width;
+    if filter.reads_texts() {
+        counts.from_unix_micros = slices::of(asking, filter, range).await?.newest(rows_max);
+    }
+    let cases = CLASSES.iter().enumerate().skip(1).rev();
+    let cases: String = cases.map(|(class, from)| format!(" when severity_number >= {from} then {class}")).collect();
+    let class = format!("case{cases} else 0 end");
     let sql = format!(
         "select (cast(time as bigint) - {first}) / {width} as bucket, {class} as class, count(*) from logs \
          where time >= $1 and time < $2{} group by 1, 2 order by 1, 2",
@@ -174,14 +201,7 @@ async fn counts(asking: &Asking, filter: &Filter, range: Range, rows_max: u64) -
     with.extend(filter.values());
     for row in each_row(&asking.rows(&sql, with).await?) {
         let (Some(bucket), Some(class), Some(count)) = (row.int(0), row.int(1), row.int(2)) else { continue };
-        let time = first + bucket * width;
-        if counts.buckets.last().is_none_or(|last| last.time_unix_micros != time) {
-            counts.buckets.push(LogBucket { time_unix_micros: time, ..LogBucket::default() });
-        }
-        if let Some(last) = counts.buckets.last_mut() {
-            last.counts[class.clamp(0, 5) as usize] = count.unsigned_abs();
-        }
-        counts.total += count.unsigned_abs();
+        counts.add(first + bucket * width, class.clamp(0, 5) as usize, count.unsigned_abs());
     }
     Ok(counts)
 }

@@ -1,5 +1,6 @@
 //! `matches(text, 'words')` in SQL: the search of logs as a function. It reads what people type.
 
+mod plain;
 mod terms;
 
 pub(super) use terms::Terms;

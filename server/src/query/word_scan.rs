@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Of a hundred gigabytes of logs there are about two of filters; those of the days that are looked at stay.
+/// Of a hundred gigabytes of logs there are about four of filters; those of the days that are looked at stay.
 const KEPT_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Indexes that were read; a file never changes.

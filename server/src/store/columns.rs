@@ -24,6 +24,9 @@ const ROW_GROUP_ROWS_MAX: usize = 256 * 1024;
 const GATHERED_ROWS: usize = 8 * 1024;
 /// zstd 1: higher levels save about 3 % for twice the time on these columns.
 const ZSTD_LEVEL: i32 = 1;
+/// Texts that are searched lie in pages of about as many rows as a filter of words is for, so that a search unpacks no
+/// more than it reads.
+const SEARCHED_PAGE_BYTES: usize = 256 * 1024;
 pub(super) const DAY_MICROS: i64 = 86_400_000_000;
 
 /// The rows of one UTC day.
@@ -78,6 +81,9 @@ fn properties(table: &Table) -> Result<WriterProperties, StoreError> {
         .set_compression(Compression::ZSTD(level))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX));
+    if let Some(column) = word_index::searched_column(table) {
+        properties = properties.set_column_data_page_size_limit(ColumnPath::from(column), SEARCHED_PAGE_BYTES);
+    }
     for column in table.columns {
         let path = ColumnPath::from(column.name);
         // Values that rise repeat too seldom for a dictionary.

@@ -132,6 +132,69 @@ async fn like_with_whole_words_reads_no_less_than_it_must() {
     }
 }
 
+/// Words that are in every row, in half of them, in one of a hundred, of five thousand, and in one alone.
+#[tokio::test]
+async fn a_page_over_many_blocks_is_what_a_plain_loop_finds() {
+    const ROWS: i64 = 50_000;
+    const SEVERITIES: [Option<i64>; 8] = [None, Some(9), Some(13), Some(17), Some(24), Some(4), Some(8), Some(0)];
+    let body = |i: i64| {
+        let half = if i % 2 == 0 { "even" } else { "odd" };
+        let timeout = if i % 100 == 7 { " Timeout of peer" } else { "" };
+        let seldom = if i % 5_000 == 3 { " Xid seen" } else { "" };
+        let once = if i == 12_345 { " needle7" } else { "" };
+        format!("step {i} {half}{timeout}{seldom}{once}")
+    };
+    let rows = |range: std::ops::Range<i64>| {
+        let row = |i: i64| json!({ "time": T0 + i * 50_000, "time_nanos": 0, "severity_number": SEVERITIES[i as usize % 8], "body": body(i), "node": format!("n{}", i % 3) });
+        range.map(row).collect::<Vec<_>>()
+    };
+    let mut scene = Scene::new();
+    // Two files whose times overlap, one behind them, and rows in memory.
+    scene.add("logs", rows(0..20_000).into_iter().step_by(2).collect()).await;
+    let mut scene = scene.reopen();
+    scene.add("logs", rows(0..20_000).into_iter().skip(1).step_by(2).collect()).await;
+    let mut scene = scene.reopen();
+    scene.add("logs", rows(20_000..45_000)).await;
+    let mut scene = scene.reopen();
+    scene.add("logs", rows(45_000..ROWS)).await;
+    for text in [
+        "step",
+        "odd",
+        "timeout",
+        "\"of peer\"",
+        "xid",
+        "/xid.*seen/",
+        "needle7",
+        "nowhere",
+        "step -even",
+        "time* -xid",
+    ] {
+        let terms = super::super::matching::Terms::parse(text).unwrap();
+        let plain = (0..ROWS).rev().map(body).filter(|body| terms.match_text(body, &mut String::new()));
+        let plain: Vec<String> = plain.take(130).collect();
+        let mut asked = LogsAsked { text: text.to_owned(), limit: 65, ..all() };
+        let mut found = Vec::new();
+        for _ in 0..2 {
+            let page = scene.engine.logs(asked.clone()).await.unwrap();
+            found.extend(page.records.into_iter().map(|record| record.body));
+            asked.before = page.before;
+            if asked.before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, plain, "{text}");
+        // Few are counted by the page itself, many by a question of their own: both alike.
+        let every = |limit| LogsAsked { text: text.to_owned(), limit, counted_rows_max: Some(u64::MAX), ..all() };
+        let counts = scene.engine.logs(every(1)).await.unwrap().counts.unwrap();
+        let expected = (0..ROWS).map(body).filter(|body| terms.match_text(body, &mut String::new())).count() as u64;
+        assert_eq!((counts.total, counts.from_unix_micros), (expected, T0), "{text}");
+        if expected < 1_000 {
+            assert_eq!(scene.engine.logs(every(1_000)).await.unwrap().counts, Some(counts), "{text}");
+        }
+        assert_eq!(asked.before.is_some(), plain.len() == 130, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn records_come_newest_first_and_pages_have_each_once_even_of_one_instant() {
     let mut scene = Scene::new();

@@ -4,6 +4,7 @@
 //! `net_send` and not in `network`; `net*` is in both. A text between slashes is a regular expression.
 //! **Invariant:** a text that matches has all of [`Terms::needed`].
 
+use super::plain::Plain;
 use crate::store::words::{lower, words};
 use regex::{Regex, RegexBuilder};
 
@@ -24,6 +25,8 @@ pub(in crate::query) struct Terms {
 struct Term {
     /// In lower case, not empty.
     literal: String,
+    /// The same for texts of ASCII, if it is.
+    plain: Option<Plain>,
     /// Whether its last word may go on.
     is_prefix: bool,
 }
@@ -66,6 +69,10 @@ impl Terms {
         if let Some(expression) = &self.expression {
             return expression.is_match(text);
         }
+        if text.is_ascii() {
+            let is_in = |term: &Term| term.is_in_ascii(text.as_bytes());
+            return self.all.iter().all(is_in) && !self.none.iter().any(is_in);
+        }
         lower(text, lowered);
         self.all.iter().all(|term| term.is_in(lowered)) && !self.none.iter().any(|term| term.is_in(lowered))
     }
@@ -95,13 +102,32 @@ impl Term {
     fn new(literal: &str, is_prefix: bool) -> Option<Self> {
         let mut lowered = String::new();
         lower(literal, &mut lowered);
-        (!lowered.is_empty()).then_some(Self { literal: lowered, is_prefix })
+        let plain = Plain::new(&lowered);
+        (!lowered.is_empty()).then_some(Self { literal: lowered, plain, is_prefix })
+    }
+
+    fn begins_in_word(&self) -> bool {
+        self.literal.starts_with(char::is_alphanumeric)
+    }
+
+    fn ends_in_word(&self) -> bool {
+        !self.is_prefix && self.literal.ends_with(char::is_alphanumeric)
+    }
+
+    /// The same as [`Self::is_in`] for a text of ASCII in any case.
+    fn is_in_ascii(&self, text: &[u8]) -> bool {
+        let Some(plain) = &self.plain else { return false };
+        let (begins_in_word, ends_in_word) = (self.begins_in_word(), self.ends_in_word());
+        plain.is_in(text, |from, to| {
+            let is_begun = begins_in_word && from > 0 && text[from - 1].is_ascii_alphanumeric();
+            let goes_on = ends_in_word && text.get(to).is_some_and(u8::is_ascii_alphanumeric);
+            !is_begun && !goes_on
+        })
     }
 
     /// Whether it is in a text of lower case, with a word's bounds at both of its ends.
     fn is_in(&self, text: &str) -> bool {
-        let begins_in_word = self.literal.starts_with(char::is_alphanumeric);
-        let ends_in_word = !self.is_prefix && self.literal.ends_with(char::is_alphanumeric);
+        let (begins_in_word, ends_in_word) = (self.begins_in_word(), self.ends_in_word());
         let mut from = 0;
         while let Some(at) = text[from..].find(&self.literal) {
             let (at, end) = (from + at, from + at + self.literal.len());
@@ -181,6 +207,18 @@ mod tests {
     }
 
     proptest! {
+        /// The quick way for ASCII and the one for all texts agree.
+        #[test]
+        fn a_text_of_ascii_matches_as_any_text_does(
+            text in "[a-cA-C0-1 _:.-]{0,40}",
+            asked in proptest::collection::vec(prop_oneof![piece(), Just("* ".to_owned()), Just(" -".to_owned())], 1..5),
+        ) {
+            let Ok(terms) = Terms::parse(&asked.concat()) else { return Ok(()) };
+            let lowered = text.to_ascii_lowercase();
+            let slowly = terms.all.iter().all(|term| term.is_in(&lowered)) && !terms.none.iter().any(|term| term.is_in(&lowered));
+            prop_assert_eq!(terms.match_text(&text, &mut String::new()), slowly, "{:?} in {:?}", terms, text);
+        }
+
         /// A text that matches has every needed word: an index of words never hides it.
         #[test]
         fn what_matches_has_the_needed_words(

@@ -69,12 +69,13 @@ async fn a_file_says_which_of_its_blocks_may_have_a_word() {
 async fn a_merged_file_has_an_index_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let inputs = [dir.path().join("a.parquet"), dir.path().join("b.parquet")];
-    write(&inputs[0], 0, &texts(6_000, |i| format!("first {i}")));
-    write(&inputs[1], 5_000, &texts(6_000, |i| format!("second {i}")));
+    let each = BLOCK_ROWS * 3 / 4;
+    write(&inputs[0], 0, &texts(each, |i| format!("first {i}")));
+    write(&inputs[1], each as i64 * 5 / 6, &texts(each, |i| format!("second {i}")));
     let merged = dir.path().join("merged.parquet");
     merge(table(), &inputs, &merged, &mut || Ok(())).unwrap();
-    let index = read_index(&merged, 12_000).await.unwrap();
-    assert_eq!(index.blocks().iter().map(|block| block.rows).collect::<Vec<_>>(), [BLOCK_ROWS, 12_000 - BLOCK_ROWS]);
+    let index = read_index(&merged, 2 * each as u64).await.unwrap();
+    assert_eq!(index.blocks().iter().map(|block| block.rows).collect::<Vec<_>>(), [BLOCK_ROWS, 2 * each - BLOCK_ROWS]);
     let may = |word: &str| index.blocks().iter().map(|b| index.may_hold(b, &[words::hash(word)])).collect::<Vec<_>>();
     assert_eq!(may("first"), [true, false]);
     assert_eq!(may("second"), [true, true]);
@@ -107,8 +108,15 @@ proptest! {
             let sum = crc32fast::hash(&bytes);
             bytes.extend_from_slice(&sum.to_le_bytes());
         }
+        let size = bytes.len();
         if let Some(index) = WordIndex::parse(bytes) {
-            prop_assert!(index.blocks().iter().filter(|block| index.may_hold(block, &[7])).count() <= index.blocks().len());
+            let within = |block: &Block| block.filter.start <= block.filter.end && block.filter.end <= size;
+            prop_assert!(index.blocks().iter().all(within), "a filter reaches out of the index");
+            // What is left of the bytes is filters, and what no filter says is possible.
+            let said: usize = index.blocks().iter().map(|block| block.filter.len()).sum();
+            prop_assert_eq!(HEAD_BYTES + index.blocks().len() * BLOCK_BYTES + said + SUM_BYTES, size);
+            let silent = |block: &&Block| block.filter.len() < 32;
+            prop_assert!(index.blocks().iter().filter(silent).all(|block| index.may_hold(block, &[7])));
         }
     }
 }
