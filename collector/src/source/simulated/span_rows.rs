@@ -118,7 +118,9 @@ impl<'a> Program<'a> {
         let parameters = parameters(job.owner.model);
         let peak = if device.model == Model::A100 { 312e12 } else { 989e12 };
         let reached = job.draw.of("mfu").between(0.28, 0.46);
-        let tokens = reached * peak * step_seconds(job) / (6.0 * parameters);
+        // Those that send stand for all of them.
+        let each_for = run.devices.len() as f64 / ranks(fleet, run).len().max(1) as f64;
+        let tokens = each_for * reached * peak * step_seconds(job) / (6.0 * parameters);
         let resource = [
             ("service.name", "training".to_owned()),
             ("host.name", node.to_string()),
