@@ -165,7 +165,7 @@ pub(super) fn checkpoints(found: &JobTraining) -> impl IntoView + use<> {
             };
             let ratio = |ratio: Option<f64>| ratio.map_or("not known".to_owned(), format::percent).into_any();
             let of = match known.failures_of.as_deref() {
-                Some("cluster") => "Between failures (of the cluster)",
+                Some("cluster") => "Between cluster failures",
                 _ => "Between failures",
             };
             let all = vec![
