@@ -72,8 +72,12 @@ pub(super) fn of_cell(fleet: &Topology, cell: &Cell, cycle: i64) -> Vec<Outage> 
     let range = cycle..cycle + CYCLE;
     let mut found = Vec::new();
     let devices = fleet.nodes[cell.nodes.start].devices.start..fleet.nodes[cell.nodes.end - 1].devices.end;
+    // Nobody takes away everything at once: a fleet of one cell only drains, so that it reports at any hour.
+    let is_maintained = fleet.cells.len() > 1;
     for device in devices.clone() {
-        found.push(Outage { device, from: cycle, until: opens_at(cycle), cause: Cause::Maintenance });
+        if is_maintained {
+            found.push(Outage { device, from: cycle, until: opens_at(cycle), cause: Cause::Maintenance });
+        }
         lost_gpus(fleet, device, &range, &mut found);
     }
     if fleet.gpus >= GPUS_FOR_RELAY {
@@ -212,6 +216,24 @@ mod tests {
         let (down, unknown) = (down as f64 / all as f64, unknown as f64 / all as f64);
         assert!((0.008..0.022).contains(&down), "{down}");
         assert!((0.008..0.022).contains(&unknown), "{unknown}");
+    }
+
+    #[test]
+    fn no_hour_takes_away_a_whole_fleet() {
+        for gpus in [16, 64, 256] {
+            let fleet = Topology::new(3, gpus, "x");
+            for hour in 0..24 * 28 {
+                let now = 1_790_000_000 + hour * HOUR;
+                let gone = |number: usize, cell: &Cell| {
+                    let outages = of_cell(&fleet, cell, cycle_start(number, now));
+                    let down =
+                        outages.iter().filter(|o| o.cause == Cause::Maintenance && o.from <= now && now < o.until);
+                    down.count()
+                };
+                let gone: usize = fleet.cells.iter().enumerate().map(|(number, cell)| gone(number, cell)).sum();
+                assert!(gone < fleet.devices.len(), "{gone} of {gpus} GPUs at {now}");
+            }
+        }
     }
 
     #[test]
