@@ -165,12 +165,12 @@ async function logs(page) {
     return;
   }
   const search = page.getByLabel(/^Search messages/);
-  await search.fill('"out of memory" -info');
+  await search.fill('"out of device memory" -info');
   await search.press("Enter");
   await settled(page);
   const rows = page.locator("table.logs tbody tr");
   check((await rows.count()) === 1, `one record matches: ${await rows.count()}`);
-  check(new URL(page.url()).searchParams.get("q") === '"out of memory" -info', `the address has the search: ${page.url()}`);
+  check(new URL(page.url()).searchParams.get("q") === '"out of device memory" -info', `the address has the search: ${page.url()}`);
   await page.getByRole("button", { name: "What is known of this record" }).first().click();
   await page.getByText("log.iostream").waitFor({ timeout: WAIT_MS });
   await look(page, "logs-record");

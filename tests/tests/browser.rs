@@ -48,9 +48,9 @@ fn say(server: &Server) {
         })
     };
     let said = [
-        (9, "epoch 3 is over, info: out of memory was not seen"),
+        (9, "epoch 3 is over, info: out of device memory was not seen"),
         (13, "rank 3 is slow"),
-        (17, "CUDA error: out of memory\n  at step 7"),
+        (17, "CUDA error: out of device memory\n  at step 7"),
         (5, "loaded 12 shards"),
     ];
     let records: Vec<_> = (0..).zip(&said).map(record).collect();
