@@ -215,7 +215,7 @@ pub(crate) fn story(found: &JobTraining) -> String {
 pub(crate) fn without_spans(found: &JobTraining) -> String {
     match &found.inferred {
         Some(period) => format!(
-            "No spans. Samples of {} repeat every {} (confidence {}), which may be a step; what that time was for \
+            "No spans. Samples of {} repeat every {} (confidence {}), which probably is a step; what that time was for \
              only spans can tell.",
             period.metric.replace('_', " "),
             format::value(Unit::Seconds, period.seconds),
