@@ -23,7 +23,7 @@ use std::io::{BufWriter, Write, stderr, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 /// Rows expire by the day; an hour more of them is not felt.
@@ -156,16 +156,20 @@ async fn run(settings: ServeSettings, telemetry: &mut Telemetry) -> anyhow::Resu
     let server = api::start(services, settings.listen)?;
     telemetry.measure(server.numbers())?;
     announce(&server, flight.as_ref(), otlp_grpc.as_ref())?;
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("asked to terminate, shutting down"),
-        _ = interrupt.recv() => tracing::info!("interrupted, shutting down"),
-    }
+    until_asked(&mut terminate, &mut interrupt).await;
     let (stopped, (), ()) = tokio::join!(server.stop(), stop(flight), stop(otlp_grpc));
     [keeping, deriving, accounting, dispatching, watching, finding, observing].iter().for_each(JoinHandle::abort);
     tokio::join!(dispatch.finish(), watch.finish());
     tokio::task::spawn_blocking(move || store.close()).await??;
     tracing::info!("all rows are in files, stopped");
     Ok(stopped?)
+}
+
+async fn until_asked(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("asked to terminate, shutting down"),
+        _ = interrupt.recv() => tracing::info!("interrupted, shutting down"),
+    }
 }
 
 async fn stop(running: Option<grpc::Running>) {

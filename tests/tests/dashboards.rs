@@ -102,6 +102,33 @@ fn requests(server: &Server, now: i64) {
     server.ingest("inference_requests", "gateway/1", 1, &stream).expect_status(200);
 }
 
+/// What a server exports of itself: how often a route was answered, at two times, and a span of it.
+fn told_of_itself(server: &Server, now: i64) {
+    let text = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    let resource = json!({ "attributes": [text("service.name", "coulomb")] });
+    let labels = json!([text("route", "/api/v1/query"), text("method", "POST"), text("status", "200")]);
+    let nanos = |minutes: i64| ((now - minutes * 60_000_000) * 1000).to_string();
+    let point =
+        |minutes: i64, value: f64| json!({ "timeUnixNano": nanos(minutes), "asDouble": value, "attributes": labels });
+    let sum =
+        json!({ "isMonotonic": true, "aggregationTemporality": 2, "dataPoints": [point(30, 5.0), point(10, 9.0)] });
+    let metrics = json!([{ "name": "coulomb_http_requests_total", "unit": "1", "sum": sum }]);
+    let span = json!([{
+        "traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": "b7ad6b7169203331", "name": "POST /api/v1/query",
+        "kind": 2, "startTimeUnixNano": nanos(10), "endTimeUnixNano": nanos(9),
+    }]);
+    let headers = [("Content-Type", "application/json")];
+    for (path, body) in [
+        (
+            "/v1/metrics",
+            json!({ "resourceMetrics": [{ "resource": resource, "scopeMetrics": [{ "metrics": metrics }] }] }),
+        ),
+        ("/v1/traces", json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "spans": span }] }] })),
+    ] {
+        server.request("POST", path, &headers, body.to_string().as_bytes()).expect_status(200);
+    }
+}
+
 /// A fleet with its prices and owners, and the ledger of its hours.
 fn full() -> (Server, Program) {
     let server = Server::start_with(&["--flush-after-seconds", "1"]);
@@ -114,6 +141,7 @@ fn full() -> (Server, Program) {
     fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
     let now = server.get("/api/v1/status").json()["now_unix_micros"].as_i64().expect("the server's time");
     requests(&server, now);
+    told_of_itself(&server, now);
     // The hours of use are derived in the background, and the ledger follows them.
     for _ in 0..HOURS_TRIES_MAX {
         server.request("POST", "/api/v1/ledger/refresh", &[], b"").expect_status(204);

@@ -42,28 +42,13 @@ pub(super) fn tell(told: &mut Told, seen: &Seen, number: i64, by: Source, now: i
     };
     let mut known = told.get(&seen.job_id, number).cloned().unwrap_or_else(|| {
         rows.push(row(if number == 0 { "submitted" } else { "requeued" }, seen.submitted, "PENDING"));
-        let (submitted, state) = (seen.submitted, "PENDING".into());
-        let (suspended_at, suspended_for) = (None, 0);
-        Attempt {
-            submitted,
-            started: None,
-            ended: None,
-            by,
-            state,
-            digest,
-            suspended_at,
-            suspended_for,
-            gone_since: None,
-        }
+        waiting(seen, by, digest)
     });
     if let Some(started) = seen.started.filter(|started| known.ended.is_none() && known.started != Some(*started)) {
         rows.push(holding(row("started", started, "RUNNING")));
         known = Attempt { started: Some(started), state: "RUNNING".into(), digest, ..known };
     }
-    if known.ended.is_none()
-        && is_suspended(&known.state)
-        && let Some(at) = resumed(&known, seen)
-    {
+    if let Some(at) = resumed(&known, seen) {
         // It was resumed and ended between two looks.
         rows.push(holding(row("updated", at, "RUNNING")));
     }
@@ -94,10 +79,25 @@ pub(super) fn tell(told: &mut Told, seen: &Seen, number: i64, by: Source, now: i
     told.set(&seen.job_id, number, Attempt { gone_since: None, ..known });
 }
 
+/// An attempt of which only its submission is told.
+fn waiting(seen: &Seen, by: Source, digest: u32) -> Attempt {
+    Attempt {
+        submitted: seen.submitted,
+        started: None,
+        ended: None,
+        by,
+        state: "PENDING".into(),
+        digest,
+        suspended_at: None,
+        suspended_for: 0,
+        gone_since: None,
+    }
+}
+
 /// When an attempt that was suspended and has ended went on in between: as the queue says, or after as long as
 /// accounting has it.
 fn resumed(known: &Attempt, seen: &Seen) -> Option<i64> {
-    let ended = seen.ended?;
+    let ended = seen.ended.filter(|_| known.ended.is_none() && is_suspended(&known.state))?;
     let since = known.suspended_at.unwrap_or(known.submitted);
     let by_length = || Some(known.suspended_at? + seen.suspended?.checked_sub(known.suspended_for)?);
     let at = seen.changed.filter(|at| *at > since).or_else(by_length)?;
