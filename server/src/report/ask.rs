@@ -4,6 +4,9 @@ use super::ReportError;
 use crate::cost::{DIMENSIONS, LedgerDimension};
 use chrono::{DateTime, Datelike, Months, NaiveDate};
 
+/// Groups on paper; a thicker document is not read.
+const ROWS_SHOWN_MAX: usize = 10_000;
+
 /// More columns of names than a page is wide.
 pub const DIMENSIONS_MAX: usize = 6;
 /// Longer than any label of Kubernetes with its prefix.
@@ -125,6 +128,14 @@ impl Format {
         let names = || Self::ALL.map(|format| format.as_str().to_owned()).to_vec();
         let found = Self::ALL.into_iter().find(|format| format.as_str() == text);
         found.ok_or_else(|| unknown("format", text, names()))
+    }
+
+    /// How many lines of the table it shows; the others it counts.
+    pub(super) fn rows_shown_max(self) -> usize {
+        match self {
+            Self::Html | Self::Pdf => ROWS_SHOWN_MAX,
+            Self::Csv | Self::Parquet | Self::Xlsx => usize::MAX,
+        }
     }
 
     /// Whether it carries summary, chart and notes, and not the table only.

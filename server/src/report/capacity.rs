@@ -10,8 +10,8 @@ mod sql;
 use super::ask::Request;
 use super::document::{Appendix, Chart, Document, Making, Note, Series};
 use super::gather::{Columns, Source, bucket};
-use super::shape::{ALONG_TIME, NO_CURRENCY, ROWS_SHOWN_MAX, buckets};
-use super::{Format, ReportError, words};
+use super::shape::{ALONG_TIME, NO_CURRENCY, buckets};
+use super::{ReportError, words};
 use arrow::array::RecordBatch;
 use lines::{Line, Lines, Wait};
 use std::collections::BTreeMap;
@@ -78,10 +78,7 @@ fn each(batches: &[RecordBatch], mut take: impl FnMut(&Columns, usize)) -> Resul
 
 /// A document of what was gathered for the same request.
 pub fn shape_capacity(request: &Request, capacity: &Capacity, making: Making) -> Document {
-    let shown = match request.format {
-        Format::Html | Format::Pdf => ROWS_SHOWN_MAX,
-        Format::Csv | Format::Parquet | Format::Xlsx => usize::MAX,
-    };
+    let shown = request.format.rows_shown_max();
     let is_rich = request.format.is_rich();
     let mut notes = making.notes.clone();
     notes.extend(self::notes(request, capacity));

@@ -12,8 +12,8 @@ use super::ReportError;
 use super::ask::{Kind, Request};
 use super::document::{Appendix, Document, Making, Note};
 use super::figures::hours;
-use super::shape::{NO_CURRENCY, ROWS_SHOWN_MAX};
-use super::{Format, words};
+use super::shape::NO_CURRENCY;
+use super::words;
 use sums::{Sum, grouped};
 
 /// Something that was found.
@@ -69,10 +69,7 @@ pub fn shape_found(request: &Request, found: &Found, making: Making) -> Result<D
     let currency = if found.currency.is_empty() { NO_CURRENCY.to_owned() } else { found.currency.clone() };
     let groups = grouped(request, found);
     let whole = groups.iter().fold(Sum::default(), |whole, (_, sum)| whole.with(sum));
-    let shown = match request.format {
-        Format::Html | Format::Pdf => ROWS_SHOWN_MAX,
-        Format::Csv | Format::Parquet | Format::Xlsx => usize::MAX,
-    };
+    let shown = request.format.rows_shown_max();
     let is_rich = request.format.is_rich();
     let mut notes = making.notes.clone();
     notes.extend(found.set_aside.iter().cloned());

@@ -1,6 +1,6 @@
 //! Groups sorted, cut and summed, series pivoted: gathered rows become a document. Polars works here.
 
-use super::ask::{Format, Kind, Request};
+use super::ask::{Kind, Request};
 use super::document::{Appendix, Chart, Document, Making, Series};
 use super::gather::{Columns, Gathered, bucket};
 use super::{ReportError, sql, summary, table, words};
@@ -9,8 +9,6 @@ use chrono::{DateTime, Datelike, Days, Months};
 use contract::GpuState;
 use polars::prelude::*;
 
-/// Groups on paper; a thicker document is not read.
-pub(super) const ROWS_SHOWN_MAX: usize = 10_000;
 /// Groups that the appendix has a statement for; each is some lines.
 const STATEMENTS_MAX: usize = 40;
 /// The unit of money of an empty ledger.
@@ -50,10 +48,7 @@ pub(super) fn frame(batches: &[RecordBatch], columns: &[(String, Of)]) -> Result
 pub fn shape(request: &Request, gathered: Gathered, making: Making) -> Result<Document, ReportError> {
     let currency = gathered.totals.currency.clone().unwrap_or_else(|| NO_CURRENCY.to_owned());
     let sorted = table::sorted(request, &gathered)?;
-    let shown = match request.format {
-        Format::Html | Format::Pdf => ROWS_SHOWN_MAX,
-        Format::Csv | Format::Parquet | Format::Xlsx => usize::MAX,
-    };
+    let shown = request.format.rows_shown_max();
     let table = table::table(request, &sorted, shown, gathered.totals.unpriced_gpu_hours > 0.0)?;
     let chart = if request.format.is_rich() { chart(request, &gathered, &currency)? } else { None };
     let mut notes = making.notes.clone();
