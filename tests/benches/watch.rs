@@ -32,9 +32,19 @@ const SMALL_RULES: usize = 100;
 
 fn main() {
     println!("{:<52} {:>12} {:>12} {:>8}", "what", "measured", "limit", "ratio");
-    rules("100", SMALL_RULES);
-    rules("1000", RULES);
+    rules("100", SMALL_RULES, Statements::Shared);
+    rules("1000", RULES, Statements::Shared);
+    rules("1000", RULES, Statements::Own);
     heard();
+}
+
+/// Rules that ask the same are answered by one question, so both have to be measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Statements {
+    /// Ten, each with a hundred limits.
+    Shared,
+    /// One a rule.
+    Own,
 }
 
 fn line(what: &str, measured: f64, limit: f64) {
@@ -44,8 +54,7 @@ fn line(what: &str, measured: f64, limit: f64) {
 /// As a text takes them: 256 KiB at most.
 const RULES_A_TEXT: usize = 250;
 
-/// Ten kinds of statements, each with a hundred limits.
-fn text(rules: Range<usize>) -> String {
+fn text(rules: Range<usize>, statements: Statements) -> String {
     const COLUMNS: [&str; 10] = [
         "gpu_busy_ratio",
         "sm_active_ratio",
@@ -62,10 +71,11 @@ fn text(rules: Range<usize>) -> String {
     for rule in rules {
         let column = COLUMNS[rule % COLUMNS.len()];
         let limit = 1e15 + rule as f64;
+        let own = if statements == Statements::Own { format!(" -- {rule}") } else { String::new() };
         let written = write!(
             text,
             "[[rule]]\nname = \"R{rule}\"\nsql = \"select node, gpu_uuid, max({column}) as value from gpu_samples where \
-             time > $1 and time <= $2 group by 1, 2\"\nabove = {limit:.1}\nover = \"5m\"\nevery = \"15s\"\nfor = \"1m\"\n\
+             time > $1 and time <= $2 group by 1, 2{own}\"\nabove = {limit:.1}\nover = \"5m\"\nevery = \"15s\"\nfor = \"1m\"\n\
              severity = \"info\"\nsummary = \"{{gpu_uuid}} is at {{value}}\"\n"
         );
         written.expect("a text takes all");
@@ -83,7 +93,7 @@ fn load(server: &Server) -> f64 {
 }
 
 /// Of a fleet of so many GPUs.
-fn rules(gpus: &str, count: usize) {
+fn rules(gpus: &str, count: usize, statements: Statements) {
     let server = Server::start();
     let mut fleet = Command::new(binary("coulomb-collector"));
     fleet.args(["simulate", "--gpus", gpus, "--backfill", "1h", "--server", &server.url]);
@@ -94,12 +104,13 @@ fn rules(gpus: &str, count: usize) {
     println!("{:<52} {without:>12.3}", format!("{gpus} GPUs arrive, cores"));
     for from in (0..count).step_by(RULES_A_TEXT) {
         let file = server.data.join(format!("bench{from}.toml"));
-        fs::write(&file, text(from..count.min(from + RULES_A_TEXT))).expect("a file can be written");
+        fs::write(&file, text(from..count.min(from + RULES_A_TEXT), statements)).expect("a file can be written");
         let put = run(server.command(&["rules", "put"]).arg(&file));
         assert!(put.status.success(), "{}", String::from_utf8_lossy(&put.stderr));
     }
     let with = load(&server);
-    line(&format!("{count} rules each 15 s beside them, cores more"), with - without, CORE_RATIO);
+    let of = if statements == Statements::Own { "own statements" } else { "ten statements" };
+    line(&format!("{count} rules, {of}, each 15 s, cores more"), with - without, CORE_RATIO);
     let now = server.query_count("select count(*) from gpu_samples");
     let rules = server.get("/api/v1/alerts").json();
     let rules = rules["rules"].as_array().expect("a list").clone();
