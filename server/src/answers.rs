@@ -20,6 +20,7 @@ pub use planning::*;
 pub use schedules::*;
 pub use training::*;
 
+use contract::answers::CostMonth;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -33,6 +34,14 @@ pub struct DocumentEntry {
     pub author: String,
     pub stated_unix_micros: i64,
     pub bytes: u64,
+}
+
+/// `GET /api/v1/ledger/months`: all that have rows, the oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LedgerMonths {
+    /// ISO 4217 code.
+    pub currency: String,
+    pub months: Vec<CostMonth>,
 }
 
 /// `POST /api/v1/ledger/close`.

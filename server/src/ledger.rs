@@ -23,6 +23,7 @@ mod error;
 mod focus;
 mod inputs;
 mod losses;
+mod months;
 mod moves;
 mod notices;
 mod others;

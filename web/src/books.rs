@@ -22,6 +22,11 @@ answer! {
         pub(crate) stated_unix_micros: i64,
         pub(crate) bytes: u64,
     }
+    /// `GET /api/v1/ledger/months`.
+    pub(crate) struct LedgerMonths {
+        pub(crate) currency: String,
+        pub(crate) months: Vec<CostMonth>,
+    }
     /// `POST /api/v1/ledger/close`.
     pub(crate) struct ClosingRequest {
         pub(crate) period: String,
@@ -192,8 +197,7 @@ pub(crate) fn signed(micros: i64) -> String {
     if micros > 0 { format!("+{}", money::money(micros)) } else { money::money(micros) }
 }
 
-/// The months of the last year or so.
-pub(crate) const MONTHS_PATH: &str = "/api/v1/costs?from=now-400d&to=now&by=category";
+pub(crate) const MONTHS_PATH: &str = "/api/v1/ledger/months";
 
 /// The month of this instant, as `2026-11`.
 pub(crate) fn month_of(micros: i64) -> String {
@@ -210,6 +214,7 @@ mod tests {
     fn the_answers_have_the_fields_of_the_api() {
         let known = [
             DocumentEntry::FIELDS,
+            LedgerMonths::FIELDS,
             ClosingRequest::FIELDS,
             Closing::FIELDS,
             ReopeningRequest::FIELDS,

@@ -5,7 +5,8 @@ use super::error::Refusal;
 use super::serve::State;
 use crate::access::Identity;
 use crate::answers::{
-    Closing, ClosingRequest, ComparedOwner, ComparisonRequest, DocumentEntry, PolicyComparison, ReopeningRequest,
+    Closing, ClosingRequest, ComparedOwner, ComparisonRequest, DocumentEntry, LedgerMonths, PolicyComparison,
+    ReopeningRequest,
 };
 use crate::cost::Period;
 use crate::ledger::{DOCUMENT_BYTES_MAX, DocumentKind, LedgerError, Stated};
@@ -100,6 +101,12 @@ pub(super) async fn take_back_document(
 
 pub(super) fn period(text: &str) -> Result<Period, Refusal> {
     Period::parse(text).ok_or_else(|| Refusal::invalid(format!("{text:?} is not a month like 2026-11")))
+}
+
+/// `GET /api/v1/ledger/months`.
+pub(super) async fn months(state: web::Data<State>) -> Answer {
+    let months = state.ledger.months().await?;
+    Ok(HttpResponse::Ok().json(LedgerMonths { currency: state.ledger.statements().currency.to_string(), months }))
 }
 
 /// `POST /api/v1/ledger/close`.

@@ -101,6 +101,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("POST", "/api/v1/ledger/reopen", KEEP_BOOKS),
     route("POST", "/api/v1/ledger/refresh", READ),
     route("GET", "/api/v1/ledger", READ),
+    route("GET", "/api/v1/ledger/months", READ),
     route("GET", "/api/v1/bills", READ),
     route("PUT", "/api/v1/bills/{name}", KEEP_BOOKS),
     route("DELETE", "/api/v1/bills/{name}", KEEP_BOOKS),
@@ -297,6 +298,7 @@ fn configure_money(app: &mut ServiceConfig) {
         .route("/api/v1/prices", web::get().to(prices::prices))
         .route("/api/v1/catalogs", web::post().to(prices::catalog))
         .route("/api/v1/ownership/moves", web::post().to(ownership::moves))
+        .route("/api/v1/ledger/months", web::get().to(money::months))
         .route("/api/v1/ledger/close", web::post().to(money::close))
         .route("/api/v1/ledger/reopen", web::post().to(money::reopen))
         .route("/api/v1/ledger/refresh", web::post().to(money::refresh));

@@ -5,7 +5,7 @@ use super::read::{Rows, rows_of};
 use super::slice::Slice;
 use super::summary::Summary;
 use super::{Ledger, LedgerError};
-use crate::cost::{Amount, DIMENSIONS, LedgerDimension, Period, Stage};
+use crate::cost::{Amount, DIMENSIONS, LedgerDimension, Stage};
 use crate::query::Parameter;
 use arrow::array::RecordBatch;
 use contract::answers::{CostGroup, CostMonth, CostNotice, Costs, Energy, WaterfallStep};
@@ -73,12 +73,7 @@ impl Ledger {
         notices.extend(told);
         let statements = self.statements();
         let Summary { months, waterfall, .. } = summary;
-        let month = |(period, month): (String, CostMonth)| CostMonth {
-            is_closed: statements.is_closed(&period),
-            is_over: Period::parse(&period).is_some_and(|period| self.is_over(period)),
-            period,
-            ..month
-        };
+        let month = |(period, month)| self.standing(CostMonth { period, ..month });
         Ok(Costs {
             range,
             currency: statements.currency.to_string(),

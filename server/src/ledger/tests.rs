@@ -16,6 +16,7 @@ use crate::store::StoreSettings;
 use arrow::json::ReaderBuilder;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use contract::WriterId;
+use contract::answers::Range;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -127,6 +128,8 @@ impl Scene {
         self.ledger.refresh(0).await.unwrap();
         let sql = "select period, corrects, \"user\", sum(cost_micros), round(sum(quantity), 6) from ledger \
                    group by 1, 2, 3 order by 1, 2 nulls first, 3";
+        let all = Slice::all(Range { from_unix_micros: 0, to_unix_micros: 2 * NOW });
+        assert_eq!(self.ledger.months().await.unwrap(), self.ledger.costs(&all, "team").await.unwrap().months);
         self.ask(sql).await
     }
 
@@ -201,6 +204,9 @@ async fn a_closed_month_never_changes_and_later_knowledge_is_posted_to_the_open_
     let mut scene = scene.restart().await;
     assert_eq!(scene.months().await, corrected);
     assert_eq!(scene.ask(frozen).await, before, "not a bit");
+    let months = scene.ledger.months().await.unwrap();
+    let months: Vec<_> = months.iter().map(|m| (m.cost_micros, m.correction_micros, m.is_closed, m.is_over)).collect();
+    assert_eq!(months, [(40_000_000, 0, true, true), (9_500_000, -5_500_000, false, true)]);
 
     // The corrections are frozen with their month, and the next ones begin where they end.
     scene.ledger.close(Scene::month("2026-02"), "ann", false).await.unwrap();

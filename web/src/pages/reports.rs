@@ -10,13 +10,12 @@ mod schedules;
 use super::api::{Asked, ask};
 use super::app::App;
 use crate::address::{Address, RANGE, encode};
-use crate::books::{MONTHS_PATH, Report, month_of};
-use contract::answers::Costs;
+use crate::books::{LedgerMonths, MONTHS_PATH, Report, month_of};
 use leptos::prelude::*;
 
 pub(crate) fn reports() -> impl IntoView {
     let app = App::here();
-    let asked: Asked<Costs> = ask(|| MONTHS_PATH.to_owned());
+    let asked: Asked<LedgerMonths> = ask(|| MONTHS_PATH.to_owned());
     view! {
         {controls::controls(app, asked)}
         {document::document(app)}

@@ -1,7 +1,8 @@
 //! Two policies on the same month: who would pay what under each.
 
 use crate::books::{
-    ComparedOwner, ComparisonRequest, DocumentEntry, MONTHS_PATH, PolicyComparison, by_change, change, month_of,
+    ComparedOwner, ComparisonRequest, DocumentEntry, LedgerMonths, MONTHS_PATH, PolicyComparison, by_change, change,
+    month_of,
 };
 use crate::costs::table::change as told;
 use crate::csv;
@@ -11,7 +12,6 @@ use crate::pages::api::{self, Asked, Problem, ask};
 use crate::pages::app::App;
 use crate::pages::browser;
 use crate::pages::pieces::{icon, refused, shape, skeleton};
-use contract::answers::Costs;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub(in crate::pages) fn compare(app: App) -> impl IntoView {
             a.try_set(text);
         }
     });
-    let months: Asked<Costs> = ask(|| MONTHS_PATH.to_owned());
+    let months: Asked<LedgerMonths> = ask(|| MONTHS_PATH.to_owned());
     let month = Memo::new(move |_| {
         app.address
             .with(|a| Some(a.own("month")).filter(|m| !m.is_empty()).map(str::to_owned))
@@ -78,7 +78,7 @@ pub(in crate::pages) fn compare(app: App) -> impl IntoView {
     }
 }
 
-fn month_choice(app: App, months: Asked<Costs>, month: Memo<String>) -> impl IntoView {
+fn month_choice(app: App, months: Asked<LedgerMonths>, month: Memo<String>) -> impl IntoView {
     let known = move || {
         let mut known: Vec<String> =
             months.value.get().map(|c| c.months.iter().map(|m| m.period.clone()).collect()).unwrap_or_default();

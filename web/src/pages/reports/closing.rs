@@ -1,12 +1,12 @@
 //! The question before a month is closed or opened again: what will happen, and what has to be said.
 
 use super::months::{Told, closed};
-use crate::books::{Closing, ClosingRequest, ReopeningRequest};
+use crate::books::{Closing, ClosingRequest, LedgerMonths, ReopeningRequest};
 use crate::format::{self, money};
 use crate::pages::api::{self, Asked, Problem};
 use crate::pages::app::App;
 use crate::pages::pieces::refused;
-use contract::answers::{CostMonth, Costs};
+use contract::answers::CostMonth;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -21,13 +21,13 @@ pub(super) enum Step {
 #[derive(Clone, Copy)]
 struct Form {
     app: App,
-    asked: Asked<Costs>,
+    asked: Asked<LedgerMonths>,
     told: Told,
     busy: RwSignal<bool>,
     trouble: RwSignal<Option<Problem>>,
 }
 
-pub(super) fn closing(step: Step, asked: Asked<Costs>, told: Told) -> impl IntoView {
+pub(super) fn closing(step: Step, asked: Asked<LedgerMonths>, told: Told) -> impl IntoView {
     let form = Form { app: App::here(), asked, told, busy: RwSignal::new(false), trouble: RwSignal::new(None) };
     match step {
         Step::Close(month, currency) => close(form, month, currency).into_any(),

@@ -2,16 +2,15 @@
 
 use super::{kind, month, path};
 use crate::address::RANGE;
-use crate::books::{FORMATS, GROUPS_MAX, REPORTS, Report, label, month_of};
+use crate::books::{FORMATS, GROUPS_MAX, LedgerMonths, REPORTS, Report, label, month_of};
 use crate::format::money;
 use crate::order;
 use crate::pages::api::Asked;
 use crate::pages::app::App;
 use crate::pages::pieces::{icon, shape};
-use contract::answers::Costs;
 use leptos::prelude::*;
 
-pub(super) fn controls(app: App, asked: Asked<Costs>) -> impl IntoView {
+pub(super) fn controls(app: App, asked: Asked<LedgerMonths>) -> impl IntoView {
     let choice = move |report: Report| {
         view! {
             <button
@@ -35,7 +34,7 @@ pub(super) fn controls(app: App, asked: Asked<Costs>) -> impl IntoView {
 }
 
 /// The months of the ledger with this one, the newest first; and the time of the bar.
-fn months(app: App, asked: Asked<Costs>) -> impl IntoView {
+fn months(app: App, asked: Asked<LedgerMonths>) -> impl IntoView {
     let known = Memo::new(move |_| {
         let mut known: Vec<String> =
             asked.value.get().map(|c| c.months.iter().map(|m| m.period.clone()).collect()).unwrap_or_default();

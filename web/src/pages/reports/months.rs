@@ -1,7 +1,7 @@
 //! The months of the ledger: what each costs, whether it is closed, and who may change that.
 
 use super::closing::{self, Step};
-use crate::books::{Closing, closing_note, next_steps};
+use crate::books::{Closing, LedgerMonths, closing_note, next_steps};
 use crate::csv;
 use crate::format::{self, money};
 use crate::pages::api::Asked;
@@ -9,14 +9,14 @@ use crate::pages::app::App;
 use crate::pages::browser;
 use crate::pages::dialog::dialog;
 use crate::pages::pieces::{answered, icon, shape, skeleton, stale_line};
-use contract::answers::{CostMonth, Costs};
+use contract::answers::CostMonth;
 use leptos::prelude::*;
 use std::sync::Arc;
 
 /// What the closing of a month was answered with.
 pub(super) type Told = RwSignal<Option<String>>;
 
-pub(super) fn months(app: App, asked: Asked<Costs>) -> impl IntoView {
+pub(super) fn months(app: App, asked: Asked<LedgerMonths>) -> impl IntoView {
     let step = RwSignal::new(None::<Step>);
     let told: Told = RwSignal::new(None);
     let title = |step: &Step| match step {
@@ -54,7 +54,7 @@ fn words(app: App) -> &'static str {
     }
 }
 
-fn list(app: App, found: Signal<Arc<Costs>>, step: RwSignal<Option<Step>>) -> impl IntoView {
+fn list(app: App, found: Signal<Arc<LedgerMonths>>, step: RwSignal<Option<Step>>) -> impl IntoView {
     move || {
         let found = found.get();
         if found.months.is_empty() {
