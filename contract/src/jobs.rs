@@ -88,6 +88,8 @@ pub struct JobDetail {
     pub times_unix_micros: Vec<i64>,
     /// The GPUs that it held, with their busy ratio in each bucket.
     pub gpus: Vec<FleetGpu>,
+    /// Where each of them is.
+    pub gpu_nodes: Vec<String>,
     /// GPU-hours of the time in which samples name the job.
     pub gpu_hours: ByState<f64>,
     pub energy_joules: Option<f64>,

@@ -120,6 +120,7 @@ async fn add_telemetry(asking: &Asking, detail: &mut JobDetail, window: Range) -
     detail.window = window;
     detail.times_unix_micros = buckets.times();
     detail.series = METRICS.iter().enumerate().map(|(at, metric)| over(&gpus, at, *metric, &buckets)).collect();
+    detail.gpu_nodes = gpus.iter().map(|gpu| gpu.identity.node.clone()).collect();
     detail.gpus = gpus.iter().map(|gpu| shown(gpu, &names, window)).collect();
     Ok(gpus)
 }

@@ -109,13 +109,15 @@ fn summary(unit: Unit, cells: &[Option<f64>]) -> Vec<Field> {
 
 /// A row a GPU of a job.
 pub(crate) fn of_job(found: &JobDetail) -> Sheet {
-    let mut heads = vec![number("GPU", "gpu_index"), text("UUID", "gpu_uuid"), text("Model", "gpu_model")];
+    let mut heads = vec![text("Node", "node"), number("GPU", "gpu_index")];
+    heads.extend([text("UUID", "gpu_uuid"), text("Model", "gpu_model")]);
     heads.extend(summary_heads("gpu_busy_ratio"));
-    let row = |gpu: &FleetGpu| {
-        let who = vec![named(gpu.gpu_index.to_string()), named(&gpu.gpu_uuid), named(&gpu.gpu_model)];
+    let row = |(gpu, node): (&FleetGpu, &String)| {
+        let who = vec![named(node), named(gpu.gpu_index.to_string()), named(&gpu.gpu_uuid), named(&gpu.gpu_model)];
         [who, summary(Unit::Ratio, &gpu.cells)].concat()
     };
-    Sheet { name: format!("job-{}-gpus", found.job.job_id), heads, rows: found.gpus.iter().map(row).collect() }
+    let rows = found.gpus.iter().zip(&found.gpu_nodes).map(row).collect();
+    Sheet { name: format!("job-{}-gpus", found.job.job_id), heads, rows }
 }
 
 /// A row a time, a column a series that reported.
@@ -156,14 +158,17 @@ mod tests {
 
     #[test]
     fn a_gpu_without_a_value_is_not_reported_and_not_zero() {
-        let found =
-            JobDetail { gpus: vec![gpu(vec![None, None]), gpu(vec![Some(0.25), None])], ..JobDetail::default() };
+        let found = JobDetail {
+            gpus: vec![gpu(vec![None, None]), gpu(vec![Some(0.25), None])],
+            gpu_nodes: vec!["n7".to_owned(), "n8".to_owned()],
+            ..JobDetail::default()
+        };
         let sheet = of_job(&found);
         let lines: Vec<String> = sheet.csv().lines().map(str::to_owned).collect();
         assert_eq!(lines[0].split(',').next_back(), Some("reported_ratio"));
-        assert_eq!(lines[1], "3,GPU-1,H100,,,,0");
-        assert_eq!(lines[2], "3,GPU-1,H100,0.25,0.25,0.25,0.5");
-        assert_eq!(sheet.rows[0][3].shown, "not reported");
+        assert_eq!(lines[1], "n7,3,GPU-1,H100,,,,0");
+        assert_eq!(lines[2], "n8,3,GPU-1,H100,0.25,0.25,0.25,0.5");
+        assert_eq!(sheet.rows[0][4].shown, "not reported");
     }
 
     #[test]

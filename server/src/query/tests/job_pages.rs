@@ -98,6 +98,7 @@ async fn a_job_shows_its_gpus_and_what_to_do_better() {
     let job = scene.engine.job("c", "7", None, None, T0 + 30 * HOUR).await.unwrap();
     assert_eq!((job.job.phase, job.range), (JobPhase::Failed, range(1, 5)));
     assert_eq!(job.gpus.iter().map(|gpu| gpu.gpu_uuid.as_str()).collect::<Vec<_>>(), ["g0", "g1"]);
+    assert_eq!(job.gpu_nodes, ["n7", "n7"]);
     assert_eq!((job.gpu_hours.get(GpuState::Active), job.gpu_hours.get(GpuState::HeldIdle)), (&4.0, &4.0));
     assert_eq!(job.gpus[0].cells.iter().flatten().copied().reduce(f64::min), Some(0.8));
     let series = |name: &str| job.series.iter().find(|series| series.name == name).unwrap().values[0];

@@ -41,16 +41,17 @@ pub(super) fn nothing(found: &JobDetail) -> AnyView {
 }
 
 fn ranks(app: App, found: &JobDetail) -> AnyView {
-    let mut rows: Vec<&FleetGpu> = found.gpus.iter().collect();
+    let nodes = found.gpu_nodes.iter().map(String::as_str).chain(std::iter::repeat(""));
+    let mut rows: Vec<(&FleetGpu, &str)> = found.gpus.iter().zip(nodes).collect();
     let left_out = rows.len().saturating_sub(ROWS_MAX);
     if left_out > 0 {
-        let busy = |gpu: &&FleetGpu| gpu.gpu_busy_ratio.unwrap_or(-1.0);
+        let busy = |row: &(&FleetGpu, &str)| row.0.gpu_busy_ratio.unwrap_or(-1.0);
         order::sort_by(&mut rows, |a, b| busy(a).total_cmp(&busy(b)));
         rows.truncate(ROWS_MAX);
     }
     let note = (left_out > 0).then(|| format!("The {ROWS_MAX} least busy GPUs; {left_out} busier ones are not drawn."));
     view! {
-        <div class="body ranks">{rows.iter().map(|gpu| row(app, gpu)).collect_view()}</div>
+        <div class="body ranks">{rows.iter().map(|(gpu, node)| row(app, gpu, node)).collect_view()}</div>
         <div class="foot legend">
             <span class="scale">
                 "0 %" <span class="ramp"></span> "100 %"
@@ -62,7 +63,7 @@ fn ranks(app: App, found: &JobDetail) -> AnyView {
     .into_any()
 }
 
-fn row(app: App, gpu: &FleetGpu) -> impl IntoView + use<> {
+fn row(app: App, gpu: &FleetGpu, node: &str) -> impl IntoView + use<> {
     let count = gpu.cells.len().max(1) as f64;
     let part = |(class, at, length): (String, usize, usize)| {
         let style = format!("left:{:.3}%;width:{:.3}%", at as f64 / count * 100.0, length as f64 / count * 100.0);
@@ -74,10 +75,10 @@ fn row(app: App, gpu: &FleetGpu) -> impl IntoView + use<> {
         here.href()
     });
     let mean = format::maybe(Unit::Ratio, gpu.gpu_busy_ratio);
-    let hint = format!("{} · {} · {mean} busy", gpu.gpu_uuid, gpu.gpu_model);
+    let hint = format!("{node} · {} · {} · {mean} busy", gpu.gpu_uuid, gpu.gpu_model);
     view! {
         <a class="rank" href=href title=hint>
-            <span class="name">{format!("GPU {}", gpu.gpu_index)}</span>
+            <span class="name">{format!("{node} · GPU {}", gpu.gpu_index)}</span>
             <span class="cells" aria-hidden="true">{runs(&gpu.cells).into_iter().map(part).collect_view()}</span>
             <span class="mean">{mean.clone()}</span>
         </a>
