@@ -158,9 +158,10 @@ pub(crate) fn matchers(labels: &BTreeMap<String, String>) -> Vec<String> {
 /// `above 88 in 5 min, for 10 min, looked at each 1 min`.
 pub(crate) fn condition(rule: &AlertRule) -> String {
     let span = |seconds: f64| format::duration((seconds * 1e6) as i64);
+    let shown = |limit: f64| format::value(unit(&rule.summary), limit);
     let mut said = match (rule.above, rule.below) {
-        (Some(limit), _) => format!("above {limit}"),
-        (None, Some(limit)) => format!("below {limit}"),
+        (Some(limit), _) => format!("above {}", shown(limit)),
+        (None, Some(limit)) => format!("below {}", shown(limit)),
         (None, None) => "any row".to_owned(),
     };
     said.push_str(&format!(" in {}", span(rule.over_seconds)));
@@ -231,6 +232,23 @@ pub(crate) fn telling(alert: &AlertState) -> String {
         (None, []) => format!("not told yet to {}", alert.receivers.join(", ")),
         (None, told) => format!("told {}", told.join(", ")),
     }
+}
+
+/// Alerts of one rule that are shown unasked; a fleet has thousands of GPUs.
+pub(crate) const SHOWN_OF_RULE: usize = 3;
+/// Those that are shown at all, as far as a reader goes.
+pub(crate) const SHOWN_OF_RULE_MAX: usize = 200;
+
+/// Alerts by rule, both in the order in which they come.
+pub(crate) fn by_rule(alerts: &[AlertState]) -> Vec<(&str, Vec<&AlertState>)> {
+    let mut rules: Vec<(&str, Vec<&AlertState>)> = Vec::new();
+    for alert in alerts {
+        match rules.iter_mut().find(|(rule, _)| *rule == alert.rule) {
+            Some((_, of_rule)) => of_rule.push(alert),
+            None => rules.push((&alert.rule, vec![alert])),
+        }
+    }
+    rules
 }
 
 #[cfg(test)]
@@ -309,6 +327,13 @@ mod tests {
     }
 
     #[test]
+    fn alerts_stand_with_those_of_their_rule() {
+        let alerts = ["hot", "idle", "hot"].map(|rule| AlertState { rule: rule.to_owned(), ..AlertState::default() });
+        let counts: Vec<(&str, usize)> = by_rule(&alerts).into_iter().map(|(rule, of)| (rule, of.len())).collect();
+        assert_eq!(counts, [("hot", 2), ("idle", 1)]);
+    }
+
+    #[test]
     fn rules_and_alerts_are_said_in_words() {
         let rule = AlertRule {
             above: Some(88.0),
@@ -320,6 +345,9 @@ mod tests {
         let minutes = |n: i64| format::duration(n * 60_000_000);
         let said = format!("above 88 in {}, for {}, looked at each {}", minutes(5), minutes(10), minutes(1));
         assert_eq!(condition(&rule), said);
+        let summary = "{team} paid {value:money}".to_owned();
+        let money = AlertRule { above: Some(5e8), summary, ..AlertRule::default() };
+        assert!(condition(&money).starts_with("above 500.00 in"), "{}", condition(&money));
         let mut alert = AlertState { state: "firing".to_owned(), ..AlertState::default() };
         assert_eq!(telling(&alert), "nobody is told: no route takes it");
         alert.receivers = vec!["ops".to_owned()];

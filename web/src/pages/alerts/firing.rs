@@ -2,13 +2,20 @@
 
 use super::desk::Desk;
 use crate::address::Address;
-use crate::alerts::{AlertState, Alerts, job_of, open_of, place, severity, telling};
+use crate::alerts::{
+    AlertState, Alerts, SHOWN_OF_RULE, SHOWN_OF_RULE_MAX, by_rule, job_of, open_of, place, severity, telling,
+};
 use crate::format;
 use crate::pages::pieces::{refused, severity_icon};
 use leptos::prelude::*;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Rules all of whose alerts are shown.
+type Opened = RwSignal<BTreeSet<String>>;
+
 pub(super) fn firing(desk: Desk, found: Signal<Arc<Alerts>>) -> impl IntoView {
+    let opened: Opened = RwSignal::default();
     let count = move || {
         let found = found.read();
         let pending = found.alerts.iter().filter(|alert| alert.state == "pending").count() as u64;
@@ -29,7 +36,8 @@ pub(super) fn firing(desk: Desk, found: Signal<Arc<Alerts>>) -> impl IntoView {
             .into_any();
         }
         let address = desk.app.address.get();
-        found.alerts.iter().map(|alert| one(desk, &address, alert)).collect_view().into_any()
+        let rules = by_rule(&found.alerts);
+        rules.into_iter().map(|(rule, alerts)| of_rule(desk, &address, rule, &alerts, opened)).collect_view().into_any()
     };
     view! {
         <section class="card c8">
@@ -42,6 +50,30 @@ pub(super) fn firing(desk: Desk, found: Signal<Arc<Alerts>>) -> impl IntoView {
             {list}
         </section>
     }
+}
+
+fn of_rule(desk: Desk, address: &Address, rule: &str, alerts: &[&AlertState], opened: Opened) -> impl IntoView + use<> {
+    let is_open = opened.read().contains(rule);
+    let shown = alerts.len().min(if is_open { SHOWN_OF_RULE_MAX } else { SHOWN_OF_RULE });
+    let left = alerts.len() - shown;
+    let label = match (is_open, left) {
+        (false, 0) => None,
+        (false, left) => Some(format!("{left} more of {rule}")),
+        (true, 0) => Some(format!("Fewer of {rule}")),
+        (true, left) => Some(format!("Fewer of {rule}; {left} more are not listed")),
+    };
+    let rule = rule.to_owned();
+    let turn = move |_| {
+        opened.update(|opened| {
+            if !opened.remove(&rule) {
+                opened.insert(rule.clone());
+            }
+        });
+    };
+    let more = label.map(|label| {
+        view! { <div class="finding"><button class="link title more" aria-expanded=is_open.to_string() on:click=turn>{label}</button></div> }
+    });
+    view! { {alerts[..shown].iter().map(|alert| one(desk, address, alert)).collect_view()} {more} }
 }
 
 fn one(desk: Desk, address: &Address, alert: &AlertState) -> impl IntoView + use<> {
