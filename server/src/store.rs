@@ -58,7 +58,7 @@ pub use read_file::{ParquetFile, read_parquet};
 pub use replay::Damage;
 pub use sorted::{Copies, SortedRows};
 pub use verify::Checked;
-pub use word_index::{Block, WordIndex, read_word_index, searched_column};
+pub use word_index::{Block, Needed, WordIndex, read_word_index, searched_column};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;

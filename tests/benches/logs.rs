@@ -61,13 +61,14 @@ fn main() {
 }
 
 /// What is searched: in words, as we read it, and as grep and DuckDB do.
-const SEARCHES: [(&str, &str, Option<&str>); 6] = [
+const SEARCHES: [(&str, &str, Option<&str>); 7] = [
     ("a word of one line", "needle5", Some("needle5")),
     ("a word that is nowhere", "haystackless", Some("haystackless")),
     ("a word of a hundredth of the lines", "timeout", Some("timeout")),
     ("a word of every line", "step", None),
     ("a phrase", "\"connection reset by peer\"", Some("connection reset by peer")),
     ("a regular expression of few lines", "/needle[0-9]+/", None),
+    ("a beginning of a word of few lines", "needle*", None),
 ];
 
 #[allow(clippy::disallowed_methods, reason = "tests have no config.rs")]

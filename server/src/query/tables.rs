@@ -132,15 +132,15 @@ impl SnapshotTable {
         files: Vec<DataFile>,
         filters: &[Expr],
     ) -> Result<Vec<(DataFile, Option<ParquetRowSelection>)>> {
-        let hashes = searched_column(self.snapshot.table).map(|column| word_scan::needed(column, filters));
-        let hashes = hashes.unwrap_or_default();
-        let Some(indexes) = state.config().get_extension::<WordIndexes>().filter(|_| !hashes.is_empty()) else {
+        let needed = searched_column(self.snapshot.table).map(|column| word_scan::needed(column, filters));
+        let needed = needed.unwrap_or_default();
+        let Some(indexes) = state.config().get_extension::<WordIndexes>().filter(|_| !needed.is_empty()) else {
             return Ok(files.into_iter().map(|file| (file, None)).collect());
         };
         let store = state.runtime_env().object_store(ObjectStoreUrl::parse(STORE_URL)?)?;
         let mut found = Vec::with_capacity(files.len());
         for file in files {
-            match indexes.of(store.as_ref(), &file).await.map(|index| word_scan::selection(&index, &hashes)) {
+            match indexes.of(store.as_ref(), &file).await.map(|index| word_scan::selection(&index, &needed)) {
                 None => found.push((file, None)),
                 Some(Some(selection)) => found.push((file, Some(selection))),
                 Some(None) => {}

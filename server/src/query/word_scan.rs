@@ -1,11 +1,11 @@
 //! Which rows of a file a filter on its texts can meet, by the index of words in the file.
 //!
 //! **Invariant:** rows that are left out do not pass the filter. What a filter says of words is taken from conditions
-//! that all must hold: `matches(body, 'words')`, and whole words within the pattern of a `LIKE`.
+//! that all must hold: `matches(body, 'words')`, and the words and parts of words in the pattern of a `LIKE`.
 
 use super::matching::{self, Terms, text_of};
-use crate::store::words::{hash, lower, words};
-use crate::store::{DataFile, WordIndex, read_word_index};
+use crate::store::words::{lower, words};
+use crate::store::{DataFile, Needed, WordIndex, read_word_index};
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::logical_expr::Expr;
 use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
@@ -79,42 +79,43 @@ impl Kept {
     }
 }
 
-/// The numbers of the words that a row must have in a column to pass all filters.
-pub(super) fn needed(column: &str, filters: &[Expr]) -> Vec<u64> {
-    let mut found: Vec<String> = Vec::new();
+/// What the text of a row must have in a column to pass all filters.
+pub(super) fn needed(column: &str, filters: &[Expr]) -> Needed {
+    let mut needed = Needed::default();
     for filter in filters {
-        of_expression(column, filter, &mut found);
+        of_expression(column, filter, &mut needed);
     }
-    let mut hashes: Vec<u64> = found.iter().map(|word| hash(word)).collect();
-    hashes.sort_unstable();
-    hashes.dedup();
-    hashes
+    needed
 }
 
-/// The words that a search needs.
-pub(super) fn needed_by(terms: &Terms) -> Vec<u64> {
-    terms.needed().map(hash).collect()
+/// Adds what a search needs.
+pub(super) fn add_terms(terms: &Terms, needed: &mut Needed) {
+    terms.needed().for_each(|word| needed.add_word(word));
+    terms.parts().for_each(|part| needed.add_part(part));
 }
 
-fn of_expression(column: &str, filter: &Expr, found: &mut Vec<String>) {
+fn of_expression(column: &str, filter: &Expr, needed: &mut Needed) {
     match filter {
         Expr::BinaryExpr(both) if both.op == datafusion::logical_expr::Operator::And => {
-            of_expression(column, &both.left, found);
-            of_expression(column, &both.right, found);
+            of_expression(column, &both.left, needed);
+            of_expression(column, &both.right, needed);
         }
         Expr::ScalarFunction(call) if call.func.name() == matching::NAME => {
             let [text, asked] = &call.args[..] else { return };
             let asked = literal(asked).filter(|_| is_column(text, column));
             // What cannot be read is told when the function runs.
             if let Some(Ok(terms)) = asked.map(Terms::parse) {
-                found.extend(terms.needed().map(str::to_owned));
+                add_terms(&terms, needed);
             }
         }
         Expr::Like(like) if !like.negated && like.escape_char.is_none() && is_column(&like.expr, column) => {
             let Some(pattern) = literal(&like.pattern).filter(|pattern| !pattern.contains('\\')) else { return };
-            let whole = of_pattern(pattern);
+            let mut lowered = String::new();
+            lower(pattern, &mut lowered);
             // Beside ASCII letters, case is folded in other ways than words are.
-            found.extend(whole.into_iter().filter(|word| !like.case_insensitive || word.is_ascii()));
+            let is_sure = |text: &&str| !like.case_insensitive || text.is_ascii();
+            whole_words(&lowered).filter(is_sure).for_each(|word| needed.add_word(word));
+            lowered.split(WILD).filter(is_sure).for_each(|part| needed.add_part(part));
         }
         _ => {}
     }
@@ -137,30 +138,27 @@ fn literal(expression: &Expr) -> Option<&str> {
     }
 }
 
-/// The words of a pattern that have their bounds within it: `%connection reset by%` has `reset`.
-fn of_pattern(pattern: &str) -> Vec<String> {
-    let mut lowered = String::new();
-    lower(pattern, &mut lowered);
-    let wild = |c: char| c == '%' || c == '_';
-    let pieces: Vec<&str> = lowered.split(wild).collect();
-    let last = pieces.len() - 1;
-    let mut found = Vec::new();
-    for (at, piece) in pieces.into_iter().enumerate() {
+/// What stands for any text in a pattern of `LIKE`.
+const WILD: [char; 2] = ['%', '_'];
+
+/// The words of a pattern in lower case that have their bounds within it: `%connection reset by%` has `reset`.
+fn whole_words(pattern: &str) -> impl Iterator<Item = &str> {
+    let last = pattern.split(WILD).count() - 1;
+    pattern.split(WILD).enumerate().flat_map(move |(at, piece)| {
         let cut_before = at > 0 && piece.starts_with(char::is_alphanumeric);
         let cut_behind = at < last && piece.ends_with(char::is_alphanumeric);
         let all: Vec<&str> = words(piece).collect();
         let first = usize::from(cut_before);
-        let end = all.len().saturating_sub(usize::from(cut_behind));
-        found.extend(all.get(first..end).unwrap_or_default().iter().map(|word| (*word).to_owned()));
-    }
-    found
+        let end = all.len().saturating_sub(usize::from(cut_behind)).max(first);
+        all.into_iter().take(end).skip(first)
+    })
 }
 
 /// Which rows to read of a file; none where no row can have the words.
-pub(super) fn selection(index: &WordIndex, hashes: &[u64]) -> Option<ParquetRowSelection> {
+pub(super) fn selection(index: &WordIndex, needed: &Needed) -> Option<ParquetRowSelection> {
     let mut selectors: Vec<RowSelector> = Vec::new();
     for block in index.blocks() {
-        let of = if index.may_hold(block, hashes) { RowSelector::select } else { RowSelector::skip };
+        let of = if index.may_hold(block, needed) { RowSelector::select } else { RowSelector::skip };
         selectors.push(of(block.rows));
     }
     selectors.iter().any(|selector| !selector.skip).then(|| ParquetRowSelection::new(RowSelection::from(selectors)))
@@ -172,8 +170,8 @@ mod tests {
 
     #[test]
     fn words_of_a_pattern_are_those_with_both_of_their_bounds() {
-        let of = |pattern: &str| of_pattern(pattern);
-        assert_eq!(of("%connection Reset by%"), ["reset"]);
+        let of = |pattern: &'static str| whole_words(pattern).collect::<Vec<_>>();
+        assert_eq!(of("%connection reset by%"), ["reset"]);
         assert_eq!(of("connection%by peer"), ["peer"]);
         assert_eq!(of("error"), ["error"]);
         assert_eq!(of("% oom %"), ["oom"]);

@@ -1,4 +1,4 @@
-//! Which blocks of rows of a file may have a word: written into the file, before its footer, and read from there.
+//! Which blocks of rows of a file may have words and parts of words: written into the file, before its footer, and read from there.
 //!
 //! **Invariants:** a file without an index, or with one that cannot be read, is read whole; blocks cover all rows of
 //! the file, in their order. FORMAT.md draws the bytes.
@@ -22,7 +22,9 @@ const SEARCHED: [(&str, &str); 1] = [("logs", "body")];
 const BLOCK_ROWS: usize = 2 * 1024;
 /// In the file's own notes: where the index is, as `offset,length`.
 const KEY: &str = "coulomb.words";
-const MAGIC: &[u8; 8] = b"COULWRD1";
+const MAGIC: &[u8; 8] = b"COULWRD2";
+/// Of earlier versions, whose filters have no trigrams.
+const MAGIC_OF_WORDS: &[u8; 8] = b"COULWRD1";
 const HEAD_BYTES: usize = 12;
 const BLOCK_BYTES: usize = 24;
 const SUM_BYTES: usize = 4;
@@ -37,11 +39,43 @@ pub fn searched_column(table: &Table) -> Option<&'static str> {
     SEARCHED.iter().find(|(name, _)| *name == table.name).map(|(_, column)| *column)
 }
 
+/// What a text must have to be looked for, by numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needed {
+    words: Vec<u64>,
+    trigrams: Vec<u64>,
+}
+
+impl Needed {
+    /// A word in lower case, from its beginning to its end.
+    pub fn add_word(&mut self, word: &str) {
+        add(&mut self.words, words::hash(word));
+    }
+
+    /// A text in lower case that is somewhere within.
+    pub fn add_part(&mut self, lowered: &str) {
+        words::trigrams(lowered).for_each(|at| add(&mut self.trigrams, words::hash_trigram(at)));
+    }
+
+    /// Whether any text may be looked for.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.trigrams.is_empty()
+    }
+}
+
+fn add(hashes: &mut Vec<u64>, hash: u64) {
+    if !hashes.contains(&hash) {
+        hashes.push(hash);
+    }
+}
+
 /// An index while its file is written.
 pub(super) struct Builder {
     column: &'static str,
     time_column: &'static str,
     words: HashSet<u64>,
+    /// A bit for each.
+    trigrams: Vec<u64>,
     rows: u32,
     times: (i64, i64),
     blocks: Vec<u8>,
@@ -58,6 +92,7 @@ impl Builder {
             column,
             time_column: table.time_column,
             words: HashSet::new(),
+            trigrams: vec![0; words::TRIGRAMS.div_ceil(64)],
             rows: 0,
             times: (i64::MAX, i64::MIN),
             blocks: Vec::new(),
@@ -79,6 +114,7 @@ impl Builder {
             if texts.is_valid(row) {
                 words::lower(texts.value(row), &mut self.lowered);
                 self.words.extend(words::words(&self.lowered).map(words::hash));
+                words::trigrams(&self.lowered).for_each(|at| self.trigrams[at / 64] |= 1 << (at % 64));
             }
             let time = times.value(row);
             self.times = (self.times.0.min(time), self.times.1.max(time));
@@ -91,6 +127,9 @@ impl Builder {
     }
 
     fn end_block(&mut self) {
+        let is_in = |at: &usize| self.trigrams[at / 64] & (1 << (at % 64)) != 0;
+        self.words.extend((0..words::TRIGRAMS).filter(is_in).map(words::hash_trigram));
+        self.trigrams.fill(0);
         let filter = words::filter(&self.words);
         self.blocks.extend_from_slice(&self.rows.to_le_bytes());
         self.blocks.extend_from_slice(&(filter.len() as u32).to_le_bytes());
@@ -136,6 +175,7 @@ pub struct Block {
 pub struct WordIndex {
     blocks: Vec<Block>,
     bytes: Vec<u8>,
+    has_trigrams: bool,
 }
 
 impl WordIndex {
@@ -143,10 +183,11 @@ impl WordIndex {
         &self.blocks
     }
 
-    /// Whether a block may have all of these words, by their numbers.
-    pub fn may_hold(&self, block: &Block, hashes: &[u64]) -> bool {
+    /// Whether a block may have all that is needed.
+    pub fn may_hold(&self, block: &Block, needed: &Needed) -> bool {
         let filter = self.bytes.get(block.filter.clone()).unwrap_or_default();
-        hashes.iter().all(|hash| words::may_hold(filter, *hash))
+        let trigrams: &[u64] = if self.has_trigrams { &needed.trigrams } else { &[] };
+        needed.words.iter().chain(trigrams).all(|hash| words::may_hold(filter, *hash))
     }
 
     /// What it takes in memory.
@@ -157,7 +198,9 @@ impl WordIndex {
     /// None where the bytes are no index.
     fn parse(bytes: Vec<u8>) -> Option<Self> {
         let (rest, sum) = bytes.split_last_chunk::<SUM_BYTES>()?;
-        if rest.get(..8)? != MAGIC || crc32fast::hash(rest) != u32::from_le_bytes(*sum) {
+        let magic = rest.first_chunk::<8>()?;
+        let has_trigrams = magic == MAGIC;
+        if !(has_trigrams || magic == MAGIC_OF_WORDS) || crc32fast::hash(rest) != u32::from_le_bytes(*sum) {
             return None;
         }
         let count = u32::from_le_bytes(*rest.get(8..HEAD_BYTES)?.first_chunk()?) as usize;
@@ -176,7 +219,7 @@ impl WordIndex {
                 filter,
             });
         }
-        (at == rest.len()).then_some(Self { blocks, bytes })
+        (at == rest.len()).then_some(Self { blocks, bytes, has_trigrams })
     }
 }
 

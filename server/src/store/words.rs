@@ -1,6 +1,7 @@
-//! Words of texts, and filters that know which words a block of texts cannot have.
+//! Words and trigrams of texts, and filters that know which of them a block of texts cannot have.
 //!
-//! A word is a run of letters and digits in lower case; everything else is between words. FORMAT.md draws the filter.
+//! A word is a run of letters and digits in lower case; everything else is between words. A trigram is three letters of
+//! ASCII that follow each other, wherever in a word. FORMAT.md draws the filter.
 //! **Invariant:** a filter that a word was added to holds it; what it holds besides is chance. Pure.
 
 use std::collections::HashSet;
@@ -31,11 +32,35 @@ pub fn words(lowered: &str) -> impl Iterator<Item = &str> {
     lowered.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
+const LETTERS: usize = 26;
+/// As many as there can be.
+pub const TRIGRAMS: usize = LETTERS.pow(3);
+
+/// The trigrams of a text that is in lower case, by their places among all there are.
+pub fn trigrams(lowered: &str) -> impl Iterator<Item = usize> {
+    let (mut run, mut at) = (0, 0);
+    lowered.bytes().filter_map(move |byte| {
+        run = if byte.is_ascii_lowercase() { run + 1 } else { 0 };
+        at = (at * LETTERS + usize::from(byte.wrapping_sub(b'a'))) % TRIGRAMS;
+        (run >= 3).then_some(at)
+    })
+}
+
+/// A number for a trigram: that of a word which no text has.
+pub fn hash_trigram(at: usize) -> u64 {
+    let letter = |place: usize| b'a' + (at / place % LETTERS) as u8;
+    hash_bytes(&[b'*', letter(LETTERS * LETTERS), letter(LETTERS), letter(1)])
+}
+
 /// A number for a word, the same on every machine and in every version: FNV-1a, mixed.
 pub fn hash(word: &str) -> u64 {
-    let mut hash = word
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    hash_bytes(word.as_bytes())
+}
+
+fn hash_bytes(bytes: &[u8]) -> u64 {
+    let mut hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
@@ -102,6 +127,16 @@ mod tests {
             [hash(""), hash("error"), hash("ärger")],
             [0xf52a_15e9_a9b5_e89b, 0x3dc3_aab2_1311_f127, 0xaf81_af7c_e6ac_cf51]
         );
+    }
+
+    #[test]
+    fn trigrams_are_three_letters_of_ascii_in_a_row() {
+        let of = |text: &str| trigrams(text).collect::<Vec<_>>();
+        let number = |three: &str| three.bytes().fold(0, |at, byte| at * 26 + usize::from(byte - b'a'));
+        assert_eq!(of("oom7 xid_ab zzzaä"), ["oom", "xid", "zzz", "zza"].map(number));
+        assert_eq!(number("zzz") + 1, TRIGRAMS);
+        assert_eq!(hash_trigram(number("oom")), hash("*oom"), "files hold filters made of these");
+        assert!(of("ab-cd ä12345").is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::super::ask::text;
 use super::super::matching::Terms;
 use super::super::{QueryError, word_scan};
 use super::LogCursor;
+use crate::store::Needed;
 use contract::answers::Range;
 use datafusion::common::ScalarValue;
 
@@ -44,7 +45,7 @@ pub fn log_severity(name: &str) -> Result<i64, QueryError> {
 pub(super) struct Filter {
     parts: Vec<(&'static str, ScalarValue)>,
     text: Option<String>,
-    words: Vec<u64>,
+    needed: Needed,
 }
 
 impl Filter {
@@ -66,7 +67,7 @@ impl Filter {
         let asked_text = asked.text.trim();
         if !asked_text.is_empty() {
             let terms = Terms::parse(asked_text).map_err(QueryError::Invalid)?;
-            filter.words = word_scan::needed_by(&terms);
+            word_scan::add_terms(&terms, &mut filter.needed);
             filter.text = Some(asked_text.to_owned());
         }
         Ok(filter)
@@ -97,8 +98,8 @@ impl Filter {
         self.text.is_some()
     }
 
-    /// Numbers of the words that a row must have.
-    pub(super) fn words(&self) -> &[u64] {
-        &self.words
+    /// What the message of a row must have.
+    pub(super) fn needed(&self) -> &Needed {
+        &self.needed
     }
 }

@@ -62,7 +62,7 @@ pub(super) async fn of(asking: &Asking, filter: &Filter, range: Range) -> Result
             continue;
         };
         let blocks = index.blocks().iter().filter(|b| within(b.time_min_micros, b.time_max_micros));
-        let blocks = blocks.filter(|block| index.may_hold(block, filter.words()));
+        let blocks = blocks.filter(|block| index.may_hold(block, filter.needed()));
         pieces.extend(blocks.map(|block| (block.time_max_micros, block.rows as u64)));
     }
     Ok(Slices::new(pieces, range))

@@ -2,11 +2,12 @@
 //!
 //! Every term must match, in any order and case; one with `-` must not. A term matches whole words: `net` is in
 //! `net_send` and not in `network`; `net*` is in both. A text between slashes is a regular expression.
-//! **Invariant:** a text that matches has all of [`Terms::needed`].
+//! **Invariant:** a text that matches has all of [`Terms::needed`] and of [`Terms::parts`].
 
 use super::plain::Plain;
 use crate::store::words::{lower, words};
 use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Hir, HirKind};
 
 /// More than anyone types; each is looked for in every row.
 const TERMS_MAX: usize = 32;
@@ -18,7 +19,14 @@ const EXPRESSION_BYTES_MAX: usize = 256 * 1024;
 pub(in crate::query) struct Terms {
     all: Vec<Term>,
     none: Vec<Term>,
-    expression: Option<Regex>,
+    expression: Option<Expression>,
+}
+
+#[derive(Debug, Clone)]
+struct Expression {
+    regex: Regex,
+    /// In lower case: texts without which nothing matches.
+    parts: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +49,12 @@ impl Terms {
             asked.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')).filter(|text| !text.is_empty())
         {
             let built = RegexBuilder::new(text).case_insensitive(true).size_limit(EXPRESSION_BYTES_MAX).build();
-            let expression = Some(built.map_err(|error| format!("/{text}/ is no regular expression: {error}"))?);
-            return Ok(Self { expression, ..Self::default() });
+            let regex = built.map_err(|error| format!("/{text}/ is no regular expression: {error}"))?;
+            let mut parts = Vec::new();
+            if let Ok(parsed) = regex_syntax::parse(text) {
+                add_parts(&parsed, &mut parts);
+            }
+            return Ok(Self { expression: Some(Expression { regex, parts }), ..Self::default() });
         }
         let mut terms = Self::default();
         let mut rest = asked;
@@ -67,7 +79,7 @@ impl Terms {
     /// Whether a text matches; `lowered` is used again from one text to the next.
     pub(in crate::query) fn match_text(&self, text: &str, lowered: &mut String) -> bool {
         if let Some(expression) = &self.expression {
-            return expression.is_match(text);
+            return expression.regex.is_match(text);
         }
         if text.is_ascii() {
             let is_in = |term: &Term| term.is_in_ascii(text.as_bytes());
@@ -80,6 +92,29 @@ impl Terms {
     /// Words that every text which matches has.
     pub(in crate::query) fn needed(&self) -> impl Iterator<Item = &str> {
         self.all.iter().flat_map(Term::needed)
+    }
+
+    /// Texts that every text which matches has within, both in lower case.
+    pub(in crate::query) fn parts(&self) -> impl Iterator<Item = &str> {
+        let of_expression = self.expression.iter().flat_map(|expression| &expression.parts);
+        self.all.iter().map(|term| &term.literal).chain(of_expression).map(String::as_str)
+    }
+}
+
+/// The literals that no match goes without: those of alternatives are not.
+fn add_parts(hir: &Hir, parts: &mut Vec<String>) {
+    match hir.kind() {
+        HirKind::Literal(literal) => {
+            if let Ok(text) = std::str::from_utf8(&literal.0) {
+                let mut lowered = String::new();
+                lower(text, &mut lowered);
+                parts.push(lowered);
+            }
+        }
+        HirKind::Concat(all) => all.iter().for_each(|one| add_parts(one, parts)),
+        HirKind::Capture(capture) => add_parts(&capture.sub, parts),
+        HirKind::Repetition(repeated) if repeated.min > 0 => add_parts(&repeated.sub, parts),
+        _ => {}
     }
 }
 
@@ -196,6 +231,14 @@ mod tests {
         assert!(Terms::parse("/\\w{1000}{1000}/").is_err());
     }
 
+    #[test]
+    fn an_expression_says_what_no_match_goes_without() {
+        let parts = |asked: &str| Terms::parse(asked).unwrap().parts().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(parts("/Needle[0-9]+ (was)+ (seen|found)/"), ["needle", " ", "was", " "]);
+        assert_eq!(parts("\"Reset by\" nccl* -debug"), ["reset by", "nccl"]);
+        assert!(parts("/oom|[0-9]{3}|x*/").is_empty());
+    }
+
     fn piece() -> impl Strategy<Value = String> {
         prop_oneof![
             "[a-cA-C0-1]{1,3}",
@@ -232,6 +275,24 @@ mod tests {
                 lower(&text, &mut lowered);
                 let has: Vec<&str> = words(&lowered).collect();
                 prop_assert!(terms.needed().all(|word| has.contains(&word)), "{asked:?} in {text:?}");
+                prop_assert!(terms.parts().all(|part| lowered.contains(part)), "{asked:?} in {text:?}");
+            }
+        }
+
+        #[test]
+        fn what_an_expression_matches_has_its_parts(
+            text in proptest::collection::vec(prop_oneof![Just("sk"), Just("SK"), Just("ſK"), Just("a"), Just("Ä"), Just(" ")], 0..10),
+            asked in proptest::collection::vec(
+                prop_oneof![Just("sk"), Just("S"), Just("K"), Just("ä"), Just("(a|s)"), Just("[ask]"), Just("(sk)+"), Just("a?"), Just("k*"), Just("(?-i)s"), Just("."), Just("^")],
+                1..5,
+            ),
+        ) {
+            let text = text.concat();
+            let terms = Terms::parse(&format!("/{}/", asked.concat())).unwrap();
+            if terms.match_text(&text, &mut String::new()) {
+                let mut lowered = String::new();
+                lower(&text, &mut lowered);
+                prop_assert!(terms.parts().all(|part| lowered.contains(part)), "{asked:?} in {text:?}");
             }
         }
 

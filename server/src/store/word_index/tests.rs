@@ -39,6 +39,14 @@ async fn read_index(path: &std::path::Path, rows: u64) -> Option<Arc<WordIndex>>
     read_word_index(&store, &name, size, rows).await.unwrap()
 }
 
+/// By block: whether it may have these words and this part of a text.
+fn may(index: &WordIndex, words: &[&str], part: &str) -> Vec<bool> {
+    let mut needed = Needed::default();
+    words.iter().for_each(|word| needed.add_word(word));
+    needed.add_part(part);
+    index.blocks().iter().map(|block| index.may_hold(block, &needed)).collect()
+}
+
 fn texts(count: usize, of: impl Fn(usize) -> String) -> Vec<String> {
     (0..count).map(of).collect()
 }
@@ -54,11 +62,21 @@ async fn a_file_says_which_of_its_blocks_may_have_a_word() {
     let second = &index.blocks()[1];
     assert_eq!(second.time_min_micros, BLOCK_ROWS as i64 * 1_000_000);
     assert_eq!(second.time_max_micros, (2 * BLOCK_ROWS as i64 - 1) * 1_000_000);
-    let may = |word: &str| index.blocks().iter().map(|b| index.may_hold(b, &[words::hash(word)])).collect::<Vec<_>>();
-    assert_eq!(may("needle"), [false, true, false]);
-    assert_eq!(may("straw"), [true; 3]);
-    let both = [words::hash("needle"), words::hash("missing")];
-    assert!(index.blocks().iter().all(|block| !index.may_hold(block, &both)));
+    assert_eq!(may(&index, &["needle"], ""), [false, true, false]);
+    assert_eq!(may(&index, &["straw"], ""), [true; 3]);
+    assert_eq!(may(&index, &["needle", "missing"], ""), [false; 3]);
+    assert_eq!(may(&index, &[], "eedl"), [false, true, false]);
+    assert_eq!(may(&index, &[], "raw 4"), [true; 3]);
+    assert_eq!(may(&index, &["straw"], "eels"), [false; 3]);
+    assert_eq!(may(&index, &[], "dl"), [true; 3], "two letters say nothing");
+    // Filters of earlier versions know no parts of words.
+    let mut bytes = index.bytes.clone();
+    bytes.truncate(bytes.len() - SUM_BYTES);
+    bytes[..8].copy_from_slice(MAGIC_OF_WORDS);
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+    let earlier = WordIndex::parse(bytes).unwrap();
+    assert_eq!(may(&earlier, &["straw"], "eels"), [true; 3]);
+    assert_eq!(may(&earlier, &["needle"], "eels"), [false, true, false]);
     // Whoever reads the rows is not disturbed by it.
     let rows: usize =
         super::super::read_file::read_parquet(&path).unwrap().map(|batch| batch.unwrap().num_rows()).sum();
@@ -76,9 +94,8 @@ async fn a_merged_file_has_an_index_of_its_own() {
     merge(table(), &inputs, &merged, &mut || Ok(())).unwrap();
     let index = read_index(&merged, 2 * each as u64).await.unwrap();
     assert_eq!(index.blocks().iter().map(|block| block.rows).collect::<Vec<_>>(), [BLOCK_ROWS, 2 * each - BLOCK_ROWS]);
-    let may = |word: &str| index.blocks().iter().map(|b| index.may_hold(b, &[words::hash(word)])).collect::<Vec<_>>();
-    assert_eq!(may("first"), [true, false]);
-    assert_eq!(may("second"), [true, true]);
+    assert_eq!(may(&index, &["first"], ""), [true, false]);
+    assert_eq!(may(&index, &["second"], "eco"), [true, true]);
 }
 
 #[tokio::test]
@@ -101,10 +118,10 @@ async fn a_file_without_an_index_or_with_a_damaged_one_is_read_whole() {
 
 proptest! {
     #[test]
-    fn no_bytes_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), whole: bool) {
+    fn no_bytes_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), whole: bool, earlier: bool) {
         if whole {
             // With the right beginning and sum, so that what is between is looked at.
-            bytes.splice(0..0, *MAGIC);
+            bytes.splice(0..0, if earlier { *MAGIC_OF_WORDS } else { *MAGIC });
             let sum = crc32fast::hash(&bytes);
             bytes.extend_from_slice(&sum.to_le_bytes());
         }
@@ -115,8 +132,10 @@ proptest! {
             // What is left of the bytes is filters, and what no filter says is possible.
             let said: usize = index.blocks().iter().map(|block| block.filter.len()).sum();
             prop_assert_eq!(HEAD_BYTES + index.blocks().len() * BLOCK_BYTES + said + SUM_BYTES, size);
+            let mut seven = Needed::default();
+            seven.add_word("7");
             let silent = |block: &&Block| block.filter.len() < 32;
-            prop_assert!(index.blocks().iter().filter(silent).all(|block| index.may_hold(block, &[7])));
+            prop_assert!(index.blocks().iter().filter(silent).all(|block| index.may_hold(block, &seven)));
         }
     }
 }
