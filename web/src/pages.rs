@@ -31,6 +31,7 @@ mod settings;
 mod sorting;
 mod sql;
 mod stat;
+mod text;
 
 use crate::address::Page;
 use app::App;

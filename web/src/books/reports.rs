@@ -26,11 +26,13 @@ const OF_MONEY: [&str; 16] = [
     "pool",
     "node",
     "gpu",
+    "day",
     "state",
     "category",
     "period",
-    "day",
 ];
+/// Without the last three, which are of money alone.
+const OF_USE: &[&str] = OF_MONEY.as_slice().split_at(13).0;
 
 pub(crate) const REPORTS: [Report; 6] = [
     Report {
@@ -52,21 +54,7 @@ pub(crate) const REPORTS: [Report; 6] = [
         label: "Utilization",
         purpose: "What the GPUs of each group did",
         default: &["team"],
-        groups: &[
-            "team",
-            "project",
-            "cost_centre",
-            "user",
-            "account",
-            "queue",
-            "job",
-            "gpu_model",
-            "cluster",
-            "pool",
-            "node",
-            "gpu",
-            "day",
-        ],
+        groups: OF_USE,
     },
     Report {
         name: "capacity",

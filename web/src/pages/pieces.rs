@@ -8,6 +8,7 @@ pub(crate) use crate::format::state_label;
 use contract::answers::Severity;
 use contract::{ByState, GpuState};
 use leptos::prelude::*;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Strokes on a 16 × 16 grid.
@@ -225,4 +226,13 @@ pub(crate) fn nothing_in_window(back: impl Fn() + 'static) -> impl IntoView {
             </div>
         </div>
     }
+}
+
+/// Puts a name in, or takes it out.
+pub(super) fn turn(names: RwSignal<BTreeSet<String>>, name: &str) {
+    names.update(|names| {
+        if !names.remove(name) {
+            names.insert(name.to_owned());
+        }
+    });
 }

@@ -36,6 +36,15 @@ pub(crate) struct Line {
     pub(crate) values: Vec<Option<f64>>,
 }
 
+/// Where a tip stands: beside the crosshair, on the side where there is room.
+pub(crate) fn beside(x: f64, is_right: bool) -> String {
+    if is_right {
+        format!("top:8px;left:{:.0}px", x + 14.0)
+    } else {
+        format!("top:8px;right:calc(100% - {:.0}px)", x - 14.0)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
     Stroke,

@@ -4,11 +4,11 @@ use super::desk::may_keep_watch;
 use super::rule::{Asked, preview};
 use crate::address::encode;
 use crate::alerts::{AlertRule, AlertText, unit};
-use crate::books::{Fault, faults};
 use crate::format;
 use crate::pages::api::{self, Problem};
 use crate::pages::app::App;
-use crate::pages::pieces::{failed, icon, refused, shape, skeleton};
+use crate::pages::pieces::{failed, skeleton};
+use crate::pages::text::Text;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -16,7 +16,7 @@ use leptos::task::spawn_local;
 struct Draft {
     app: App,
     rule: StoredValue<AlertRule>,
-    text: RwSignal<String>,
+    text: Text,
     /// As the server knows it.
     kept: RwSignal<Option<AlertText>>,
     verdict: RwSignal<Option<Verdict>>,
@@ -36,7 +36,7 @@ pub(super) fn editor(app: App, rule: AlertRule) -> impl IntoView {
     let draft = Draft {
         app,
         rule: StoredValue::new(rule),
-        text: RwSignal::new(String::new()),
+        text: Text::new(String::new()),
         kept: RwSignal::new(None),
         verdict: RwSignal::new(None),
         tried: RwSignal::new(None),
@@ -59,7 +59,7 @@ impl Draft {
             match api::get::<Vec<AlertText>>("/api/v1/alerts/texts", None).await {
                 Ok(all) => {
                     if let Some(found) = all.into_iter().find(|text| text.name == name) {
-                        self.text.try_set(found.text.clone());
+                        self.text.value.try_set(found.text.clone());
                         self.kept.try_set(Some(found));
                     }
                 }
@@ -75,7 +75,7 @@ impl Draft {
         self.verdict.set(None);
         let name = self.rule.with_value(|rule| encode(&rule.text));
         let path = format!("/api/v1/alerts/texts/{name}{}", if is_dry { "?dry_run=true" } else { "" });
-        let text = self.text.get_untracked();
+        let text = self.text.value.get_untracked();
         spawn_local(async move {
             let verdict = match api::put_text::<AlertText>(&path, &text).await {
                 Ok(_) if is_dry => Verdict::Good,
@@ -92,7 +92,7 @@ impl Draft {
     }
 
     fn try_it(self) {
-        let asked = self.rule.with_value(|rule| Asked::of(rule, Some(self.text.get_untracked())));
+        let asked = self.rule.with_value(|rule| Asked::of(rule, Some(self.text.value.get_untracked())));
         asked.start(self.app);
         self.tried.set(Some(asked));
     }
@@ -108,7 +108,7 @@ fn fields(draft: Draft) -> impl IntoView {
         (true, false) => "It is your own file on the server.",
     };
     let buttons = may.then(|| {
-        let blocked = move || draft.busy.get() || draft.text.read().is_empty();
+        let blocked = move || draft.busy.get() || draft.text.value.read().is_empty();
         view! {
             <div class="buttons">
                 <div class="grow"></div>
@@ -121,20 +121,8 @@ fn fields(draft: Draft) -> impl IntoView {
     view! {
         <div class="inside">
             <p class="small muted">{note}</p>
-            <textarea
-                class="text"
-                aria-label="Text of the rules"
-                rows="18"
-                wrap="off"
-                spellcheck="false"
-                readonly=!may
-                prop:value=move || draft.text.get()
-                on:input=move |e| {
-                    draft.verdict.set(None);
-                    draft.text.set(event_target_value(&e));
-                }
-            ></textarea>
-            <div role="status">{move || draft.verdict.get().map(told)}</div>
+            {draft.text.field("Text of the rules", 18, move || may, move || draft.verdict.set(None))}
+            <div role="status">{move || draft.verdict.get().map(|verdict| told(draft.text, verdict))}</div>
             {buttons}
             {move || draft.tried.get().map(|asked| preview(draft.app, asked, unit))}
         </div>
@@ -142,33 +130,13 @@ fn fields(draft: Draft) -> impl IntoView {
 }
 
 /// What the server says about the text.
-fn told(verdict: Verdict) -> AnyView {
+fn told(text: Text, verdict: Verdict) -> AnyView {
     match verdict {
         Verdict::Good => {
             view! { <p class="told">"It is as it should be, each statement too. Nothing was changed yet."</p> }
                 .into_any()
         }
         Verdict::Kept => view! { <p class="told">"It is kept, and watched from now on."</p> }.into_any(),
-        // 400 tells of the text; anything else of the request.
-        Verdict::Bad(problem) if problem.status == 400 => list(&problem).into_any(),
-        Verdict::Bad(problem) => refused(&problem).into_any(),
-    }
-}
-
-fn list(problem: &Problem) -> impl IntoView + use<> {
-    let found = faults(&problem.message);
-    let row = |fault: &Fault| {
-        let line = fault.line.map(|line| format!("Line {line}: ")).unwrap_or_default();
-        view! { <li class="wrap">{line}{format::sentence(&fault.text)}</li> }
-    };
-    let head = format!("{} to mend; nothing was changed", format::counted(found.len() as u64, "fault"));
-    view! {
-        <div class="refused faults" role="alert">
-            {icon(shape::CRITICAL)}
-            <div>
-                <strong>{head}</strong>
-                <ul>{found.iter().map(row).collect_view()}</ul>
-            </div>
-        </div>
+        Verdict::Bad(problem) => text.bad(&problem),
     }
 }

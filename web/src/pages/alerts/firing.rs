@@ -6,7 +6,7 @@ use crate::alerts::{
     AlertState, Alerts, SHOWN_OF_RULE, SHOWN_OF_RULE_MAX, by_rule, job_of, open_of, place, severity, telling,
 };
 use crate::format;
-use crate::pages::pieces::{refused, severity_icon};
+use crate::pages::pieces::{refused, severity_icon, turn};
 use leptos::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -63,13 +63,7 @@ fn of_rule(desk: Desk, address: &Address, rule: &str, alerts: &[&AlertState], op
         (true, left) => Some(format!("Fewer of {rule}; {left} more are not listed")),
     };
     let rule = rule.to_owned();
-    let turn = move |_| {
-        opened.update(|opened| {
-            if !opened.remove(&rule) {
-                opened.insert(rule.clone());
-            }
-        });
-    };
+    let turn = move |_| turn(opened, &rule);
     let more = label.map(|label| {
         view! { <div class="finding"><button class="link title more" aria-expanded=is_open.to_string() on:click=turn>{label}</button></div> }
     });

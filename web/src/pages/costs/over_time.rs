@@ -6,7 +6,8 @@ use crate::format::{self, Unit, money};
 use crate::instant::{DAY, SECOND, rfc3339};
 use crate::pages::app::App;
 use crate::pages::card::{Card, card};
-use crate::pages::plot::{Hover, Line, Look, Plot, plot};
+use crate::pages::pieces::turn;
+use crate::pages::plot::{Hover, Line, Look, Plot, beside, plot};
 use crate::sheet::{self, Field, Sheet};
 use contract::answers::{Costs, Range};
 use leptos::prelude::*;
@@ -112,12 +113,7 @@ fn tip(found: &Costs, bands: &[Band], at: usize, x: f64) -> Option<impl IntoView
             <dd>{money::money(micros)}</dd>
         }
     };
-    // Beside the crosshair, on the side where there is room.
-    let place = if at * 2 < found.days_unix_micros.len() {
-        format!("top:8px;left:{:.0}px", x + 14.0)
-    } else {
-        format!("top:8px;right:calc(100% - {:.0}px)", x - 14.0)
-    };
+    let place = beside(x, at * 2 < found.days_unix_micros.len());
     let part =
         if day < found.range.from_unix_micros || day + DAY > found.range.to_unix_micros { ", in part" } else { "" };
     Some(view! {
@@ -135,13 +131,7 @@ pub(super) fn swatch(band: &Band) -> impl IntoView + use<> {
 fn legend(bands: &[Band], hidden: Hidden) -> impl IntoView + use<> {
     let entry = move |band: &Band| {
         let (label, turned) = (band.label.clone(), band.label.clone());
-        let turn = move |_| {
-            hidden.update(|h| {
-                if !h.remove(&turned) {
-                    h.insert(turned.clone());
-                }
-            });
-        };
+        let turn = move |_| turn(hidden, &turned);
         view! {
             <button aria-pressed=move || (!hidden.read().contains(&label)).to_string() on:click=turn>
                 {swatch(band)}

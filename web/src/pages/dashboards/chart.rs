@@ -4,6 +4,7 @@ use super::panel::{HEIGHT, Panel, token};
 use super::rows::reading;
 use crate::boards::drawn::{Lines, edges, lines};
 use crate::format::{self, NOT_REPORTED, Unit};
+use crate::pages::pieces::turn;
 use crate::pages::plot::{self, Hover, Look, Plot, plot};
 use crate::sql::picture::Line;
 use contract::answers::Range;
@@ -129,11 +130,7 @@ fn tip(
         }
     };
     let total = (is_stacked && shown.len() > 1).then(|| view! { <dt>"Sum"</dt> <dd>{reading(unit, sum)}</dd> });
-    let place = if at * 2 < all.times_unix_micros.len() {
-        format!("top:8px;left:{:.0}px", x + 14.0)
-    } else {
-        format!("top:8px;right:calc(100% - {:.0}px)", x - 14.0)
-    };
+    let place = plot::beside(x, at * 2 < all.times_unix_micros.len());
     Some(view! {
         <div class="tip" style=place>
             <div class="when">{format::instant(time)}</div>
@@ -152,13 +149,7 @@ fn swatch(line: &Line) -> impl IntoView + use<> {
 fn legend(all: &Lines, hidden: Hidden) -> impl IntoView + use<> {
     let entry = move |line: &Line| {
         let (label, turned) = (line.label.clone(), line.label.clone());
-        let turn = move |_| {
-            hidden.update(|h| {
-                if !h.remove(&turned) {
-                    h.insert(turned.clone());
-                }
-            });
-        };
+        let turn = move |_| turn(hidden, &turned);
         view! {
             <button aria-pressed=move || (!hidden.read().contains(&label)).to_string() on:click=turn>
                 {swatch(line)}

@@ -3,14 +3,12 @@
 use super::board::downloads;
 use crate::address::{Page, encode};
 use crate::boards::{DashboardEntry, EXAMPLE, edits, name_of};
-use crate::books::{Fault, faults};
 use crate::format;
 use crate::pages::api::{self, Problem};
 use crate::pages::app::App;
 use crate::pages::dialog::dialog;
-use crate::pages::pieces::{failed, icon, refused, shape, skeleton};
-use crate::sql::statement::offset_of;
-use leptos::html::Textarea;
+use crate::pages::pieces::{failed, icon, shape, skeleton};
+use crate::pages::text::Text;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -19,8 +17,7 @@ struct Draft {
     app: App,
     /// Under which it is kept.
     name: RwSignal<String>,
-    text: RwSignal<String>,
-    field: NodeRef<Textarea>,
+    text: Text,
     verdict: RwSignal<Option<Verdict>>,
     /// As the server knows it; none while it is not known, or new.
     entry: RwSignal<Option<DashboardEntry>>,
@@ -41,8 +38,7 @@ pub(super) fn editor(app: App, name: Option<String>) -> impl IntoView {
     let draft = Draft {
         app,
         name: RwSignal::new(name.clone().unwrap_or_else(|| "my-racks".to_owned())),
-        text: RwSignal::new(if is_new { EXAMPLE.to_owned() } else { String::new() }),
-        field: NodeRef::new(),
+        text: Text::new(if is_new { EXAMPLE.to_owned() } else { String::new() }),
         verdict: RwSignal::new(None),
         entry: RwSignal::new(None),
         busy: RwSignal::new(false),
@@ -66,7 +62,7 @@ impl Draft {
         spawn_local(async move {
             match api::text(&path, None).await {
                 Ok(text) => {
-                    self.text.try_set(text);
+                    self.text.value.try_set(text);
                 }
                 Err(problem) if problem.status == 401 => return self.app.to_login(),
                 Err(problem) => {
@@ -90,7 +86,7 @@ impl Draft {
         self.busy.set(true);
         self.verdict.set(None);
         let path = format!("{}{}", self.path(), if is_dry { "?dry_run=true" } else { "" });
-        let text = self.text.get_untracked();
+        let text = self.text.value.get_untracked();
         spawn_local(async move {
             let verdict = match api::put_text::<DashboardEntry>(&path, &text).await {
                 Ok(_) if is_dry => Verdict::Good,
@@ -135,7 +131,7 @@ fn card(draft: Draft, is_new: bool, name: Option<String>) -> impl IntoView {
         }
     };
     let title = name.clone().unwrap_or_else(|| "A new dashboard".to_owned());
-    let waits = Memo::new(move |_| draft.busy.get() && draft.text.read().is_empty());
+    let waits = Memo::new(move |_| draft.busy.get() && draft.text.value.read().is_empty());
     let inside = move || match (draft.trouble.get(), waits.get()) {
         (Some(problem), _) => failed(problem, move || draft.load()).into_any(),
         (None, true) => view! { <div class="body">{skeleton(420)}</div> }.into_any(),
@@ -169,20 +165,7 @@ fn fields(draft: Draft, may: impl Fn() -> bool + Copy + Send + Sync + 'static) -
                     />
                 </label>
             })}
-            <textarea
-                class="text"
-                node_ref=draft.field
-                aria-label="Text of the dashboard"
-                rows="26"
-                wrap="off"
-                spellcheck="false"
-                readonly=move || !may()
-                prop:value=move || draft.text.get()
-                on:input=move |e| {
-                    draft.verdict.set(None);
-                    draft.text.set(event_target_value(&e));
-                }
-            ></textarea>
+            {draft.text.field("Text of the dashboard", 26, may, move || draft.verdict.set(None))}
             <div role="status">{move || told(draft)}</div>
             {move || may().then(|| buttons(draft))}
         </div>
@@ -191,7 +174,7 @@ fn fields(draft: Draft, may: impl Fn() -> bool + Copy + Send + Sync + 'static) -
 
 fn buttons(draft: Draft) -> impl IntoView {
     let asking = RwSignal::new(None::<()>);
-    let blocked = move || draft.busy.get() || draft.text.read().is_empty() || draft.name.read().is_empty();
+    let blocked = move || draft.busy.get() || draft.text.value.read().is_empty() || draft.name.read().is_empty();
     let is_own =
         move || draft.entry.with(|e| e.as_ref().is_some_and(|e| e.origin == "own" && draft.name.read() == e.name));
     let hides = move || draft.entry.with(|e| e.as_ref().is_some_and(|e| e.hides_shipped));
@@ -215,7 +198,7 @@ fn buttons(draft: Draft) -> impl IntoView {
     };
     view! {
         <div class="buttons">
-            <span class="small muted">{move || format::bytes(draft.text.read().len() as f64)}</span>
+            <span class="small muted">{move || format::bytes(draft.text.value.read().len() as f64)}</span>
             <div class="grow"></div>
             {move || is_own().then(|| view! { <button class="control" on:click=move |_| asking.set(Some(()))>"Remove …"</button> })}
             <button class="control" disabled=blocked title="Says what is wrong and changes nothing" on:click=move |_| draft.send(true)>"Check"</button>
@@ -236,42 +219,6 @@ fn told(draft: Draft) -> Option<AnyView> {
             let href = draft.app.address.read().to_board(&draft.name.get()).href();
             Some(view! { <p class="told">"It is kept and everybody sees it. " <a href=href>"Show the dashboard"</a></p> }.into_any())
         }
-        // 400 tells of the text; anything else of the request.
-        Verdict::Bad(problem) if problem.status == 400 => Some(list(draft, &problem).into_any()),
-        Verdict::Bad(problem) => Some(refused(&problem).into_any()),
+        Verdict::Bad(problem) => Some(draft.text.bad(&problem)),
     }
-}
-
-fn list(draft: Draft, problem: &Problem) -> impl IntoView + use<> {
-    let found = faults(&problem.message);
-    let text = draft.text.get_untracked();
-    let row = |fault: &Fault| {
-        let place = fault.line.map(|line| {
-            let shown = text.lines().nth(line - 1).unwrap_or_default().to_owned();
-            let go = move |_| select(draft, line);
-            view! { <button class="link" on:click=go>{format!("Line {line}")}</button> <code class="cut">{shown}</code> }
-        });
-        view! { <li><div class="line">{place}</div> <div class="wrap">{format::sentence(&fault.text)}</div></li> }
-    };
-    let head = format!("{} to mend; nothing was changed", format::counted(found.len() as u64, "fault"));
-    let id = problem.request_id.clone();
-    view! {
-        <div class="refused faults" role="alert">
-            {icon(shape::CRITICAL)}
-            <div>
-                <strong>{head}</strong>
-                <ul>{found.iter().map(row).collect_view()}</ul>
-                {id.map(|id| view! { <span class="small muted">"Request " <code>{id}</code></span> })}
-            </div>
-        </div>
-    }
-}
-
-/// Marks a line in the text field.
-fn select(draft: Draft, line: usize) {
-    let Some(field) = draft.field.get_untracked() else { return };
-    let text = field.value();
-    let (start, end) = (offset_of(&text, (line, 1)), offset_of(&text, (line + 1, 1)));
-    field.focus().ok();
-    field.set_selection_range(start, end.max(start)).ok();
 }

@@ -4,7 +4,7 @@ use crate::format::{self, NOT_REPORTED, Unit};
 use crate::inference::{Curve, InferenceDetail, curves_sheet, has_values, stacked};
 use crate::instant::SECOND;
 use crate::pages::card::{Card, card};
-use crate::pages::plot::{Hover, Line, Look, Plot, plot};
+use crate::pages::plot::{Hover, Line, Look, Plot, beside, plot};
 use leptos::prelude::*;
 use std::sync::Arc;
 
@@ -142,12 +142,7 @@ fn tip(what: Chart, part: Part, found: &InferenceDetail, at: usize, x: f64) -> O
         let text = value.map_or_else(|| NOT_REPORTED.to_owned(), |value| format::value(curve.unit, value));
         view! { <dt>{swatch(curve)} {curve.label}</dt> <dd>{text}</dd> }
     };
-    // Beside the crosshair, on the side where there is room.
-    let place = if at * 2 < times.len() {
-        format!("top:8px;left:{:.0}px", x + 14.0)
-    } else {
-        format!("top:8px;right:calc(100% - {:.0}px)", x - 14.0)
-    };
+    let place = beside(x, at * 2 < times.len());
     Some(view! {
         <div class="tip" style=place>
             <div class="when">{format::window(start, start + found.bucket_seconds * SECOND)}</div>

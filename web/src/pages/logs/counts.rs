@@ -5,7 +5,7 @@ use crate::instant::{SECOND, parse_instant};
 use crate::logs::{Level, LogBucket, LogCounts, Logs, summary};
 use crate::pages::app::App;
 use crate::pages::card::{Card, card};
-use crate::pages::plot::{Hover, Line, Look, Plot, plot};
+use crate::pages::plot::{Hover, Line, Look, Plot, beside, plot};
 use crate::sheet::{Field, Sheet, named, number, text};
 use contract::answers::Range;
 use leptos::prelude::*;
@@ -92,12 +92,7 @@ fn tip(app: App, counts: &LogCounts, at: usize, x: f64) -> Option<impl IntoView 
             <dd>{format::count(count)}</dd>
         }
     };
-    // Beside the crosshair, on the side where there is room.
-    let place = if at * 2 < buckets.len() {
-        format!("top:8px;left:{:.0}px", x + 14.0)
-    } else {
-        format!("top:8px;right:calc(100% - {:.0}px)", x - 14.0)
-    };
+    let place = beside(x, at * 2 < buckets.len());
     Some(view! {
         <div class="tip" style=place>
             <div class="when">{format::window(bucket.time_unix_micros, end)}</div>

@@ -3,7 +3,7 @@
 use crate::format::{self, Unit};
 use crate::pages::card::{Card, card};
 use crate::pages::pieces::{state_label, state_meaning};
-use crate::pages::plot::{Hover, Line, Look, Plot, plot};
+use crate::pages::plot::{Hover, Line, Look, Plot, beside, plot};
 use crate::sheet::gpus;
 use contract::answers::{Overview, StateBucket};
 use contract::{ByState, GpuState};
@@ -86,12 +86,7 @@ fn tip(found: &Overview, at: usize, x: f64) -> Option<impl IntoView + use<>> {
             <dd>{format::digits(*gpus.get(state))}</dd>
         }
     };
-    // Beside the crosshair, on the side where there is room.
-    let place = if at * 2 < found.over_time.len() {
-        format!("top:8px;left:{:.0}px", x + 14.0)
-    } else {
-        format!("top:8px;right:calc(100% - {:.0}px)", x - 14.0)
-    };
+    let place = beside(x, at * 2 < found.over_time.len());
     Some(view! {
         <div class="tip" style=place>
             <div class="when">{format::window(bucket.time_unix_micros, end)}</div>

@@ -9,7 +9,8 @@ use crate::pages::app::App;
 use crate::pages::browser;
 use crate::pages::dialog::dialog;
 use crate::pages::pieces::{failed, icon, shape, skeleton};
-use leptos::html::{Input, Textarea};
+use crate::pages::text::Text;
+use leptos::html::Input;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -19,8 +20,7 @@ pub(super) struct Draft {
     asked: Asked<Vec<DocumentEntry>>,
     pub(super) kind: RwSignal<String>,
     pub(super) name: RwSignal<String>,
-    pub(super) text: RwSignal<String>,
-    pub(super) field: NodeRef<Textarea>,
+    pub(super) text: Text,
     pub(super) verdict: RwSignal<Option<Verdict>>,
     is_new: RwSignal<bool>,
     busy: RwSignal<bool>,
@@ -33,8 +33,7 @@ pub(super) fn text(app: App, asked: Asked<Vec<DocumentEntry>>) -> impl IntoView 
         asked,
         kind: RwSignal::new(String::new()),
         name: RwSignal::new(String::new()),
-        text: RwSignal::new(String::new()),
-        field: NodeRef::new(),
+        text: Text::new(String::new()),
         verdict: RwSignal::new(None),
         is_new: RwSignal::new(false),
         busy: RwSignal::new(false),
@@ -68,7 +67,7 @@ impl Draft {
         self.kind.set(kind);
         if name.is_empty() {
             self.name.set(known.map(DocumentKind::default_name).unwrap_or_default());
-            self.text.set(known.map(|k| k.example.to_owned()).unwrap_or_default());
+            self.text.value.set(known.map(|k| k.example.to_owned()).unwrap_or_default());
         } else {
             self.name.set(name);
             self.load();
@@ -87,7 +86,7 @@ impl Draft {
             }
             self.busy.set(false);
             match answer {
-                Ok(text) => self.text.set(text),
+                Ok(text) => self.text.value.set(text),
                 Err(problem) if problem.status == 401 => self.app.to_login(),
                 Err(problem) => self.trouble.set(Some(problem)),
             }
@@ -99,7 +98,7 @@ impl Draft {
         self.busy.set(true);
         self.verdict.set(None);
         let path = format!("{}{}", self.path(), if is_dry { "?dry_run=true" } else { "" });
-        let text = self.text.get_untracked();
+        let text = self.text.value.get_untracked();
         spawn_local(async move {
             let verdict = match api::put_text::<DocumentEntry>(&path, &text).await {
                 Ok(_) if is_dry => Verdict::Good,
@@ -145,29 +144,16 @@ fn card(draft: Draft) -> impl IntoView {
     let label = move || draft.kind.with(|k| DocumentKind::named(k).map_or("Document", |k| k.label));
     let meaning = move || draft.kind.with(|k| DocumentKind::named(k).map_or("", |k| k.meaning));
     let title = move || if draft.is_new.get() { format!("New: {}", label().to_lowercase()) } else { draft.name.get() };
-    let save = move |_| browser::download(&draft.name.get_untracked(), "text/plain", &draft.text.get_untracked());
+    let save = move |_| browser::download(&draft.name.get_untracked(), "text/plain", &draft.text.value.get_untracked());
     let may = move || draft.app.keeps_books();
-    let waits = Memo::new(move |_| draft.busy.get() && draft.text.read().is_empty());
+    let waits = Memo::new(move |_| draft.busy.get() && draft.text.value.read().is_empty());
     let inside = move || match (draft.trouble.get(), waits.get()) {
         (Some(problem), _) => failed(problem, move || draft.load()).into_any(),
         (None, true) => view! { <div class="body">{skeleton(360)}</div> }.into_any(),
         (None, false) => view! {
             <div class="body stack">
                 {move || draft.is_new.get().then(|| name_field(draft))}
-                <textarea
-                    class="text"
-                    node_ref=draft.field
-                    aria-label="Text of the document"
-                    rows="20"
-                    wrap="off"
-                    spellcheck="false"
-                    readonly=move || !may()
-                    prop:value=move || draft.text.get()
-                    on:input=move |e| {
-                        draft.verdict.set(None);
-                        draft.text.set(event_target_value(&e));
-                    }
-                ></textarea>
+                {draft.text.field("Text of the document", 20, may, move || draft.verdict.set(None))}
                 {verdict(draft)}
                 {move || may().then(|| buttons(draft))}
             </div>
@@ -209,14 +195,14 @@ fn buttons(draft: Draft) -> impl IntoView {
         spawn_local(async move {
             if let Some((name, text)) = browser::chosen_file(&field).await {
                 draft.verdict.set(None);
-                draft.text.set(text);
+                draft.text.value.set(text);
                 if draft.is_new.get_untracked() && draft.kind.with_untracked(|k| k == "prices") {
                     draft.name.set(name);
                 }
             }
         });
     };
-    let blocked = move || draft.busy.get() || draft.text.read().is_empty() || draft.name.read().trim().is_empty();
+    let blocked = move || draft.busy.get() || draft.text.value.read().is_empty() || draft.name.read().trim().is_empty();
     let take_back = move |()| {
         let sure = move |_| {
             asking.set(None);
@@ -230,7 +216,7 @@ fn buttons(draft: Draft) -> impl IntoView {
         }
         .into_any()
     };
-    let bytes = move || format::bytes(draft.text.read().len() as f64);
+    let bytes = move || format::bytes(draft.text.value.read().len() as f64);
     view! {
         <div class="buttons">
             <label class="control file">

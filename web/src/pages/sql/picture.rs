@@ -111,11 +111,7 @@ fn tip(series: &Series, at: usize, x: f64) -> Option<impl IntoView + use<>> {
             <dd>{format::maybe(series.unit, line.values.get(at).copied().flatten())}</dd>
         }
     };
-    let place = if at * 2 < series.times_unix_micros.len() {
-        format!("top:8px;left:{:.0}px", x + 14.0)
-    } else {
-        format!("top:8px;right:calc(100% - {:.0}px)", x - 14.0)
-    };
+    let place = plot::beside(x, at * 2 < series.times_unix_micros.len());
     Some(view! {
         <div class="tip" style=place>
             <div class="when">{format::instant(time)}</div>
