@@ -4,7 +4,6 @@ use super::desk::may_keep_watch;
 use super::rule::{Asked, preview};
 use crate::address::encode;
 use crate::alerts::{AlertRule, AlertText, unit};
-use crate::format;
 use crate::pages::api::{self, Problem};
 use crate::pages::app::App;
 use crate::pages::pieces::{failed, skeleton};

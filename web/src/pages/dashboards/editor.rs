@@ -7,7 +7,7 @@ use crate::format;
 use crate::pages::api::{self, Problem};
 use crate::pages::app::App;
 use crate::pages::dialog::dialog;
-use crate::pages::pieces::{failed, icon, shape, skeleton};
+use crate::pages::pieces::{failed, skeleton};
 use crate::pages::text::Text;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
