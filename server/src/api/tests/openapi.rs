@@ -113,6 +113,7 @@ fn schemas_have_the_members_of_the_answers() {
     check("ClosingRequest", ClosingRequest { period: text(), unpriced: true });
     check("Closing", Closing { period: text(), closing: text(), rows: 1, cost_micros: 1 });
     check("ReopeningRequest", ReopeningRequest { period: text(), why: text() });
+    check("LedgerMonths", LedgerMonths::default());
     check("Costs", Costs::default());
     check("CostGroup", CostGroup::default());
     check("WaterfallStep", WaterfallStep::default());
