@@ -29,6 +29,6 @@ pub use rehearsal::{Case, Eval, Expected, Played, Row, Script, offset};
 pub use route::{Receiver, Route, Way};
 pub use rule::{Asks, Missing, Rule, Severity, Threshold};
 pub use silence::{Maintenance, Silence, SilenceKind};
-pub use state::{Change, Instance, Phase, Seen, step};
+pub use state::{Change, Instance, Phase, Seen, begins, step};
 pub use stated::{Stated, TEXT_BYTES_MAX};
 pub use template::Template;

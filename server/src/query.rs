@@ -10,6 +10,7 @@ mod answer;
 mod ask;
 mod attention;
 mod buckets;
+mod catalog;
 mod damage;
 mod describe;
 mod error;
@@ -66,10 +67,7 @@ use tracing::Instrument as _;
 
 use crate::store::Store;
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::{
-    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
-    SchemaProvider,
-};
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList};
 use datafusion::execution::context::{SessionConfig, SessionContext, SessionState};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -135,6 +133,8 @@ struct Inner {
     settings: QuerySettings,
     /// Functions, limits and caches, without tables.
     base: SessionState,
+    /// The same for statements that take one thread each.
+    narrow: SessionState,
     jobs: Arc<jobs::FoldedCache>,
     allocations: Arc<jobs::FoldedCache>,
     names: job_names::NamesCache,
@@ -147,6 +147,15 @@ struct Inner {
     words_of_bodies: Arc<word_scan::WordIndexes>,
     tails: logs::Tails,
     threads: Threads,
+}
+
+/// On how many threads a statement is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    /// As many as there are cores.
+    Wide,
+    /// One.
+    Narrow,
 }
 
 /// The engine's own threads; dropping them must not block, because the last handle may go inside async code.
@@ -183,6 +192,8 @@ impl Engine {
         truncate::quicken(&mut base)?;
         base.register_udaf(Arc::new(percentile::percentile_cont()))?;
         base.register_udf(Arc::new(matching::function()))?;
+        let mut narrow = base.clone();
+        narrow.config_mut().options_mut().execution.target_partitions = 1;
         let threads = Builder::new_multi_thread()
             .worker_threads(cores)
             .thread_name("query")
@@ -196,6 +207,7 @@ impl Engine {
             store,
             settings,
             base,
+            narrow,
             jobs: Arc::default(),
             allocations: Arc::default(),
             names: Default::default(),
@@ -227,7 +239,12 @@ impl Engine {
 
     /// Answers one read-only statement. The rows stream; the limits hold until the last one.
     pub async fn sql(&self, sql: &str, parameters: Vec<Parameter>) -> Result<Answer, QueryError> {
-        answer::start(self, sql.to_owned(), parameters).instrument(tracing::info_span!("query")).await
+        answer::start(self, sql.to_owned(), parameters, Width::Wide).instrument(tracing::info_span!("query")).await
+    }
+
+    /// The same for one of many statements that are asked beside each other: a thread for each takes less in all.
+    pub async fn sql_beside_others(&self, sql: &str, parameters: Vec<Parameter>) -> Result<Answer, QueryError> {
+        answer::start(self, sql.to_owned(), parameters, Width::Narrow).instrument(tracing::info_span!("query")).await
     }
 
     /// The columns that [`Self::sql`] would answer with, without reading a row.
@@ -251,25 +268,17 @@ impl Engine {
 
     /// A session whose tables are snapshots of this instant.
     fn session(&self) -> Result<SessionContext, QueryError> {
-        let schema = MemorySchemaProvider::new();
-        // Derived tables come first, so that no source is older than what it is compared with.
-        for table in self.inner.store.tables() {
-            let provider = tables::SnapshotTable::new(self.inner.store.snapshot(table));
-            if table.name == jobs::EVENTS {
-                let jobs = jobs::FoldedTable::jobs(provider.clone(), Arc::clone(&self.inner.jobs));
-                schema.register_table(jobs::NAME.to_owned(), Arc::new(jobs))?;
-                let held = allocations::table(provider.clone(), Arc::clone(&self.inner.allocations));
-                schema.register_table(allocations::NAME.to_owned(), Arc::new(held))?;
-            }
-            schema.register_table(table.name.to_owned(), Arc::new(provider))?;
-        }
-        self.inner.stated.register(&schema, &self.inner.store)?;
+        self.session_of(Width::Wide)
+    }
+
+    fn session_of(&self, width: Width) -> Result<SessionContext, QueryError> {
         let catalog = MemoryCatalogProvider::new();
-        catalog.register_schema(SCHEMA, Arc::new(schema))?;
+        catalog.register_schema(SCHEMA, Arc::new(catalog::Tables::now(&self.inner)))?;
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
         // A builder would register each function anew, which takes longer than many a query.
-        let mut state = self.inner.base.clone();
+        let base = if width == Width::Narrow { &self.inner.narrow } else { &self.inner.base };
+        let mut state = base.clone();
         state.register_catalog_list(Arc::new(catalogs));
         Ok(SessionContext::new_with_state(state))
     }

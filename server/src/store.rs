@@ -119,7 +119,7 @@ pub struct Snapshot {
     /// Rises with every change of the table.
     pub generation: u64,
     /// Rows that are not in files yet, in [`contract::read_schema`], in order of arrival.
-    pub hot: Vec<RecordBatch>,
+    pub hot: Arc<[RecordBatch]>,
     /// Files in [`contract::schema`], each sorted by the table's sort key.
     pub files: Arc<Vec<DataFile>>,
     /// Of a derived table: how far it holds its sources.

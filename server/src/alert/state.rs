@@ -120,7 +120,7 @@ pub fn step(
     last_micros: Option<i64>,
     now_micros: i64,
 ) -> Vec<Change> {
-    if known.is_empty() && !seen.iter().any(|seen| begins(rule, seen)) {
+    if known.is_empty() && !seen.iter().any(|seen| begins(rule, seen.value)) {
         // As most looks of most rules are.
         return Vec::new();
     }
@@ -151,7 +151,7 @@ pub fn step(
         }
     }
     for (key, (labels, seen)) in looks {
-        if begins(rule, seen) {
+        if begins(rule, seen.value) {
             let instance = begun(rule, labels, seen, now_micros);
             changes.push(Change { fingerprint: key, instance: instance.clone(), from: None });
             known.insert(key, instance);
@@ -161,9 +161,9 @@ pub fn step(
     changes
 }
 
-/// Whether what was seen is something to speak of that was not there before.
-fn begins(rule: &Rule, seen: &Seen) -> bool {
-    let is_true = rule.is_true(seen.value);
+/// Whether a value that was seen is something to speak of that was not there before.
+pub fn begins(rule: &Rule, value: Option<f64>) -> bool {
+    let is_true = rule.is_true(value);
     is_true == Some(true) || (is_true.is_none() && rule.missing == Missing::Alert)
 }
 

@@ -2,7 +2,7 @@
 
 use super::pressure::Place;
 use super::yielding::{self, Stop};
-use super::{Engine, Parameter, QueryError, damage, guard, tables};
+use super::{Engine, Parameter, QueryError, Width, damage, guard, tables};
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -92,7 +92,12 @@ impl Drop for AbortOnDrop {
 }
 
 /// Starts a query on the engine's threads and waits until its schema is known.
-pub(super) async fn start(engine: &Engine, sql: String, parameters: Vec<Parameter>) -> Result<Answer, QueryError> {
+pub(super) async fn start(
+    engine: &Engine,
+    sql: String,
+    parameters: Vec<Parameter>,
+    width: Width,
+) -> Result<Answer, QueryError> {
     let limit = engine.inner.settings.timeout;
     let late = move || QueryError::Timeout { limit };
     let deadline = Instant::now() + limit;
@@ -103,8 +108,9 @@ pub(super) async fn start(engine: &Engine, sql: String, parameters: Vec<Paramete
     let stop = Stop::at(deadline.into_std());
     let stopped = Arc::clone(&stop);
     let task = engine.threads().spawn(async move {
-        let planned =
-            timeout_at(deadline, plan(&worker, &sql, parameters, &stopped)).await.unwrap_or_else(|_| Err(late()));
+        let planned = timeout_at(deadline, plan(&worker, &sql, parameters, (width, &stopped)))
+            .await
+            .unwrap_or_else(|_| Err(late()));
         let (schema, rows) = match planned {
             Ok(rows) => (Ok(client_schema(&rows.schema())), Some(rows)),
             Err(error) => (Err(damage::named(&worker, error, Some(&sql)).await), None),
@@ -132,9 +138,9 @@ async fn plan(
     engine: &Engine,
     sql: &str,
     parameters: Vec<Parameter>,
-    stop: &Arc<Stop>,
+    (width, stop): (Width, &Arc<Stop>),
 ) -> Result<SendableRecordBatchStream, QueryError> {
-    let context = engine.session()?;
+    let context = engine.session_of(width)?;
     let plan = guard::plan(&context, sql, parameters).await?;
     let plan = context.execute_logical_plan(plan).await?.create_physical_plan().await?;
     Ok(execute_stream(yielding::stoppable(plan, stop)?, context.task_ctx())?)

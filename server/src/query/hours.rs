@@ -48,7 +48,7 @@ async fn exact_hours(asking: &Asking, buckets: &Buckets) -> Result<BTreeSet<i64>
     let to = hour_of(buckets.range.to_unix_micros).min(first_missing(&derived));
     // A late sample may reach into the next hour.
     let mut touched = late(&source, &derived.covers, 1, i64::MAX);
-    for batch in &source.hot {
+    for batch in source.hot.iter() {
         let times = batch.column_by_name(source.table.time_column);
         let times = times.and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
         if let Some((first, last)) = times.and_then(|times| Some((min(times)?, max(times)?))) {

@@ -149,7 +149,7 @@ async fn past(asking: &Asking, snapshot: &Snapshot, file: &DataFile) -> Result<A
     if let Some(past) = kept.lock().get(file.path.as_ref()) {
         return Ok(past);
     }
-    let alone = Snapshot { hot: Vec::new(), files: Arc::new(vec![file.clone()]), ..snapshot.clone() };
+    let alone = Snapshot { hot: Arc::default(), files: Arc::new(vec![file.clone()]), ..snapshot.clone() };
     let folds = samples::fold_rows(asking, alone, &Scope::default(), None, &Buckets::of_all_time(), &[]).await?;
     let past = Arc::new(Past::of(folds));
     kept.lock().keep(file.path.as_ref(), Arc::clone(&past));

@@ -120,7 +120,7 @@ impl Work {
         }
         self.newest(&derived.rollups[0].table).await?;
         let in_memory = sources.first().map(due::in_memory).unwrap_or_default();
-        sources.iter_mut().for_each(|source| source.hot.clear());
+        sources.iter_mut().for_each(|source| source.hot = Arc::default());
         for pair in derived.rollups.chunks(2) {
             let [hours, minutes] = pair else { continue };
             self.roll_up(hours, minutes, open).await?;
@@ -182,7 +182,7 @@ impl Work {
             return Ok(());
         }
         let turn = Turn { due, open, covers: due::covered(&source) };
-        let source = Snapshot { hot: Vec::new(), ..source };
+        let source = Snapshot { hot: Arc::default(), ..source };
         let mut fold = Fold::new(hours, &[(hours.step_seconds, Of::Values), (minutes.step_seconds, Of::Nothing)]);
         let (runs, mut copies) = (due::runs(&turn.due), Copies::default());
         let mut last = i64::MIN;

@@ -3,11 +3,12 @@
 //! **Invariant:** of a month that was closed only the rows of its closing are in the ledger, and of another month
 //! only those of the open ledger; of a bill only the rows of its last import.
 
+use super::Engine;
 use super::tables::SnapshotTable;
-use super::{Engine, QueryError};
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 use arrow::array::RecordBatch;
-use datafusion::catalog::{MemTable, MemorySchemaProvider, SchemaProvider, TableProvider};
+use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::common::Result;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
 use parking_lot::RwLock;
@@ -26,7 +27,18 @@ pub(super) struct Stated {
     closings: RwLock<Arc<BTreeMap<String, String>>>,
     /// The imports of bills that hold.
     bills: RwLock<Arc<Vec<String>>>,
-    sheets: RwLock<BTreeMap<&'static str, RecordBatch>>,
+    sheets: RwLock<Arc<BTreeMap<&'static str, RecordBatch>>>,
+}
+
+/// What held at an instant.
+#[derive(Debug)]
+pub(super) struct Holding {
+    closings: Arc<BTreeMap<String, String>>,
+    imports: Arc<Vec<String>>,
+    sheets: Arc<BTreeMap<&'static str, RecordBatch>>,
+    ledger_open: Snapshot,
+    ledger_closed: Snapshot,
+    bill_lines: Snapshot,
 }
 
 impl Engine {
@@ -42,22 +54,59 @@ impl Engine {
 
     /// A small table that SQL may read, in the place of one of the same name.
     pub fn set_sheet(&self, name: &'static str, rows: RecordBatch) {
-        self.inner.stated.sheets.write().insert(name, rows);
+        Arc::make_mut(&mut self.inner.stated.sheets.write()).insert(name, rows);
     }
 }
 
 impl Stated {
-    pub(super) fn register(&self, schema: &MemorySchemaProvider, store: &Store) -> Result<(), QueryError> {
-        let closings = Arc::clone(&self.closings.read());
-        schema.register_table(LEDGER.to_owned(), Arc::new(ViewTable::new(ledger(store, &closings)?, None)))?;
-        let imports = Arc::clone(&self.bills.read());
-        schema.register_table(BILLS.to_owned(), Arc::new(ViewTable::new(bills(store, &imports)?, None)))?;
-        for (name, rows) in &*self.sheets.read() {
-            schema.deregister_table(name)?;
-            let table = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?;
-            schema.register_table((*name).to_owned(), Arc::new(table))?;
+    pub(super) fn hold(&self, store: &Store) -> Holding {
+        let ground = |name| store.snapshot(crate::store::ground_table(name).expect("the store has it"));
+        Holding {
+            closings: Arc::clone(&self.closings.read()),
+            imports: Arc::clone(&self.bills.read()),
+            sheets: Arc::clone(&self.sheets.read()),
+            ledger_open: store.snapshot(&store.derived().ledger_open),
+            ledger_closed: ground("ledger_closed"),
+            bill_lines: ground("bill_lines"),
         }
-        Ok(())
+    }
+}
+
+impl Holding {
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        [LEDGER, BILLS].into_iter().chain(self.sheets.keys().copied())
+    }
+
+    /// None where no such table follows from what was stated.
+    pub(super) fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if let Some(rows) = self.sheets.get(name) {
+            return Ok(Some(Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows.clone()]])?)));
+        }
+        let view = match name {
+            LEDGER => self.ledger()?,
+            BILLS => self.bills()?,
+            _ => return Ok(None),
+        };
+        Ok(Some(Arc::new(ViewTable::new(view, None))))
+    }
+
+    fn bills(&self) -> Result<LogicalPlan> {
+        let imports = &self.imports;
+        let hold = if imports.is_empty() { lit(false) } else { col("import").in_list(texts(imports.iter()), false) };
+        let columns = crate::store::BILL_COLUMNS.iter().map(|column| col(column.name));
+        scan(&self.bill_lines)?.filter(hold)?.project(columns)?.build()
+    }
+
+    fn ledger(&self) -> Result<LogicalPlan> {
+        let columns = || crate::store::LEDGER_COLUMNS.iter().map(|column| col(column.name));
+        let open = scan(&self.ledger_open)?;
+        let closings = &self.closings;
+        if closings.is_empty() {
+            return open.project(columns())?.build();
+        }
+        let open = open.filter(col("period").in_list(texts(closings.keys()), true))?.project(columns())?;
+        let closed = scan(&self.ledger_closed)?.filter(col("closing").in_list(texts(closings.values()), false))?;
+        open.union(closed.project(columns())?.build()?)?.build()
     }
 }
 
@@ -65,26 +114,7 @@ fn texts<'a>(values: impl Iterator<Item = &'a String>) -> Vec<Expr> {
     values.map(|value| lit(value.as_str())).collect()
 }
 
-fn scan(store: &Store, table: &'static contract::Table) -> Result<LogicalPlanBuilder, QueryError> {
-    let provider: Arc<dyn TableProvider> = Arc::new(SnapshotTable::nameless(store.snapshot(table)));
-    Ok(LogicalPlanBuilder::scan(table.name, provider_as_source(provider), None)?)
-}
-
-fn bills(store: &Store, imports: &[String]) -> Result<LogicalPlan, QueryError> {
-    let lines = crate::store::ground_table("bill_lines").expect("the store has it");
-    let hold = if imports.is_empty() { lit(false) } else { col("import").in_list(texts(imports.iter()), false) };
-    let columns = crate::store::BILL_COLUMNS.iter().map(|column| col(column.name));
-    Ok(scan(store, lines)?.filter(hold)?.project(columns)?.build()?)
-}
-
-fn ledger(store: &Store, closings: &BTreeMap<String, String>) -> Result<LogicalPlan, QueryError> {
-    let columns = || crate::store::LEDGER_COLUMNS.iter().map(|column| col(column.name));
-    let mut open = scan(store, &store.derived().ledger_open)?;
-    if closings.is_empty() {
-        return Ok(open.project(columns())?.build()?);
-    }
-    open = open.filter(col("period").in_list(texts(closings.keys()), true))?.project(columns())?;
-    let closed = crate::store::ground_table("ledger_closed").expect("the contract has it");
-    let closed = scan(store, closed)?.filter(col("closing").in_list(texts(closings.values()), false))?;
-    Ok(open.union(closed.project(columns())?.build()?)?.build()?)
+fn scan(snapshot: &Snapshot) -> Result<LogicalPlanBuilder> {
+    let provider: Arc<dyn TableProvider> = Arc::new(SnapshotTable::nameless(snapshot.clone()));
+    LogicalPlanBuilder::scan(snapshot.table.name, provider_as_source(provider), None)
 }

@@ -81,7 +81,7 @@ async fn words(asking: &Asking, table: &'static str) -> Result<Words, QueryError
     let (read, mut words) = known.unwrap_or_default();
     let new: Vec<_> = files.iter().filter(|file| !read.contains(&file.path)).cloned().collect();
     if !new.is_empty() {
-        words.extend(ask_words(asking, table, new, Vec::new()).await?);
+        words.extend(ask_words(asking, table, new, Arc::default()).await?);
         kept.lock().insert(table, (paths, words.clone()));
     }
     if !hot.is_empty() {
@@ -94,7 +94,7 @@ async fn ask_words(
     asking: &Asking,
     table: &'static str,
     files: Vec<DataFile>,
-    hot: Vec<RecordBatch>,
+    hot: Arc<[RecordBatch]>,
 ) -> Result<Words, QueryError> {
     let lost = if table == "device_events" { "sum(code) filter (where kind = 'dropped')" } else { "cast(0 as bigint)" };
     let rows = Snapshot { files: Arc::new(files), hot, ..asking.snapshot(table).await? };

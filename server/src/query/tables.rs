@@ -5,7 +5,7 @@
 
 use super::word_scan::{self, WordIndexes};
 use crate::store::{DataFile, Snapshot, searched_column};
-use arrow::array::{ArrayRef, BooleanArray, TimestampMicrosecondArray, UInt64Array};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -77,10 +77,17 @@ impl SnapshotTable {
     fn hot_scan(&self, partitions: usize, projection: Option<&Vec<usize>>) -> Result<Arc<dyn ExecutionPlan>> {
         let mut parts = vec![Vec::new(); partitions.min(self.snapshot.hot.len()).max(1)];
         let count = parts.len();
+        // Whoever asks for few columns holds no others: a batch has dozens.
+        let schema = self.projected(projection)?;
         for (i, batch) in self.snapshot.hot.iter().enumerate() {
-            parts[i % count].push(batch.clone());
+            let columns = match projection {
+                Some(wanted) => wanted.iter().map(|at| Arc::clone(batch.column(*at))).collect(),
+                None => batch.columns().to_vec(),
+            };
+            let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            parts[i % count].push(RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &rows)?);
         }
-        Ok(MemorySourceConfig::try_new_exec(&parts, Arc::clone(&self.schema), projection.cloned())?)
+        Ok(MemorySourceConfig::try_new_exec(&parts, schema, None)?)
     }
 
     async fn file_scan(

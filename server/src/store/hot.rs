@@ -61,6 +61,8 @@ struct TableState {
     fresh: Vec<Hot>,
     /// Being written to files; still visible.
     sealed: Vec<Hot>,
+    /// Both, as readers are given them; none once one of them has changed.
+    shown: Option<Arc<[RecordBatch]>>,
     files: Arc<Vec<DataFile>>,
     covers: Arc<Covers>,
 }
@@ -129,6 +131,7 @@ impl Tables {
         drop(self.followed.get(table.name).map(|followed| followed.send(hot.rows.clone())));
         let mut state = self.state(table).lock();
         state.generation += 1;
+        state.shown = None;
         state.fresh.push(hot);
         join_small(&mut state.fresh);
     }
@@ -160,6 +163,7 @@ impl Tables {
     pub(super) fn committed(&self, table: &'static Table, batches: usize, added: Vec<DataFile>) {
         let mut state = self.state(table).lock();
         let written: Vec<Hot> = state.sealed.drain(..batches).collect();
+        state.shown = None;
         let mut files = state.files.as_ref().clone();
         files.extend(added);
         state.files = Arc::new(files);
@@ -172,6 +176,7 @@ impl Tables {
     pub(super) fn shown(&self, table: &'static Table, batches: usize, files: Vec<DataFile>) {
         let mut state = self.state(table).lock();
         let written: Vec<Hot> = state.sealed.drain(..batches).collect();
+        state.shown = None;
         state.files = Arc::new(files);
         state.generation += 1;
         drop(state);
@@ -192,8 +197,10 @@ impl Tables {
     }
 
     pub(super) fn snapshot(&self, table: &'static Table) -> Snapshot {
-        let state = self.state(table).lock();
-        let hot = state.sealed.iter().chain(&state.fresh).map(|hot| hot.rows.clone()).collect();
+        let mut state = self.state(table).lock();
+        let TableState { fresh, sealed, shown, .. } = &mut *state;
+        let all = || sealed.iter().chain(&*fresh).map(|hot| hot.rows.clone()).collect();
+        let hot = Arc::clone(shown.get_or_insert_with(all));
         let schema = Arc::clone(&self.schemas(table).read);
         let files = Arc::clone(&state.files);
         Snapshot { table, schema, generation: state.generation, hot, files, covers: Arc::clone(&state.covers) }

@@ -4,9 +4,9 @@ use super::WatchError;
 use crate::alert::{Asks, Labels, Rule, Seen};
 use crate::query::promql::{self, NAME, Outcome, Steps};
 use crate::query::{Engine, Parameter, Rows, Statement};
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Field, Float64Type};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,16 +17,23 @@ const SEEN_MAX: usize = 10_000;
 const VALUE: &str = "value";
 const MICROS_PER_MILLI: i64 = 1000;
 
-/// What the rule sees at an instant.
-pub(super) async fn ask(engine: &Engine, rule: &Rule, now_micros: i64) -> Result<Vec<Seen>, WatchError> {
+/// What the rule sees at an instant; nothing if no value is one that `matters`, where the answer can be asked that.
+pub(super) async fn ask(
+    engine: &Engine,
+    rule: &Rule,
+    now_micros: i64,
+    matters: impl Fn(Option<f64>) -> bool,
+) -> Result<Vec<Seen>, WatchError> {
     let seen = match &rule.asks {
         Asks::Sql(sql) => {
             let statement = Statement::new(sql);
             let range = [Parameter::Time(now_micros - rule.over_micros), Parameter::Time(now_micros)];
-            let batches = engine.sql(&statement.sql, statement.values(&range)).await?.collect().await?;
+            let batches = engine.sql_beside_others(&statement.sql, statement.values(&range)).await?.collect().await?;
+            many(batches.iter().map(RecordBatch::num_rows).sum())?;
             let mut seen = Vec::new();
-            for batch in &batches {
-                rows(batch, &mut seen)?;
+            let values = batches.iter().map(value_of).collect::<Result<Vec<_>, _>>()?;
+            if values.iter().any(|values| values.iter().any(&matters)) {
+                batches.iter().try_for_each(|batch| rows(batch, &mut seen))?;
             }
             seen
         }
@@ -35,8 +42,13 @@ pub(super) async fn ask(engine: &Engine, rule: &Rule, now_micros: i64) -> Result
             vector(engine.promql(query, now_micros.div_euclid(MICROS_PER_MILLI), Some(limit)).await?.outcome)
         }
     };
-    match seen.len() {
-        0..=SEEN_MAX => Ok(seen),
+    many(seen.len())?;
+    Ok(seen)
+}
+
+fn many(rows: usize) -> Result<(), WatchError> {
+    match rows {
+        0..=SEEN_MAX => Ok(()),
         many => Err(WatchError::Refused(format!("it answers {many} rows, more than {SEEN_MAX}; group or filter them"))),
     }
 }
@@ -83,7 +95,7 @@ pub(super) async fn has_rows(engine: &Engine, rule: &Rule, now_micros: i64) -> R
         check_name(table)?;
         let sql = format!("select 1 from {table} where time > $1 and time <= $2 limit 1");
         let range = vec![Parameter::Time(now_micros - rule.over_micros), Parameter::Time(now_micros)];
-        let found = engine.sql(&sql, range).await?.collect().await?;
+        let found = engine.sql_beside_others(&sql, range).await?.collect().await?;
         if found.iter().any(|batch| batch.num_rows() > 0) {
             return Ok(true);
         }
@@ -120,6 +132,24 @@ fn check_name(table: &str) -> Result<(), WatchError> {
     }
 }
 
+/// The values of rows; null where there are none.
+fn value_of(batch: &RecordBatch) -> Result<Float64Array, WatchError> {
+    let columns = batch.schema();
+    let is_value = |field: &Arc<Field>| field.name() == VALUE && is_number(field.data_type());
+    match columns.fields().iter().position(is_value) {
+        Some(at) => numbers(batch.column(at)),
+        None => Ok(Float64Array::new_null(batch.num_rows())),
+    }
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    data_type.is_numeric() || data_type == &DataType::Null
+}
+
+fn numbers(column: &ArrayRef) -> Result<Float64Array, WatchError> {
+    Ok(cast(column, &DataType::Float64).map_err(WatchError::internal)?.as_primitive::<Float64Type>().clone())
+}
+
 /// Texts are labels, `value` is the value, other numbers are for the sentences.
 fn rows(batch: &RecordBatch, seen: &mut Vec<Seen>) -> Result<(), WatchError> {
     let from = seen.len();
@@ -127,9 +157,8 @@ fn rows(batch: &RecordBatch, seen: &mut Vec<Seen>) -> Result<(), WatchError> {
     let rows = &mut seen[from..];
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
         let name: Arc<str> = field.name().as_str().into();
-        if field.data_type().is_numeric() || field.data_type() == &DataType::Null {
-            let numbers = cast(column, &DataType::Float64).map_err(WatchError::internal)?;
-            let numbers = numbers.as_primitive::<Float64Type>();
+        if is_number(field.data_type()) {
+            let numbers = numbers(column)?;
             for (at, row) in rows.iter_mut().enumerate().filter(|(at, _)| numbers.is_valid(*at)) {
                 match &*name {
                     VALUE => row.value = Some(numbers.value(at)),

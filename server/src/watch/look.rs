@@ -1,7 +1,7 @@
 //! A look of rules that ask the same: ask, step each, keep what changed, and only then let it count.
 
 use super::{Health, Watch, WatchError, ask};
-use crate::alert::{Asks, Change, Fingerprint, Instance, Phase, Rule, Seen, ToldAlert, step};
+use crate::alert::{Asks, Change, Fingerprint, Instance, Phase, Rule, Seen, ToldAlert, begins, step};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Watch {
         let Some(first) = rules.first() else { return };
         let begun = Instant::now();
         let now_micros = (self.inner.clock)();
-        let seen = self.seen(first, now_micros).await;
+        let seen = self.seen(first, rules, now_micros).await;
         for rule in rules {
             let health = match &seen {
                 Ok(Some(seen)) => self.take(rule, seen, now_micros).await.map_err(|error| error.to_string()),
@@ -99,13 +99,16 @@ impl Watch {
         known.health = health;
     }
 
-    /// What there is to see of what a rule asks; none where nothing can be seen.
-    async fn seen(&self, rule: &Rule, now_micros: i64) -> Result<Option<Vec<Seen>>, WatchError> {
+    /// What there is to see of what a rule asks, as far as it matters to one of some; none where nothing can be seen.
+    async fn seen(&self, rule: &Rule, to: &[Arc<Rule>], now_micros: i64) -> Result<Option<Vec<Seen>>, WatchError> {
         if !ask::has_rows(&self.inner.engine, rule, now_micros).await? {
             return Ok(None);
         }
         let limit = Duration::from_micros(rule.every_micros.unsigned_abs()).max(LOOK_AT_LEAST);
-        let asked = tokio::time::timeout(limit, ask::ask(&self.inner.engine, rule, now_micros)).await;
+        // Whatever is seen matters to an alert that is there; most rules have none, and most values begin none.
+        let is_calm = to.iter().all(|rule| self.known(&rule.name).is_none_or(|(instances, _)| instances.is_empty()));
+        let matters = |value| !is_calm || to.iter().any(|rule| begins(rule, value));
+        let asked = tokio::time::timeout(limit, ask::ask(&self.inner.engine, rule, now_micros, matters)).await;
         let late = |_| WatchError::Refused(format!("it took longer than {} s", limit.as_secs()));
         Ok(Some(asked.map_err(late)??))
     }

@@ -109,7 +109,7 @@ async fn follow(
 
 async fn of_batch(engine: &Engine, filter: &Filter, batch: RecordBatch) -> Result<Vec<LogPart>, QueryError> {
     let asking = Asking::new(engine)?;
-    let snapshot = Snapshot { hot: vec![batch], files: Arc::default(), ..snapshot(&engine.inner.store) };
+    let snapshot = Snapshot { hot: Arc::new([batch]), files: Arc::default(), ..snapshot(&engine.inner.store) };
     let sql = |table: &str| {
         format!(
             "select {} from {table} where true{} order by time, time_nanos, observed_at",

@@ -46,7 +46,7 @@ pub(super) async fn of(asking: &Asking, filter: &Filter, range: Range) -> Result
     let snapshot = asking.snapshot("logs").await?;
     let within = |min: i64, max: i64| max >= range.from_unix_micros && min < range.to_unix_micros;
     let mut pieces: Vec<Piece> = Vec::new();
-    for batch in &snapshot.hot {
+    for batch in snapshot.hot.iter() {
         let times =
             batch.column_by_name(snapshot.table.time_column).map(|c| c.as_primitive::<TimestampMicrosecondType>());
         let bounds = times.and_then(|times| Some((arrow::compute::min(times)?, arrow::compute::max(times)?)));

@@ -131,7 +131,7 @@ mod tests {
         let table = contract::table("gpu_samples").expect("a table");
         let files = Arc::new(files.iter().map(file).collect());
         let schema = contract::read_schema(table);
-        Snapshot { table, schema, generation: 0, hot: Vec::new(), files, covers: Arc::default() }
+        Snapshot { table, schema, generation: 0, hot: Arc::default(), files, covers: Arc::default() }
     }
 
     fn all(hours: BTreeSet<i64>) -> Vec<i64> {

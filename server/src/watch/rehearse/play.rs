@@ -89,7 +89,7 @@ async fn watch<'r>(
         while now_micros <= start_micros + eval.at_micros && verdict.looks < LOOKS_MAX {
             verdict.looks += 1;
             let seen = match has_rows(engine, rule, now_micros).await {
-                Ok(true) => ask(engine, rule, now_micros).await.map(Some),
+                Ok(true) => ask(engine, rule, now_micros, |_| true).await.map(Some),
                 Ok(false) => Ok(None),
                 Err(error) => Err(error),
             };
