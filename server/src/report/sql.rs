@@ -177,7 +177,7 @@ pub(super) fn totals(period: Period) -> String {
          sum(case when {OF_GPU} then l.energy_joules end), \
          count(*), min(l.currency), max(l.currency), \
          coalesce(sum(case when {OF_GPU} and {UNOWNED} then l.quantity end), 0.0), \
-         sum(case when l.category = 'idle' then l.cost_micros end) \
+         sum(case when {OF_GPU} and {IS_IDLE} and l.category = 'idle' then l.cost_micros end) \
          from ledger l where {}",
         within(period)
     )

@@ -204,6 +204,27 @@ fn parquet_has_the_columns_of_csv_with_exact_amounts() {
 }
 
 #[test]
+fn gpus_that_are_down_are_no_part_of_what_did_no_work() {
+    let row = |gpu: &str, job: &str, state: &str, category: &str, cost: u32| {
+        format!(
+            "('2026-11-02T10:00:00Z','2026-11','n1','{gpu}',{job},null,null,'red','{state}','{category}',1.0,'GPU-Hours',{cost},null,null)"
+        )
+    };
+    let rows = [
+        row("G1", "'j1'", "active", "gpu", 8_000_000),
+        row("G2", "'j1'", "held_idle", "gpu", 2_000_000),
+        row("G3", "null", "unallocated", "idle", 1_000_000),
+        row("G4", "null", "down", "idle", 5_000_000),
+    ];
+    let ledger = small(&rows.each_ref().map(String::as_str));
+    let request = request("chargeback", month(), &["team"], "html").unwrap();
+    let document = ledger.document(&request, Making::default()).unwrap();
+    let figure = document.figures.iter().find(|figure| figure.label == "Without work").unwrap();
+    assert_eq!(figure.value, "50.0 %");
+    assert_eq!(figure.remark, "3.00 USD, of it 1.00 for GPUs that no job held");
+}
+
+#[test]
 fn what_the_rows_say_about_themselves_is_in_the_summary_and_the_notes() {
     let ledger = rows();
     let request = request("showback", month(), &["team"], "html").unwrap();

@@ -39,7 +39,7 @@ pub(super) fn controls(app: App, asked: Asked<JobList>) -> impl IntoView {
             <input
                 class="control"
                 type="search"
-                placeholder="Filter by job, name, user, account, queue, node"
+                placeholder="Job, name, user, account, queue or node"
                 aria-label="Filter jobs"
                 prop:value=move || app.address.read().filter.clone()
                 on:input=move |e| app.amend(|a| {

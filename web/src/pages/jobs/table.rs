@@ -99,7 +99,7 @@ fn row(app: App, job: &JobRow, now: i64) -> impl IntoView + use<> {
     let hint = job.state.clone().unwrap_or_default();
     view! {
         <tr>
-            <td><a href=href>{job.job_id.clone()}</a> <div class="small muted cut brief" title=name.clone()>{again} {name.clone()}</div></td>
+            <td><a class="cut brief" href=href title=job.job_id.clone()>{job.job_id.clone()}</a> <div class="small muted cut brief" title=name.clone()>{again} {name.clone()}</div></td>
             <td title=hint><span class=phase_class(job.phase)>{job.phase.as_str()}</span></td>
             <td>{text(&job.user, "unknown")}</td>
             <td class="muted">{text(&job.queue, "none")}</td>
