@@ -43,7 +43,7 @@ pub(crate) fn login() -> impl IntoView {
     view! {
         <main class="login">
             <form class="card" on:submit=submit>
-                <div class="brand">{mark()} "Coulomb"</div>
+                <h1 class="brand">{mark()} "Coulomb"</h1>
                 <p class="muted">
                     {if by_link { "Logging you in with the one-time link …" } else { "Log in with an access token." }}
                 </p>

@@ -3,6 +3,7 @@
 use super::panel::{HEIGHT, Panel};
 use crate::boards::drawn::{unit_in, words};
 use crate::format::{self, NOT_REPORTED, Unit};
+use crate::instant::parse_instant;
 use crate::sql::answer::{Column, Kind, Table};
 use crate::sql::cells::shown;
 use crate::sql::picture::unit_of;
@@ -67,6 +68,10 @@ fn cell(column: &Column, text: Option<&str>) -> AnyView {
         (Unit::Seconds | Unit::Micros, Some(v)) => format::value(unit, v),
         (Unit::Hours, Some(v)) => format::hours(v),
         (unit, Some(v)) => format::cell(unit, v),
+        // To the minute, as other pages have it; the exact time is in the hover.
+        (_, None) if column.kind == Kind::Time => {
+            parse_instant(text, 0).map_or_else(|| shown(column.kind, text), format::short_instant)
+        }
         (_, None) => shown(column.kind, text),
     };
     let class = if column.kind == Kind::Text { "cut" } else { "" };
