@@ -28,30 +28,27 @@ pub fn arrow_type(kind: Kind) -> DataType {
     }
 }
 
-fn field(column: &Column, data_type: DataType) -> Field {
-    let metadata =
-        HashMap::from([("unit".to_owned(), column.unit.to_owned()), ("doc".to_owned(), column.doc.to_owned())]);
-    Field::new(column.name, data_type, column.nullable).with_metadata(metadata)
+fn notes<const N: usize>(pairs: [(&str, &str); N]) -> HashMap<String, String> {
+    pairs.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
 }
 
-fn with_fields(table: &Table, fields: Vec<Field>) -> SchemaRef {
-    let metadata = HashMap::from([
-        ("table".to_owned(), table.name.to_owned()),
-        ("doc".to_owned(), table.doc.to_owned()),
-        ("contract_version".to_owned(), CONTRACT_VERSION.to_string()),
-    ]);
-    Arc::new(Schema::new_with_metadata(fields, metadata))
+fn of_types(table: &Table, of: fn(Kind) -> DataType) -> SchemaRef {
+    let field = |c: &Column| {
+        Field::new(c.name, of(c.kind), c.nullable).with_metadata(notes([("unit", c.unit), ("doc", c.doc)]))
+    };
+    let version = CONTRACT_VERSION.to_string();
+    let metadata = notes([("table", table.name), ("doc", table.doc), ("contract_version", &version)]);
+    Arc::new(Schema::new_with_metadata(table.columns.iter().map(field).collect::<Vec<_>>(), metadata))
 }
 
 /// The schema in which rows are sent and stored.
 pub fn schema(table: &Table) -> SchemaRef {
-    with_fields(table, table.columns.iter().map(|c| field(c, arrow_type(c.kind))).collect())
+    of_types(table, arrow_type)
 }
 
 /// The schema in which rows are read: texts are string views, which the query engine groups fastest.
 pub fn read_schema(table: &Table) -> SchemaRef {
-    let read_type = |kind| if kind == Kind::Text { DataType::Utf8View } else { arrow_type(kind) };
-    with_fields(table, table.columns.iter().map(|c| field(c, read_type(c.kind))).collect())
+    of_types(table, |kind| if kind == Kind::Text { DataType::Utf8View } else { arrow_type(kind) })
 }
 
 #[cfg(test)]

@@ -370,7 +370,7 @@ async function jobs(page) {
   await page.getByRole("heading", { name: "What did its GPUs do?" }).waitFor({ timeout: WAIT_MS });
   check(new URL(page.url()).pathname === "/job", "a row leads to its job");
   const text = await mainText(page);
-  await (await picture(page, "How busy was each GPU?", "gpu_index,gpu_uuid,gpu_model,gpu_busy_ratio_mean"))();
+  await (await picture(page, "How busy was each GPU?", "node,gpu_index,gpu_uuid,gpu_model,gpu_busy_ratio_mean"))();
   await (await picture(page, "What did its GPUs do?", "time,gpu_busy_ratio"))();
   await settled(page);
   check(/Cost so far/.test(text) && /What was paid for/.test(text), "a job tells what it cost");

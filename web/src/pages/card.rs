@@ -67,7 +67,7 @@ fn framed(card: Card, sheet: Signal<Sheet>, picture: Made) -> AnyView {
                 <div class="grow"></div>
                 {menu("Table and files", shape::MORE, items)}
             </header>
-            {move || if as_table.get() { rows(sheet) } else { picture() }}
+            {move || if as_table.get() { rows(title, sheet) } else { picture() }}
         </section>
     }
     .into_any()
@@ -110,7 +110,7 @@ fn png(host: &web_sys::HtmlElement, name: String) {
 const ROWS_MAX: usize = 1_000;
 
 /// The rows as they are.
-fn rows(sheet: Signal<Sheet>) -> AnyView {
+fn rows(title: Signal<String>, sheet: Signal<Sheet>) -> AnyView {
     let head = |head: &Head| view! { <th scope="col" class:number=head.is_number>{head.label.clone()}</th> };
     let row = |heads: &[Head], row: &[Field]| {
         let cell = |(field, head): (&Field, &Head)| {
@@ -127,7 +127,7 @@ fn rows(sheet: Signal<Sheet>) -> AnyView {
         let rows = sheet.rows.iter().take(ROWS_MAX).map(|fields| row(&sheet.heads, fields)).collect_view();
         let beyond = beyond(sheet.rows.len().saturating_sub(ROWS_MAX));
         view! {
-            <div class="scroller sheet" tabindex="0" role="region" aria-label="Rows of the picture">
+            <div class="scroller sheet" tabindex="0" role="region" aria-label=move || format!("Rows: {}", title.get())>
                 <table class="sticky"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>
             </div>
             {beyond.map(|text| view! { <div class="foot small muted">{text}</div> })}
