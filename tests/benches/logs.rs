@@ -50,6 +50,7 @@ fn main() {
     let server = server.stop_and_restart();
     drop(server);
     let server = Server::start_on_one_core(&data);
+    println!("{:<52} {:>12.1}", "its files are merged after, s", server.settle(AT_MOST).as_secs_f64());
     let stored = size(&data.join("tables/logs"));
     println!("{:<52} {:>12.3}", "bytes on disk for a byte of lines", stored as f64 / bytes as f64);
     for (what, text, pattern) in SEARCHES {
@@ -150,7 +151,7 @@ fn peers(file: &Path, data: &Path, what: &str, pattern: &str) {
     let script = format!(
         "import duckdb, time\n\
          d = duckdb.connect()\n\
-         d.execute('set threads to 1')\n\
+         d.execute('set threads to 1; set enable_progress_bar = false')\n\
          q = \"select time, body from read_parquet('{}/tables/logs/day=*/*.parquet') where body ilike '%{pattern}%' order by time desc limit 100\"\n\
          d.execute(q).fetchall()\n\
          t = time.time()\n\

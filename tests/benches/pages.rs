@@ -32,6 +32,8 @@ fn fleet(gpus: &str, history: &str) -> Server {
     fleet.arg("--token-file").arg(server.data.join("admin.token"));
     let mut fleet = Program::start(&mut fleet);
     fleet.wait_for_line("coulomb-collector: history sent", HISTORY_AT_MOST);
+    // A visitor of a fleet does not come while a month of it arrives.
+    println!("{:<44} {:>14.1}", "settled_after_seconds", server.settle(HISTORY_AT_MOST).as_secs_f64());
     server
 }
 

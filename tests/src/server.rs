@@ -1,10 +1,10 @@
 //! A real `coulomb serve` on a port of its own.
 
 use crate::http::{self, Answer};
-use crate::program::{Program, binary};
+use crate::program::{Program, binary, cpu_seconds};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A start replays the WAL; on a busy machine with two cores that takes seconds, not minutes.
 const START_AT_MOST: Duration = Duration::from_secs(60);
@@ -146,6 +146,22 @@ impl Server {
         let rows = self.query(sql);
         let cell = rows.first().and_then(|row| row.first());
         cell.and_then(|c| c.parse().ok()).unwrap_or_else(|| panic!("{sql} did not answer one count but {rows:?}"))
+    }
+
+    /// Waits until it has little to do: files are merged, hours derived, days charged. Returns how long that took, or
+    /// the time that was given to it.
+    pub fn settle(&self, at_most: Duration) -> Duration {
+        const LOOK: Duration = Duration::from_secs(5);
+        // Of a core, for what arrives meanwhile.
+        const LITTLE: f64 = 0.1;
+        let (pid, begun) = (self.program.pid().to_string(), Instant::now());
+        loop {
+            let before = cpu_seconds(&pid);
+            std::thread::sleep(LOOK);
+            if cpu_seconds(&pid) - before < LITTLE * LOOK.as_secs_f64() || begun.elapsed() >= at_most {
+                return begun.elapsed();
+            }
+        }
     }
 
     /// A client command of the real program against this server.

@@ -158,7 +158,11 @@ pub(crate) fn matchers(labels: &BTreeMap<String, String>) -> Vec<String> {
 /// `above 88 in 5 min, for 10 min, looked at each 1 min`.
 pub(crate) fn condition(rule: &AlertRule) -> String {
     let span = |seconds: f64| format::duration((seconds * 1e6) as i64);
-    let shown = |limit: f64| format::value(unit(&rule.summary), limit);
+    let shown = |limit: f64| match unit(&rule.summary) {
+        // As it was written.
+        Unit::Count => limit.to_string(),
+        unit => format::value(unit, limit),
+    };
     let mut said = match (rule.above, rule.below) {
         (Some(limit), _) => format!("above {}", shown(limit)),
         (None, Some(limit)) => format!("below {}", shown(limit)),
