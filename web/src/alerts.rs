@@ -238,11 +238,6 @@ pub(crate) fn telling(alert: &AlertState) -> String {
     }
 }
 
-/// Alerts of one rule that are shown unasked; a fleet has thousands of GPUs.
-pub(crate) const SHOWN_OF_RULE: usize = 3;
-/// Those that are shown at all, as far as a reader goes.
-pub(crate) const SHOWN_OF_RULE_MAX: usize = 200;
-
 /// Alerts by rule, both in the order in which they come.
 pub(crate) fn by_rule(alerts: &[AlertState]) -> Vec<(&str, Vec<&AlertState>)> {
     let mut rules: Vec<(&str, Vec<&AlertState>)> = Vec::new();

@@ -108,7 +108,7 @@ pub(super) async fn start(
     let stop = Stop::at(deadline.into_std());
     let stopped = Arc::clone(&stop);
     let task = engine.threads().spawn(async move {
-        let planned = timeout_at(deadline, plan(&worker, &sql, parameters, (width, &stopped)))
+        let planned = timeout_at(deadline, plan(&worker, &sql, parameters, width, &stopped))
             .await
             .unwrap_or_else(|_| Err(late()));
         let (schema, rows) = match planned {
@@ -138,7 +138,8 @@ async fn plan(
     engine: &Engine,
     sql: &str,
     parameters: Vec<Parameter>,
-    (width, stop): (Width, &Arc<Stop>),
+    width: Width,
+    stop: &Arc<Stop>,
 ) -> Result<SendableRecordBatchStream, QueryError> {
     let context = engine.session_of(width)?;
     let plan = guard::plan(&context, sql, parameters).await?;

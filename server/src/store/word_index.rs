@@ -74,8 +74,8 @@ pub(super) struct Builder {
     column: &'static str,
     time_column: &'static str,
     words: HashSet<u64>,
-    /// A bit for each.
-    trigrams: Vec<u64>,
+    /// By place: whether it is there.
+    trigrams: Vec<bool>,
     rows: u32,
     times: (i64, i64),
     blocks: Vec<u8>,
@@ -92,7 +92,7 @@ impl Builder {
             column,
             time_column: table.time_column,
             words: HashSet::new(),
-            trigrams: vec![0; words::TRIGRAMS.div_ceil(64)],
+            trigrams: vec![false; words::TRIGRAMS],
             rows: 0,
             times: (i64::MAX, i64::MIN),
             blocks: Vec::new(),
@@ -114,7 +114,7 @@ impl Builder {
             if texts.is_valid(row) {
                 words::lower(texts.value(row), &mut self.lowered);
                 self.words.extend(words::words(&self.lowered).map(words::hash));
-                words::trigrams(&self.lowered).for_each(|at| self.trigrams[at / 64] |= 1 << (at % 64));
+                words::trigrams(&self.lowered).for_each(|at| self.trigrams[at] = true);
             }
             let time = times.value(row);
             self.times = (self.times.0.min(time), self.times.1.max(time));
@@ -127,9 +127,8 @@ impl Builder {
     }
 
     fn end_block(&mut self) {
-        let is_in = |at: &usize| self.trigrams[at / 64] & (1 << (at % 64)) != 0;
-        self.words.extend((0..words::TRIGRAMS).filter(is_in).map(words::hash_trigram));
-        self.trigrams.fill(0);
+        self.words.extend((0..words::TRIGRAMS).filter(|at| self.trigrams[*at]).map(words::hash_trigram));
+        self.trigrams.fill(false);
         let filter = words::filter(&self.words);
         self.blocks.extend_from_slice(&self.rows.to_le_bytes());
         self.blocks.extend_from_slice(&(filter.len() as u32).to_le_bytes());

@@ -2,14 +2,17 @@
 
 use super::desk::Desk;
 use crate::address::Address;
-use crate::alerts::{
-    AlertState, Alerts, SHOWN_OF_RULE, SHOWN_OF_RULE_MAX, by_rule, job_of, open_of, place, severity, telling,
-};
+use crate::alerts::{AlertState, Alerts, by_rule, job_of, open_of, place, severity, telling};
 use crate::format;
 use crate::pages::pieces::{refused, severity_icon, turn};
 use leptos::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Alerts of one rule that are shown unasked; a fleet has thousands of GPUs.
+const SHOWN_OF_RULE: usize = 3;
+/// Those that are shown at all, as far as a reader goes.
+const SHOWN_OF_RULE_MAX: usize = 200;
 
 /// Rules all of whose alerts are shown.
 type Opened = RwSignal<BTreeSet<String>>;
